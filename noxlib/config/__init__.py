@@ -1,0 +1,1 @@
+"""The configuration of a project and what was detected of it."""

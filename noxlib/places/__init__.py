@@ -1,0 +1,1 @@
+"""Hosts and schedulers: they carry out a plan by means of engines."""

@@ -1,0 +1,65 @@
+"""A Host: something that can be started, given files, told to execute, asked for files, stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Optional, Protocol
+
+import msgspec
+from typing_extensions import Self
+
+from noxlib.plan import Limits
+
+Cause = Literal["exit", "signal", "timeout", "out-of-memory", "cancelled", "lost"]
+
+
+class Command(msgspec.Struct, frozen=True):
+    """What a host executes. Paths are the host's own."""
+
+    argv: tuple[str, ...]
+    environment: dict[str, str] = {}
+    cwd: Optional[str] = None  #: default: the host's workspace
+    limits: Limits = Limits()
+    log: Optional[Path] = None  #: file on this machine that gets all output, stdout and stderr merged in order
+    echo: bool = True  #: show the output on this process' stdout as it comes
+    terminal: bool = False  #: attach this process' terminal (pdb, a shell)
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """How a command ended, by the engine's own state. ``code`` is 128 + N for signal N."""
+
+    code: int
+    cause: Cause = "exit"
+
+
+class Host(Protocol):
+    """A context manager: entering starts it, leaving always stops it.
+
+    Attributes:
+        name: ``container``, ``venv``, …
+        workspace: Where the code under test lies on the host.
+        python: Path of the testground's interpreter on the host.
+        inside: Folder on the host that holds the package ``noxlib_inside``.
+        scratch: Folder on the host that belongs to this run; ``put`` and ``get`` reach it.
+    """
+
+    name: str
+    workspace: str
+    python: str
+    inside: str
+    scratch: str
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+
+    def put(self, source: Path, target: str) -> None:
+        """Copy a file or a folder of this machine to ``target`` below ``scratch`` on the host."""
+
+    def run(self, command: Command) -> Exit:
+        """Execute and wait. Raises EngineError if the host itself fails."""
+
+    def get(self, source: str, target: Path) -> None:
+        """Copy a file or folder below ``scratch`` on the host to ``target`` here; an absent source is no error."""
+
+    def write_back(self, patterns: tuple[str, ...], checkout: Path) -> tuple[str, ...]:
+        """Copy workspace files that tests wrote and that match a glob to the checkout; the relative paths copied."""

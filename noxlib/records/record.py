@@ -1,0 +1,92 @@
+"""The record of a run: what happened, as data on disk, the same for every place."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import msgspec
+
+from noxlib.plan import Outcome
+
+VERSION = 1
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Tests by their outcome; subtests are counted apart (pytest 9 reports each as a test of its own)."""
+
+    passed: int = 0
+    failed: int = 0
+    errors: int = 0
+    skipped: int = 0
+    xfailed: int = 0
+    xpassed: int = 0
+    deselected: int = 0
+    subtests_passed: int = 0
+    subtests_failed: int = 0
+    subtests_skipped: int = 0
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A test that failed: its id, the phase (collect, setup, call, teardown) and the message's last line."""
+
+    id: str
+    phase: str
+    message: str = ""
+
+
+class PlaceSection(msgspec.Struct, frozen=True):
+    name: str
+    reason: str
+    fallback: bool = False
+
+
+class TestgroundSection(msgspec.Struct, frozen=True):
+    __test__ = False  # the name begins with Test, pytest need not look
+    image: Optional[str] = None
+    digest: Optional[str] = None  #: the image's id, ``sha256:…``; for a venv None
+    base_digest: Optional[str] = None
+    fingerprint: Optional[str] = None
+    lock: Optional[str] = None  #: key of the lock
+    lock_source: Optional[str] = None
+    prepared: Optional[str] = None
+
+
+class SourceSection(msgspec.Struct, frozen=True):
+    commit: Optional[str] = None  #: of the head, not of a merge commit
+    branch: Optional[str] = None
+    dirty: Optional[bool] = None
+
+
+class InterpreterSection(msgspec.Struct, frozen=True):
+    version: str = ""
+    implementation: str = ""
+    platform: str = ""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """Times are ISO 8601 in UTC; ``timings`` are seconds by phase."""
+
+    run: str  #: name of the run's folder
+    session: str
+    suite: str
+    python: str
+    project: str
+    outcome: Outcome
+    cause: Optional[str] = None  #: out-of-memory, crashed, killed, lost, guard, usage, collection, …
+    message: Optional[str] = None
+    exit_code: Optional[int] = None
+    started: str = ""
+    ended: str = ""
+    place: Optional[PlaceSection] = None
+    testground: TestgroundSection = TestgroundSection()
+    source: SourceSection = SourceSection()
+    interpreter: InterpreterSection = InterpreterSection()
+    counts: Counts = Counts()
+    failures: tuple[Failure, ...] = ()
+    select: str = ""
+    seeds: dict[str, str] = {}
+    argv: tuple[str, ...] = ()
+    timings: dict[str, float] = {}
+    attempts: int = 1
+    noxlib: str = ""
+    version: int = VERSION

@@ -1,0 +1,1 @@
+"""One small module a lifecycle step: arguments, plan, place, record."""

@@ -1,0 +1,1 @@
+"""The declared, content-addressed environment of one Python version."""
