@@ -1,0 +1,62 @@
+"""Files that appear whole or not at all, JSON that holds any file name, folders that go away whatever their modes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+_PRIVATE = 0o600  # what mkstemp gives
+
+
+def write(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
+    """Write ``data`` to ``path`` by a temporary file beside it and one rename. Raises OSError."""
+    handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        if mode != _PRIVATE:
+            Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink()
+        raise
+
+
+def to_json(value: Any) -> bytes:
+    """Encode structs; lone surrogates, which file names may hold, are escaped (msgspec's own encoder refuses them)."""
+    return json.dumps(msgspec.to_builtins(value), indent=1).encode() + b"\n"
+
+
+def from_json(data: bytes, type_: type[T]) -> T:
+    """Decode and check types. Raises ValueError (msgspec.ValidationError is one), never another exception."""
+    try:
+        return msgspec.convert(json.loads(data), type_)
+    except RecursionError as error:  # thousands of nested brackets
+        raise ValueError("too deeply nested") from error
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder with all it holds, also folders without write permission. Raises OSError; absent is fine."""
+    _make_writable(path)
+    for folder, names, _ in os.walk(path):
+        for name in names:
+            _make_writable(Path(folder, name))
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(path)
+
+
+def _make_writable(folder: Path) -> None:
+    """Give the owner rwx on a real folder: without it its entries can be neither listed nor removed."""
+    with contextlib.suppress(FileNotFoundError):  # somebody else removes it too
+        mode = folder.lstat().st_mode
+        if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
+            folder.chmod(mode | stat.S_IRWXU)

@@ -1,0 +1,246 @@
+"""What we started, until it is gone: one small file for each thing, written before the thing exists.
+
+A thing belongs to the process that started it. A process is known by its pid, its start time and the boot of its
+machine, so that a pid that was given out again is not taken for the owner. Labels on the engine's side carry the same
+three values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Optional
+
+import msgspec
+
+from noxlib import atomic
+from noxlib.errors import CacheError, NoxlibError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+#: Entries of owners that cannot be looked at from here (another machine, another pid namespace) count as orphans
+#: this many seconds after they were made, or after their own ``expires``.
+FOREIGN_SECONDS = 7 * 24 * 3600.0
+_TEMPORARY_SECONDS = 3600.0
+
+State = Literal["alive", "dead", "unknown"]
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """A process. ``start`` and ``boot`` are opaque texts, compared only, and safe as label values."""
+
+    pid: int
+    start: str  #: clock ticks from boot to the process' start, or psutil's creation time
+    boot: str  #: ``machine.boot.namespace``
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One thing that we started. ``created`` and ``expires`` are seconds since the epoch. Holds no secrets."""
+
+    id: str
+    kind: str
+    name: str
+    owner: Owner
+    created: float
+    expires: Optional[float] = None
+    details: dict[str, str] = {}
+
+
+class Reaped(msgspec.Struct, frozen=True):
+    """What became of an orphan: ``removed``, or ``kept`` with the reason."""
+
+    entry: Entry
+    outcome: Literal["removed", "kept"]
+    reason: str = ""
+
+
+def state_folder() -> Path:
+    """The folder for noxlib's own state on this machine: ``NOXLIB_CACHE_DIR``, else the user's cache folder."""
+    chosen = os.environ.get("NOXLIB_CACHE_DIR")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs  # noqa: PLC0415 - not needed where the variable is set
+
+    return platformdirs.user_cache_path("noxlib")
+
+
+def identity() -> Owner:
+    """This process as an owner. Costs one read of /proc the first time in each process."""
+    return _identity(os.getpid())
+
+
+@functools.lru_cache(maxsize=1)
+def _identity(pid: int) -> Owner:  # keyed by the pid: a forked child is another owner
+    found = _start(pid)
+    return Owner(pid, found[0] if found else "0", _boot())
+
+
+def look(owner: Owner) -> State:
+    """Whether the owner lives, or ``unknown`` where it cannot be seen from here: another machine or pid namespace."""
+    machine, boot, namespace = [*owner.boot.split("."), "", "", ""][:3]
+    here = _boot().split(".")
+    if boot != here[1]:
+        return "dead" if machine == here[0] else "unknown"
+    if namespace != here[2] or (boot == "" and machine != here[0]):
+        return "unknown"
+    found = _start(owner.pid)
+    return "alive" if found and found[0] == owner.start and found[1] not in "ZX" else "dead"
+
+
+def alive(owner: Owner) -> bool:
+    """Whether the owner must be taken for alive; one that cannot be seen from here is."""
+    return look(owner) != "dead"
+
+
+def _start(pid: int) -> tuple[str, str] | None:
+    """Start time and state (one letter as in proc(5)) of a process, None if there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None if Path("/proc/self/stat").exists() else _start_by_psutil(pid)
+    fields = text[text.rindex(b")") + 2 :].split()  # the name before it may hold blanks and brackets
+    return fields[19].decode(), fields[0].decode()
+
+
+def _start_by_psutil(pid: int) -> tuple[str, str] | None:
+    import psutil  # noqa: PLC0415 - only where there is no /proc
+
+    try:
+        process = psutil.Process(pid)
+        return repr(process.create_time()), "Z" if process.status() == psutil.STATUS_ZOMBIE else "S"
+    except psutil.NoSuchProcess:
+        return None
+
+
+@functools.lru_cache(maxsize=1)
+def _boot() -> str:
+    """``machine.boot.namespace``; without /proc the latter two are empty (macOS moves its boot time with the clock)."""
+    machine = hashlib.sha256(f"{os.uname().nodename}\n{_text('/etc/machine-id')}".encode()).hexdigest()[:12]
+    try:
+        namespace = str(Path("/proc/self/ns/pid").stat().st_ino)
+    except OSError:
+        namespace = ""
+    return f"{machine}.{_text('/proc/sys/kernel/random/boot_id')}.{namespace}"
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+class Ledger:
+    """The entries below one folder; any number of processes may write at once."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or state_folder()) / "ledger"
+
+    def add(
+        self,
+        kind: str,
+        name: str,
+        *,
+        details: dict[str, str] | None = None,
+        expires: float | None = None,
+    ) -> Entry:
+        """Note a thing that is about to be started: container, volume, folder, process, … Raises CacheError."""
+        created = time.time()
+        entry_id = f"{int(created * 1000):013d}-{os.getpid()}-{secrets.token_hex(4)}"
+        entry = Entry(entry_id, kind, name, identity(), created, expires, details or {})
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            atomic.write(self._path(entry), atomic.to_json(entry))
+        except OSError as error:
+            raise CacheError(
+                f"the ledger {self.folder} cannot be written: {error.strerror}",
+                "make the folder writable or free space there, or set NOXLIB_CACHE_DIR to another folder",
+            ) from error
+        return entry
+
+    def strike(self, entry: Entry) -> None:
+        """Strike out a thing that is gone; striking twice is fine."""
+        self._path(entry).unlink(missing_ok=True)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries, oldest first. A damaged file is moved to ``damaged/`` and reported."""
+        if not self.folder.is_dir():
+            return ()
+        paths = sorted(self.folder.iterdir())
+        found = [self._read(path) for path in paths if path.suffix == ".json" and not path.name.startswith(".")]
+        _sweep_temporary([path for path in paths if path.name.startswith(".tmp-")])
+        return tuple(entry for entry in found if entry)
+
+    def orphans(self) -> tuple[Entry, ...]:
+        """The entries whose owner is dead, or cannot be seen from here and the entry is past its time."""
+        return tuple(entry for entry in self.entries() if _is_orphan(entry))
+
+    def _path(self, entry: Entry) -> Path:
+        return self.folder / f"{entry.id}.json"
+
+    def _read(self, path: Path) -> Entry | None:
+        try:
+            entry = atomic.from_json(path.read_bytes(), Entry)
+            if self._path(entry) == path:
+                return entry
+            raise ValueError("its name is not its id")  # noqa: TRY301 - a damage like the others
+        except FileNotFoundError:  # struck out meanwhile
+            return None
+        except (OSError, ValueError) as error:
+            _move_aside(path, error)
+            return None
+
+
+def reap(ledger: Ledger, removers: Mapping[str, Callable[[Entry], bool]]) -> tuple[Reaped, ...]:
+    """Remove what dead owners left and strike it out; nothing of a live owner is touched.
+
+    Args:
+        ledger: The ledger to work through.
+        removers: For each kind a function that removes the thing, if it is there, and tells whether it is gone now.
+            Two processes may reap at once, so removing what is absent is a success.
+    """
+    return tuple(_reap_one(ledger, entry, removers.get(entry.kind)) for entry in ledger.orphans())
+
+
+def _reap_one(ledger: Ledger, entry: Entry, remover: Callable[[Entry], bool] | None) -> Reaped:
+    if remover is None:
+        return Reaped(entry, "kept", f"nothing here removes a {entry.kind}")
+    try:
+        gone = remover(entry)
+    except (NoxlibError, OSError) as error:
+        return Reaped(entry, "kept", str(error).splitlines()[0])
+    if not gone:
+        return Reaped(entry, "kept", "it is still there")
+    ledger.strike(entry)
+    return Reaped(entry, "removed")
+
+
+def _is_orphan(entry: Entry) -> bool:
+    state = look(entry.owner)
+    past = time.time() > (entry.expires if entry.expires is not None else entry.created + FOREIGN_SECONDS)
+    return state == "dead" or (state == "unknown" and past)
+
+
+def _move_aside(path: Path, error: Exception) -> None:
+    aside = path.parent / "damaged"
+    try:
+        aside.mkdir(exist_ok=True)
+        path.replace(aside / path.name)
+    except OSError as problem:
+        error = problem
+    print(f"noxlib: a damaged ledger entry, {path.name}, was put into {aside} ({error})", file=sys.stderr, flush=True)
+
+
+def _sweep_temporary(paths: list[Path]) -> None:
+    """Remove what writers left that were killed in the middle of a write."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):  # written to its end, or swept by another
+            if time.time() - path.stat().st_mtime > _TEMPORARY_SECONDS:
+                path.unlink()
