@@ -31,15 +31,17 @@ def write(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
         raise
 
 
-def to_json(value: Any) -> bytes:
+def to_json(value: Any, *, indent: int | None = None) -> bytes:
     """Encode structs; lone surrogates, which file names may hold, are escaped (msgspec's own encoder refuses them)."""
-    return json.dumps(msgspec.to_builtins(value), indent=1).encode() + b"\n"
+    return json.dumps(msgspec.to_builtins(value), indent=indent).encode() + b"\n"
 
 
 def from_json(data: bytes, type_: type[T]) -> T:
-    """Decode and check types. Raises ValueError (msgspec.ValidationError is one), never another exception."""
+    """Decode and check types. Raises ValueError, never another exception."""
     try:
         return msgspec.convert(json.loads(data), type_)
+    except msgspec.MsgspecError as error:  # no ValueError before msgspec 0.21
+        raise ValueError(str(error)) from error
     except RecursionError as error:  # thousands of nested brackets
         raise ValueError("too deeply nested") from error
 
@@ -50,8 +52,9 @@ def remove_tree(path: Path) -> None:
     for folder, names, _ in os.walk(path):
         for name in names:
             _make_writable(Path(folder, name))
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(path)
+    while os.path.lexists(path):
+        with contextlib.suppress(FileNotFoundError):  # somebody else removes it too; go on with what is left
+            shutil.rmtree(path)
 
 
 def _make_writable(folder: Path) -> None:
