@@ -24,7 +24,7 @@ class SuiteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[tool.noxlib]``. None, or an empty tuple of Pythons, means: detect it (``nox -s doctor`` shows what was found)."""
+    """``[tool.noxlib]``. None, or an empty tuple of Pythons: detect it (``nox -s doctor`` shows what was found)."""
 
     pythons: tuple[str, ...] = ()  #: as uv names them: ``3.12``, ``3.14t``, ``pypy3.11``
     image: Optional[str] = None  #: image name without tag; default ``<project>-testground``
@@ -40,5 +40,5 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     import_names: Optional[tuple[str, ...]] = None  #: top-level packages that the guard checks
     mirrors: dict[str, str] = {}  #: registry prefix -> its replacement, for base images
     write_back: tuple[str, ...] = ()  #: globs of files that tests may write into the checkout
-    unit: SuiteConfig = SuiteConfig()
-    integration: SuiteConfig = SuiteConfig()
+    unit: SuiteConfig = SuiteConfig()  #: the unit tests
+    integration: SuiteConfig = SuiteConfig()  #: the tests that need services

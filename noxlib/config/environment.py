@@ -1,0 +1,122 @@
+"""``NOXLIB_<KEY>`` and ``NOXLIB_<SUITE>_<KEY>``: each value of the configuration, overridden by the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from noxlib.config.models import Config, SuiteConfig
+from noxlib.errors import ConfigError
+
+PREFIX = "NOXLIB_"
+
+#: Variables of noxlib that are no configuration key.
+RESERVED = frozenset(
+    {
+        "NOXLIB_CACHE_DIR",  # folder for locks, prepared files and the ledger
+        "NOXLIB_ENV",  # environment profile
+        "NOXLIB_OFFLINE",  # ask no index and no registry
+        "NOXLIB_RUN",  # name of the run, set inside a place
+        "NOXLIB_TASK",  # path of task.json, set inside a place
+    }
+)
+#: Variables of noxlib's own test lanes.
+RESERVED_PREFIX = "NOXLIB_TESTBED_"
+
+Path = tuple[str, ...]
+
+
+def suites() -> tuple[str, ...]:
+    """The keys that hold a suite's table: ``unit``, ``integration``."""
+    pairs = zip(Config.__struct_fields__, Config.__struct_defaults__)
+    return tuple(name for name, default in pairs if isinstance(default, SuiteConfig))
+
+
+def keys() -> dict[str, Path]:
+    """Variable -> the key that it overrides: ``NOXLIB_UNIT_TIMEOUT`` -> ``("unit", "timeout")``."""
+    tables = suites()
+    paths: list[Path] = [(name,) for name in Config.__struct_fields__ if name not in tables]
+    paths += [(suite, name) for suite in tables for name in SuiteConfig.__struct_fields__]
+    return {PREFIX + "_".join(path).upper(): path for path in paths}
+
+
+def read_environment(environ: Mapping[str, str]) -> dict[str, tuple[Path, Any]]:
+    """The overrides: variable -> (key, value). An empty variable counts as unset; an empty list is ``[]``.
+
+    Raises:
+        ConfigError: a variable is unknown, or its text is not of the key's kind.
+    """
+    given = {name: text for name, text in environ.items() if name.startswith(PREFIX) and name not in RESERVED}
+    given = {name: text for name, text in given.items() if not name.startswith(RESERVED_PREFIX)}
+    if not given:
+        return {}
+    known = keys()
+    for name in sorted(given):
+        if name not in known:
+            raise _unknown(name, (*known, *RESERVED))
+    return {name: (known[name], _value(name, annotation(known[name]), text)) for name, text in given.items() if text}
+
+
+def annotation(path: Path) -> str:
+    """A key's type as written in the models, without Optional: ``tuple[str, ...]``."""
+    struct = Config if len(path) == 1 else SuiteConfig
+    text = str(struct.__annotations__.get(path[-1], "str"))
+    return text[len("Optional[") : -1] if text.startswith("Optional[") else text
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> ConfigError:
+    import difflib  # noqa: PLC0415 - only an error needs it
+
+    near = difflib.get_close_matches(name, known, 1, 0)
+    return ConfigError(
+        f"environment: {name} is no variable of noxlib; did you mean {near[0]}?", f"rename or unset {name}"
+    )
+
+
+def _value(name: str, kind: str, text: str) -> Any:
+    """Lists are comma separated and tables ``k=v,k=v``, or either is JSON; numbers and booleans are JSON."""
+    if kind.startswith("tuple") and not text.lstrip().startswith("["):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    if kind.startswith("dict") and not text.lstrip().startswith("{"):
+        return dict(_pair(name, item) for item in text.split(",") if item.strip())
+    if kind.startswith(("tuple", "dict", "float")):
+        return _json(name, text)
+    if kind == "bool":
+        return _json(name, text.strip().lower())
+    return text
+
+
+def _pair(name: str, item: str) -> tuple[str, str]:
+    key, equals, value = item.partition("=")
+    if not equals:
+        raise ConfigError(
+            f"environment: {name}: expected key=value pairs, found {item!r:.80}",
+            f"write {name}=key=value,key=value, or JSON where a value holds a comma",
+        )
+    return key.strip(), value.strip()
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        expected = describe(annotation(keys()[name]))
+        raise ConfigError(
+            f"environment: {name}: expected {expected}, found {text!r:.80}", f"correct or unset {name}"
+        ) from None
+
+
+def describe(kind: str) -> str:
+    """A type in words, as errors name it."""
+    if kind.startswith("Literal"):
+        return "one of " + kind[len("Literal[") : -1]
+    words = {
+        "tuple[str, ...]": "a list of strings",
+        "dict[str, str]": "a table of strings",
+        "float": "a number",
+        "bool": "true or false",
+        "str": "a string",
+    }
+    return words.get(kind, "a table")

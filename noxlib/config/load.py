@@ -1,0 +1,157 @@
+"""``[tool.noxlib]`` or ``noxlib.toml``, and the environment over it, as one frozen Config."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Optional
+
+import msgspec
+
+from noxlib.config.environment import annotation, describe, read_environment, suites
+from noxlib.config.files import read_toml
+from noxlib.config.models import Config, SuiteConfig
+from noxlib.errors import ConfigError
+
+ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "noxfile.py", ".git")
+
+Key = tuple[str, ...]
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where the configuration was written, so that an error can name the place."""
+
+    file: str
+    prefix: str  #: ``tool.noxlib.``, or nothing in noxlib.toml
+    variables: dict[Key, str]  #: key -> the variable that overrides it
+
+    def name(self, key: Key) -> str:
+        """The key as it is written in the file: ``tool.noxlib.unit.timeout``."""
+        return (self.prefix + ".".join(key)).rstrip(".")
+
+    def where(self, key: Key) -> str:
+        """File and key, or the variable."""
+        variable = self.variables.get(key)
+        return f"environment: {variable}" if variable else f"{self.file}: {self.name(key)}"
+
+    def error(self, key: Key, expected: str, found: object, nearest: str = "") -> ConfigError:
+        """What was expected and what was found; where to correct it."""
+        hint = f"; did you mean {nearest!r}?" if nearest else ""
+        variable = self.variables.get(key)
+        todo = f"correct or unset {variable}" if variable else f"correct {self.name(key)} in {self.file}"
+        return ConfigError(f"{self.where(key)}: expected {expected}, found {_short(found)}{hint}", todo)
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder, from ``start`` upwards, that looks like a project's; ``start`` where none does."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if any((folder / mark).exists() for mark in ROOT_MARKS):
+            return folder
+    return start
+
+
+def load_config(root: Path, environ: Optional[Mapping[str, str]] = None) -> Config:
+    """The configuration of the project at ``root``; ``environ`` is this process' environment by default.
+
+    Raises:
+        ConfigError: something is unknown, of a wrong type or out of its range; nothing was started.
+    """
+    overrides = read_environment(os.environ if environ is None else environ)
+    table, file, prefix = _table(root)
+    origin = Origin(file, prefix, {key: name for name, (key, _) in overrides.items()})
+    _refuse_unknown(table, origin)
+    config = _convert(_merge(table, dict(overrides.values())), origin)
+    _check(config, root, origin)
+    return config
+
+
+def _table(root: Path) -> tuple[dict[str, Any], str, str]:
+    """The table, its file and the prefix of its keys."""
+    own = read_toml(root / "noxlib.toml")
+    tool = read_toml(root / "pyproject.toml").get("tool", {})
+    table = tool.get("noxlib", {}) if isinstance(tool, dict) else tool
+    if not isinstance(table, dict):
+        raise Origin("pyproject.toml", "tool.noxlib", {}).error((), "a table", table)
+    if own and table:
+        raise ConfigError(
+            "both noxlib.toml and pyproject.toml's [tool.noxlib] configure noxlib",
+            "keep one of them and move the other's keys there",
+        )
+    return (own, "noxlib.toml", "") if own else (table, "pyproject.toml", "tool.noxlib.")
+
+
+def _refuse_unknown(table: dict[str, Any], origin: Origin) -> None:
+    tables = suites()
+    for name, value in table.items():
+        _refuse_unless_known((name,), Config.__struct_fields__, origin)
+        for inner in value if name in tables and isinstance(value, dict) else ():
+            _refuse_unless_known((name, inner), SuiteConfig.__struct_fields__, origin)
+
+
+def _refuse_unless_known(key: Key, known: tuple[str, ...], origin: Origin) -> None:
+    if key[-1] in known:
+        return
+    from noxlib.config.checks import nearest  # noqa: PLC0415 - only an error needs it
+
+    near = (*key[:-1], nearest(key[-1], known))
+    if len(key) == 1 and key[0] in SuiteConfig.__struct_fields__:
+        near = ("unit", key[0])  # a suite's key, written one level too high
+    raise ConfigError(
+        f"{origin.where(key)} is no key of noxlib; did you mean {origin.name(near)}?",
+        f"rename or remove it in {origin.file}; `python -m noxlib schema` lists every key",
+    )
+
+
+def _merge(table: dict[str, Any], overrides: dict[Key, Any]) -> dict[str, Any]:
+    merged = dict(table)
+    day = merged.get("exclude_newer")
+    if isinstance(day, date):  # TOML has dates of its own; a datetime is one as well
+        merged["exclude_newer"] = day.isoformat()
+    for key, value in overrides.items():
+        if len(key) == 1:
+            merged[key[0]] = value
+            continue
+        suite = merged.get(key[0], {})
+        merged[key[0]] = {**suite, key[1]: value} if isinstance(suite, dict) else suite
+    return merged
+
+
+def _convert(merged: dict[str, Any], origin: Origin) -> Config:
+    try:
+        return msgspec.convert(merged, Config)
+    except msgspec.ValidationError as error:
+        place = str(error).rpartition("`$")[2]
+        key = tuple(re.findall(r"\.(\w+)", place))
+        raise _wrong_type(key, merged, origin) from None
+
+
+def _wrong_type(key: Key, merged: dict[str, Any], origin: Origin) -> ConfigError:
+    from noxlib.config.checks import nearest  # noqa: PLC0415 - only an error needs it
+
+    found: Any = merged
+    for name in key:
+        found = found[name]
+    kind = annotation(key) if key[-1] in (*Config.__struct_fields__, *SuiteConfig.__struct_fields__) else "str"
+    expected = describe(kind)
+    if key == ("pythons",):
+        expected += ' such as ["3.9", "3.10"], each in quotes'
+    choices = tuple(re.findall(r'"(\w+)"', kind))
+    return origin.error(key, expected, found, nearest(str(found), choices) if choices else "")
+
+
+def _check(config: Config, root: Path, origin: Origin) -> None:
+    if config == Config():
+        return
+    from noxlib.config.checks import problems  # noqa: PLC0415 - nothing to check without configuration
+
+    for problem in problems(config, root):
+        raise origin.error(problem.key, problem.expected, problem.found, problem.nearest)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - one line stays one line
