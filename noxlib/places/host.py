@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - msgspec resolves the annotations
 from typing import Literal, Optional, Protocol
 
 import msgspec
@@ -30,6 +30,7 @@ class Exit(msgspec.Struct, frozen=True):
 
     code: int
     cause: Cause = "exit"
+    oom: bool = False  #: the kernel killed a process for lack of memory, if only a child of the command
 
 
 class Host(Protocol):

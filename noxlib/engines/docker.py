@@ -1,0 +1,248 @@
+"""Docker, and podman by its docker-compatible socket: containers of a run by the SDK, which needs no docker command."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+import msgspec
+
+from noxlib.engines.attached import Attached
+from noxlib.engines.endpoint import Endpoint, resolve_endpoint
+from noxlib.engines.refusals import absent_is_none, in_time, no_engine, signals_held_back, speaking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+CONNECT_SECONDS = 2.0
+CALL_SECONDS = 120.0  #: an engine under load may take long to create; for ever it may not
+SSH_SECONDS = 15.0
+
+
+class ImageInfo(msgspec.Struct, frozen=True):
+    """What the engine knows of an image."""
+
+    id: str  #: ``sha256:…`` of its configuration
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]  #: ``name@sha256:…`` in registries
+    labels: dict[str, str]
+    environment: dict[str, str]
+    size: int  #: bytes
+    platform: str  #: ``linux/amd64``
+
+
+class State(msgspec.Struct, frozen=True):
+    """A container's state, as the engine has it."""
+
+    running: bool
+    code: int
+    oom: bool  #: the kernel killed a process in it for lack of memory (not always the first one)
+    error: str = ""
+
+
+class Docker:
+    """One engine at one endpoint. Every method raises EngineError, in two lines, where the engine fails."""
+
+    def __init__(self, api: Any, endpoint: Endpoint) -> None:
+        self._api = api  # the SDK's stubs know half of it
+        self.endpoint = endpoint
+
+    @classmethod
+    def connect(cls, environ: Optional[Mapping[str, str]] = None, home: Optional[Path] = None) -> Docker:
+        """The engine that the docker command would take.
+
+        Raises:
+            EngineError: None answers within 2 s.
+        """
+        endpoint = resolve_endpoint(os.environ if environ is None else environ, home or Path.home())
+        return cls(_client(endpoint), endpoint)
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _version(self) -> dict[str, Any]:
+        with self._speaking("asking for its version"):
+            return dict(self._api.version())
+
+    @property
+    def version(self) -> str:
+        return str(self._version.get("Version", "?"))
+
+    @property
+    def platform(self) -> str:
+        """``linux/amd64``: what images for this engine are built for."""
+        return f"{self._version.get('Os', 'linux')}/{self._version.get('Arch', 'amd64')}"
+
+    @property
+    def kind(self) -> str:
+        """``docker`` or ``podman``."""
+        names = [str(component.get("Name", "")) for component in self._version.get("Components") or ()]
+        return "podman" if any("podman" in name.lower() for name in names) else "docker"
+
+    def info(self) -> dict[str, Any]:
+        """The engine's own description of itself (``docker info``)."""
+        with self._speaking("asking for its state"):
+            return dict(self._api.info())
+
+    # -- images ----------------------------------------------------------------------------------------------------
+
+    def image(self, reference: str) -> Optional[ImageInfo]:
+        """The image of a name, a digest or an id; None where the engine has none."""
+        with self._speaking(f"looking for the image {reference}"):
+            found = absent_is_none(lambda: self._api.inspect_image(reference))
+        return None if found is None else _image_info(found)
+
+    def images(self, labels: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
+        """The images that bear these labels (``""``: any value), as the engine lists them."""
+        with self._speaking("listing images"):
+            return tuple(self._api.images(filters={"label": _label_filter(labels)}))
+
+    # -- containers ------------------------------------------------------------------------------------------------
+
+    def create(self, name: str, body: Mapping[str, Any]) -> str:
+        """Create a container from the engine API's own description of one; its id. Never pulls."""
+        with self._speaking(f"creating the container {name}"), signals_held_back():
+            return str(self._api.create_container_from_config(dict(body), name)["Id"])
+
+    def attach(self, container: str) -> Attached:
+        with self._speaking("attaching to the container"):
+            return Attached(self._api.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1}))
+
+    def start(self, container: str) -> None:
+        with self._speaking("starting the container"):
+            self._api.start(container)
+
+    def wait(self, container: str, timeout: float) -> bool:
+        """Wait until it stands still; False if it still runs after ``timeout`` seconds."""
+        with self._speaking("waiting for the container"):
+            return in_time(lambda: self._api.wait(container, timeout=max(timeout, 0.001)))
+
+    def state(self, container: str) -> State:
+        with self._speaking("asking how the container ended"):
+            state = self._api.inspect_container(container)["State"]
+        return State(
+            running=bool(state.get("Running")),
+            code=int(state.get("ExitCode", 0)),
+            oom=bool(state.get("OOMKilled")),
+            error=str(state.get("Error") or ""),
+        )
+
+    def inspect(self, container: str) -> Optional[dict[str, Any]]:
+        """All that the engine knows of a container; None if there is none."""
+        with self._speaking("inspecting a container"):
+            return absent_is_none(lambda: dict(self._api.inspect_container(container)))
+
+    def kill(self, container: str, number: int = signal.SIGKILL) -> None:
+        """Send a signal; a container that runs no longer is fine."""
+        with self._speaking("stopping the container"):
+            absent_is_none(lambda: self._api.kill(container, number), statuses=(404, 409))
+
+    def remove(self, container: str) -> bool:
+        """Remove a container, running or not, with its anonymous volumes; False if there was none."""
+        with self._speaking("removing the container"), signals_held_back():
+            return absent_is_none(lambda: self._api.remove_container(container, force=True, v=True) or True) is not None
+
+    def containers(self, labels: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
+        """All containers, running or not, that bear these labels (``""``: any value)."""
+        with self._speaking("listing containers"):
+            return tuple(self._api.containers(all=True, filters={"label": _label_filter(labels)}))
+
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    def put_archive(self, container: str, folder: str, tar: Any) -> None:
+        """Unpack a tar (bytes or a binary file) into a folder of a container, running or not."""
+        with self._speaking("copying files into the container"):
+            self._api.put_archive(container, folder, tar)
+
+    def get_archive(self, container: str, path: str) -> Optional[Iterable[bytes]]:
+        """The tar of a file or folder of a container, in chunks; None if there is none."""
+        with self._speaking("copying files out of the container"):
+            found = absent_is_none(lambda: self._api.get_archive(container, path))
+        return None if found is None else self._chunks(found[0])
+
+    def _chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        with self._speaking("copying files out of the container"):
+            yield from chunks
+
+    # -- volumes ---------------------------------------------------------------------------------------------------
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        with self._speaking(f"creating the volume {name}"), signals_held_back():
+            self._api.create_volume(name, labels=dict(labels))
+
+    def remove_volume(self, name: str) -> bool:
+        """Remove a volume; False if there was none."""
+        with self._speaking(f"removing the volume {name}"):
+            return absent_is_none(lambda: self._api.remove_volume(name, force=True) or True) is not None
+
+    def volumes(self, labels: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
+        """All volumes that bear these labels (``""``: any value)."""
+        with self._speaking("listing volumes"):
+            return tuple(self._api.volumes(filters={"label": _label_filter(labels)})["Volumes"] or ())
+
+    # -- the docker command ----------------------------------------------------------------------------------------
+
+    def command_environment(self) -> dict[str, str]:
+        """Our environment with this endpoint, for the docker command and its plugins."""
+        kept = {key: value for key, value in os.environ.items() if key != "DOCKER_CONTEXT"}
+        return {**kept, **self.endpoint.environment()}
+
+    def _speaking(self, doing: str) -> AbstractContextManager[None]:
+        return speaking(str(self.endpoint), doing)
+
+
+def _client(endpoint: Endpoint) -> Any:
+    import docker  # noqa: PLC0415 - 0.1 s: only where an engine is used
+    import requests  # noqa: PLC0415
+
+    ssh = endpoint.url.startswith("ssh://")
+    try:
+        api = docker.APIClient(
+            base_url=endpoint.url,
+            version="auto",
+            timeout=int(SSH_SECONDS if ssh else CONNECT_SECONDS),
+            tls=_tls(endpoint) or False,
+            use_ssh_client=ssh,
+        )
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError) as error:
+        raise no_engine(endpoint, error) from error
+    api.timeout = int(CALL_SECONDS)
+    return api
+
+
+def _tls(endpoint: Endpoint) -> Any:
+    if endpoint.tls is None:
+        return None
+    from docker.tls import TLSConfig  # noqa: PLC0415
+
+    folder = Path(endpoint.tls)
+    pair = (str(folder / "cert.pem"), str(folder / "key.pem"))
+    ca = folder / "ca.pem"
+    return TLSConfig(
+        client_cert=pair if Path(pair[0]).exists() else None,
+        ca_cert=str(ca) if ca.exists() else None,
+        verify=endpoint.verify,
+    )
+
+
+def _label_filter(labels: Mapping[str, str]) -> list[str]:
+    return [f"{key}={value}" if value else key for key, value in labels.items()]
+
+
+def _image_info(found: Mapping[str, Any]) -> ImageInfo:
+    config = found.get("Config") or {}
+    pairs = (line.partition("=") for line in config.get("Env") or ())
+    variant = f"/{found['Variant']}" if found.get("Variant") else ""
+    return ImageInfo(
+        id=found["Id"],
+        tags=tuple(found.get("RepoTags") or ()),
+        digests=tuple(found.get("RepoDigests") or ()),
+        labels=dict(config.get("Labels") or {}),
+        environment={key: value for key, _, value in pairs},
+        size=int(found.get("Size") or 0),
+        platform=f"{found.get('Os', 'linux')}/{found.get('Architecture', 'amd64')}{variant}",
+    )

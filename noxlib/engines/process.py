@@ -1,0 +1,272 @@
+"""Programs of this machine: short tools by ``run``, whatever takes long or prints much by ``stream``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from typing import IO, TYPE_CHECKING, Literal, Optional
+
+import msgspec
+
+from noxlib.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+CHUNK = 64 * 1024  #: bytes copied at once; the memory that a stream costs
+GRACE = 5.0  #: seconds between TERM and KILL
+TICK = 0.1  #: seconds after which a child that ended but left its pipe to a grandchild is noticed
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """How a short tool ended; ``returncode`` is negative for a signal."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a streamed program ended. ``code`` is 128 + N for signal N."""
+
+    code: int
+    cause: Literal["exit", "signal", "timeout"] = "exit"
+
+
+class Output:
+    """Where a program's output goes: a log file, this process' stdout, both or neither. Bytes stay as they are."""
+
+    def __init__(self, log: Optional[Path], *, echo: bool) -> None:
+        self._log: Optional[IO[bytes]] = None
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            self._log = log.open("ab", buffering=0)
+        self._echo = echo
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._log is not None:
+            self._log.close()
+
+    def write(self, chunk: bytes) -> None:
+        """Pass on a chunk at once, so that a line without its end (a progress dot, a prompt) is seen as well."""
+        if self._log is not None:
+            self._log.write(chunk)
+        if self._echo:
+            _show(chunk)
+
+
+def _show(chunk: bytes) -> None:
+    sys.stdout.flush()
+    binary = getattr(sys.stdout, "buffer", None)
+    if binary is None:  # somebody replaced stdout by a text stream
+        sys.stdout.write(chunk.decode("utf-8", "replace"))
+    else:
+        binary.write(chunk)
+        binary.flush()
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Optional[Path] = None,
+    env: Optional[Mapping[str, str]] = None,
+    check: bool = False,
+    input: Optional[str] = None,  # noqa: A002 - named as subprocess names it
+    timeout: Optional[float] = None,
+) -> Completed:
+    """Run a short tool and return what it printed.
+
+    Args:
+        argv: Program and arguments; no shell is involved.
+        cwd: Its working directory.
+        env: Its whole environment; default: ours.
+        check: Raise if it ends with anything but 0.
+        input: Its standard input; default: none.
+        timeout: Seconds after which it is killed.
+
+    Raises:
+        EngineError: The program is not there, took longer than ``timeout``, or (with ``check``) failed.
+    """
+    try:
+        done = subprocess.run(  # noqa: PLW1510 - check is ours, with two lines instead of a traceback
+            list(argv),
+            cwd=cwd,
+            env=env,
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+        )
+    except OSError as error:
+        raise _cannot_start(argv, error) from error
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(f"{argv[0]} gave no answer within {timeout} s", _by_hand(argv)) from error
+    completed = Completed(done.returncode, done.stdout, done.stderr)
+    if check and completed.returncode != 0:
+        raise _failed(argv, completed)
+    return completed
+
+
+def stream(
+    argv: Sequence[str],
+    *,
+    cwd: Optional[Path] = None,
+    env: Optional[Mapping[str, str]] = None,
+    log: Optional[Path] = None,
+    echo: bool = True,
+    timeout: Optional[float] = None,
+    terminal: bool = False,
+) -> Ended:
+    """Run a program, pass on its output (stdout and stderr in order) as it comes, leave nothing behind.
+
+    It gets a session of its own, which is killed whole at the deadline, on Ctrl-C, on any other exception, and when the
+    program itself has ended. With ``terminal`` it gets this process' terminal instead, and no deadline: a person is there.
+
+    Args:
+        argv: Program and arguments; no shell is involved.
+        cwd: Its working directory.
+        env: Its whole environment; default: ours.
+        log: File that the output is appended to.
+        echo: Show the output on this process' stdout.
+        timeout: Seconds until it is told to stop (TERM), and 5 s later killed.
+        terminal: Attach the terminal.
+
+    Raises:
+        EngineError: The program is not there.
+    """
+    if terminal:
+        return _attended(argv, cwd, env)
+    with Output(log, echo=echo) as output, _started(argv, cwd, env) as process:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if _copy(process, output, deadline):
+            return _ended(process.wait())
+        _signal_group(process, signal.SIGTERM)
+        _copy(process, output, time.monotonic() + GRACE)
+        _signal_group(process, signal.SIGKILL)
+        return Ended(_ended(process.wait()).code, "timeout")
+
+
+@contextlib.contextmanager
+def _started(
+    argv: Sequence[str], cwd: Optional[Path], env: Optional[Mapping[str, str]]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A child in a session of its own; whatever happens, no process of its group outlives the block."""
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _cannot_start(argv, error) from error
+    with process:
+        try:
+            yield process
+        except BaseException:
+            _stop_gently(process)
+            raise
+        finally:
+            _signal_group(process, signal.SIGKILL)
+
+
+def _stop_gently(process: subprocess.Popen[bytes]) -> None:
+    """TERM, so that the program may write its result, then a short wait; a second Ctrl-C ends the wait."""
+    _signal_group(process, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.wait(GRACE)
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
+        os.killpg(process.pid, number)
+
+
+def _copy(process: subprocess.Popen[bytes], output: Output, deadline: Optional[float]) -> bool:
+    """Copy until the output or the program ends (True) or the deadline comes (False)."""
+    pipe = process.stdout
+    assert pipe is not None
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN | select.POLLHUP)
+    while True:
+        ended = process.poll() is not None
+        if poll.poll(0 if ended else _pause(deadline)):
+            chunk = os.read(pipe.fileno(), CHUNK)
+            if not chunk:
+                return _await(process, deadline)
+            output.write(chunk)
+        elif ended:
+            return True
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+
+
+def _await(process: subprocess.Popen[bytes], deadline: Optional[float]) -> bool:
+    """A program may close its output long before it ends; the deadline still holds."""
+    try:
+        process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _pause(deadline: Optional[float]) -> float:
+    """Milliseconds until the next look at the child."""
+    left = TICK if deadline is None else min(TICK, deadline - time.monotonic())
+    return max(0.0, left) * 1000
+
+
+def _attended(argv: Sequence[str], cwd: Optional[Path], env: Optional[Mapping[str, str]]) -> Ended:
+    try:
+        process = subprocess.Popen(list(argv), cwd=cwd, env=env)
+    except OSError as error:
+        raise _cannot_start(argv, error) from error
+    with process:
+        while True:
+            try:
+                return _ended(process.wait())
+            except KeyboardInterrupt:  # noqa: PERF203 - Ctrl-C is the debugger's; it reached the program as well
+                continue
+            except BaseException:
+                process.kill()
+                raise
+
+
+def _ended(returncode: int) -> Ended:
+    return Ended(128 - returncode, "signal") if returncode < 0 else Ended(returncode)
+
+
+def _cannot_start(argv: Sequence[str], error: OSError) -> EngineError:
+    if isinstance(error, FileNotFoundError) and not os.path.dirname(argv[0]):  # noqa: PTH120 - is it a bare name?
+        return EngineError(f"the program {argv[0]!r} is not on PATH", f"install {argv[0]}, or add its folder to PATH")
+    return EngineError(f"cannot start {argv[0]}: {error.strerror}", f"look at {error.filename or argv[0]}")
+
+
+def _failed(argv: Sequence[str], done: Completed) -> EngineError:
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    last = lines[-1].strip() if lines else "it printed nothing"
+    return EngineError(f"{argv[0]} ended with {done.returncode}: {last}", _by_hand(argv))
+
+
+def _by_hand(argv: Sequence[str]) -> str:
+    import shlex  # noqa: PLC0415 - only for an error's text
+
+    return "run it by hand to see why: " + shlex.join(argv)
