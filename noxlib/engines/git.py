@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 
 from noxlib.engines import process
 from noxlib.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -87,6 +89,12 @@ def _is_commit(text: str) -> bool:
     return len(text) in (40, 64) and all(letter in "0123456789abcdef" for letter in text)
 
 
+def commit(root: Path) -> Optional[str]:
+    """The commit that is checked out; None without git and before the first commit."""
+    output = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    return output.strip() if output else None
+
+
 def commit_time(root: Path, commit: str) -> Optional[str]:
     """When a commit was made, RFC 3339 in UTC; None if it is not here."""
     output = _git(root, "show", "--no-patch", "--format=%ct", commit, "--")
@@ -131,7 +139,7 @@ def boundary(root: Path) -> frozenset[str]:
 
 
 def contents(root: Path, wanted: Sequence[tuple[str, str]]) -> list[Optional[bytes]]:
-    """File contents at commits, in one subprocess: ``(commit, path relative to root)`` each; None where there is none."""
+    """File contents at commits, in one subprocess, of ``(commit, path below root)`` each; None: no such file."""
     import subprocess  # noqa: PLC0415 - the answer is bytes with sizes, which a text runner would spoil
 
     prefix = (_git(root, "rev-parse", "--show-prefix") or "").rstrip("\n")
@@ -149,7 +157,7 @@ def contents(root: Path, wanted: Sequence[tuple[str, str]]) -> list[Optional[byt
 
 
 def _batch(output: bytes) -> Iterator[Optional[bytes]]:
-    """Answers of ``git cat-file --batch``: ``<id> blob <size>``, the content, a line feed; or one line for what is not."""
+    """Answers of ``git cat-file --batch``: ``<id> blob <size>``, the content, a line feed; or one line."""
     position = 0
     while position < len(output):
         end = output.index(b"\n", position)

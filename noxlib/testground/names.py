@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
-from noxlib.config.models import Config
 from noxlib.errors import ConfigError
 
+if TYPE_CHECKING:
+    from noxlib.config.models import Config
+
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")  #: OCI distribution specification, "Pulling manifests"
-REPOSITORY = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")  #: the same, ``<name>``
+REPOSITORY = re.compile(
+    r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
+)  #: the same, ``<name>``
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?")
 _LENGTH = 128
 _HASH = 8  # hex digits that keep two names apart which sanitising made equal
@@ -64,7 +68,7 @@ def local_name(project: str) -> str:
 
 
 def repository(text: str) -> str:
-    """One component of an image name: lower case, ``[a-z0-9]`` joined by single separators; changed names get a hash."""
+    """One component of an image name: lower case, words joined by single separators; a changed name gets a hash."""
     lower = text.lower()
     safe = re.sub(r"[^a-z0-9]+", "-", lower).strip("-")
     if safe and re.sub(r"[-_.]+", "-", lower) == safe and len(safe) <= _LENGTH // 2:
@@ -73,7 +77,7 @@ def repository(text: str) -> str:
 
 
 def lock_name(python: str) -> str:
-    """The lock file of one Python in a checkout, a valid name by PEP 751: ``pylock.py310.toml``, ``pylock.pypy311.toml``."""
+    """The lock file of one Python in a checkout, by PEP 751: ``pylock.py310.toml``, ``pylock.pypy311.toml``."""
     prefix = "" if python.startswith("pypy") else "py"
     return f"pylock.{prefix}{python.replace('.', '')}.toml"
 

@@ -1,0 +1,156 @@
+"""The lock of one Python: found by the hash of its inputs, made once, never resolved again while they are unchanged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+import msgspec
+
+from noxlib import atomic
+from noxlib.errors import LockError
+from noxlib.ledger import state_folder
+from noxlib.testground.cutoff import cutoff
+from noxlib.testground.lockinputs import Reader, lock_key
+from noxlib.testground.names import lock_name
+
+if TYPE_CHECKING:
+    from noxlib.config.project import Project
+
+_META = "lock.json"
+BUILD_FILE = "pylock.build.toml"
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """``lock.json``: what a lock's folder holds."""
+
+    files: tuple[str, ...]  #: names below the folder, in order of installation
+    build_files: tuple[str, ...]  #: the locked build back end; empty where nothing is built
+    source: str  #: ``resolved``, ``uv.lock``, ``pylock``, ``poetry.lock``, ``pdm.lock``, ``requirements``
+    digest: str  #: SHA-256 over the names and contents of all files
+    from_source: tuple[str, ...] = ()  #: packages without a fitting wheel: the builder needs a compiler
+    needs_git: bool = False  #: a package comes from a repository
+
+
+class Lock(msgspec.Struct, frozen=True):
+    """The lock of one Python on one platform; see ``Contents`` for the fields that both have."""
+
+    key: str
+    folder: Path
+    files: tuple[str, ...]
+    build_files: tuple[str, ...]
+    source: str
+    digest: str
+    from_source: tuple[str, ...] = ()
+    needs_git: bool = False
+
+
+def checkout_reader(root: Path) -> Reader:
+    """Reads files of a checkout, each at most once; what lies outside it, or is no file, is absent."""
+    known: dict[str, Optional[bytes]] = {}
+
+    def read(name: str) -> Optional[bytes]:
+        if name not in known:
+            path = root / name
+            known[name] = path.read_bytes() if path.is_file() else None
+        return known[name]
+
+    return read
+
+
+def find_or_make(project: Project, python: str, platform: str, *, upgrade: bool = False) -> Lock:
+    """The lock of one Python.
+
+    Args:
+        project: The project.
+        python: As uv names it.
+        platform: ``linux/amd64`` and its like for containers, ``host`` for an environment on this machine.
+        upgrade: Resolve again, as of now; the project's own lock is used as it is all the same.
+
+    Raises:
+        LockError: The index cannot be reached, nothing satisfies the requirements, or the own lock is out of date.
+    """
+    read = checkout_reader(project.root)
+    since = cutoff(project, read)
+    key = lock_key(project, python, _platform_key(platform), since, read)
+    folder = state_folder() / "locks" / key
+    renew = upgrade and project.lock_kind == "none"
+    found = None if renew else _read(key, folder)
+    return found or _make(project, python, platform, since, folder, renew=renew)
+
+
+def _platform_key(platform: str) -> str:
+    """For this machine its processor and C library: what decides which wheels fit."""
+    if platform != "host":
+        return platform
+    libc = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else None
+    return f"host {os.uname().sysname} {os.uname().machine} {libc}"
+
+
+def _read(key: str, folder: Path) -> Optional[Lock]:
+    try:
+        known = atomic.from_json((folder / _META).read_bytes(), Contents)
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return None  # damaged: it is made anew
+    complete = all((folder / name).is_file() for name in (*known.files, *known.build_files))
+    return Lock(key=key, folder=folder, **msgspec.structs.asdict(known)) if complete else None
+
+
+def _make(project: Project, python: str, platform: str, since: Optional[str], folder: Path, *, renew: bool) -> Lock:
+    from filelock import FileLock  # noqa: PLC0415 - not on the warm path
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        found = None if renew else _read(folder.name, folder)
+        if found:
+            return found  # somebody else made it while we waited
+        return _publish(
+            project, python, platform, None if renew and not project.config.exclude_newer else since, folder
+        )
+
+
+def _publish(project: Project, python: str, platform: str, since: Optional[str], folder: Path) -> Lock:
+    """Make it in a folder beside, then rename: a reader sees it whole or not at all."""
+    from noxlib.testground import lockmaking  # noqa: PLC0415 - brings uv, not on the warm path
+    from noxlib.testground.resolve import Target  # noqa: PLC0415
+
+    print(f"noxlib: locking the dependencies for Python {python}", flush=True)
+    target = Target(python, platform, since, derived=since is not None and not project.config.exclude_newer)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as temporary:
+        made = Path(temporary) / "lock"
+        made.mkdir()
+        contents = lockmaking.make(project, target, made)
+        atomic.write(made / _META, atomic.to_json(contents))
+        if folder.exists():
+            folder.rename(Path(temporary) / "old")
+        made.rename(folder)
+    return Lock(key=folder.name, folder=folder, **msgspec.structs.asdict(contents))
+
+
+def digest(folder: Path, names: tuple[str, ...]) -> str:
+    """SHA-256 over names and contents."""
+    total = hashlib.sha256()
+    for name in names:
+        total.update(name.encode() + b"\0" + hashlib.sha256((folder / name).read_bytes()).digest())
+    return total.hexdigest()
+
+
+def write_to_checkout(lock: Lock, project: Project, python: str) -> Path:
+    """Write the lock beside pyproject.toml, to be committed; its path.
+
+    Raises:
+        LockError: The project keeps a lock of its own, or the checkout cannot be written.
+    """
+    if lock.source not in ("resolved", "pylock"):
+        raise LockError(f"the project keeps a lock of its own, {lock.source}", "renew that one by its own tool")
+    target = project.root / lock_name(python)
+    try:
+        atomic.write(target, (lock.folder / lock.files[0]).read_bytes(), mode=0o644)
+    except OSError as error:
+        raise LockError(f"cannot write {target.name}: {error.strerror}", "make the checkout writable") from error
+    return target

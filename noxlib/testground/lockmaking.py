@@ -1,0 +1,43 @@
+"""Making a lock's folder: the project's own lock as it is, or a resolution; then the build back end's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from noxlib.testground import backend, ownlock, pylock, resolve
+from noxlib.testground.lock import BUILD_FILE, Contents, digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from noxlib.config.project import Project
+    from noxlib.testground.resolve import Target
+
+
+def make(project: Project, target: Target, folder: Path) -> Contents:
+    """Write the lock's files into ``folder`` and say what they are. Raises LockError."""
+    if project.lock_kind == "none":
+        (folder / "pylock.toml").write_text(resolve.dependencies(project, target), "utf-8")
+        files: tuple[str, ...] = ("pylock.toml",)
+    else:
+        files = ownlock.take(project, target, folder)
+    build_files: tuple[str, ...] = ()
+    if project.build is not None:
+        text = resolve.build(project, backend.requirements(project), target)
+        (folder / BUILD_FILE).write_text(text, "utf-8")
+        build_files = (BUILD_FILE,)
+    every = (*files, *build_files)
+    from_source, needs_git = _toolchain(folder, every, target)
+    source = "resolved" if project.lock_kind == "none" else project.lock_kind
+    return Contents(files, build_files, source, digest(folder, every), from_source, needs_git)
+
+
+def _toolchain(folder: Path, names: tuple[str, ...], target: Target) -> tuple[tuple[str, ...], bool]:
+    """The packages that have to be built, and whether one comes from a repository."""
+    env = pylock.environment(target.python, target.platform)
+    texts = {name: (folder / name).read_text("utf-8") for name in names if name.endswith(".toml")}
+    entries = [
+        entry for name, text in texts.items() for entry in pylock.chosen(pylock.packages(text, name), env).values()
+    ]
+    built = sorted({entry["name"] for entry in entries if pylock.source_only(entry, target.python, target.platform)})
+    return tuple(built), any("vcs" in entry for entry in entries)
