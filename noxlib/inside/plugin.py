@@ -1,0 +1,257 @@
+"""The pytest plugin of a run: loaded by ``-p``, for pytest 7 to 9, with pytest-xdist or without.
+
+It takes its task from the file that ``NOXLIB_TASK`` names and does nothing without it. It registers no option, so that it
+collides with none. (PYTEST_DONT_REWRITE: there are no assertions here to explain, and rewriting costs time.)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from typing import Any, Optional
+
+import pytest
+
+from . import cpus, guards, measure
+from .report import Report
+from .result import GUARD
+
+WORKER = "PYTEST_XDIST_WORKER"
+NAME = re.compile(r"[\w:+.\[\]\\/-]+")
+WORDS = {"and", "or", "not", "True", "False", "None"}
+active: Optional[Controller] = None
+conftest_failures: list[str] = []
+
+if WORKER in os.environ:
+    measure.start_in_worker()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
+    """Before any conftest is imported: leave coverage to pytest-cov where it is active; see why a conftest fails."""
+    known = early_config.known_args_namespace
+    measure.yield_to_pytest_cov(bool(getattr(known, "cov_source", None)) and not getattr(known, "no_cov", False))
+    result: Any = yield
+    error = result.excinfo[1] if result.excinfo else None
+    if type(error).__name__ == "ConftestImportFailure" and WORKER not in os.environ:
+        conftest_failures.append(str(error).strip())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Optional[int]:
+    """After the conftests, before the session: guards, default paths, the share of the CPUs that each worker gets."""
+    global active  # noqa: PLW0603 - pytest loads the plugin by name, so run.py can reach it only here
+    path = os.environ.get("NOXLIB_TASK")
+    if not path:
+        return None
+    with open(path, encoding="utf-8") as stream:
+        task = json.load(stream)
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(Worker(config, task), "noxlib-worker")
+        return None
+    active = Controller(config, task)
+    config.pluginmanager.register(active, "noxlib-controller")
+    return active.prepare()
+
+
+class Selection:
+    """What our marker expression and others leave out."""
+
+    def __init__(self, select: str) -> None:
+        self.select = select
+        self.deselected = 0
+        self.by_select = 0
+
+    @pytest.hookimpl
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        self.deselected += len(items)
+        if self.select:
+            self.by_select += sum(not matches(self.select, item) for item in items)
+
+
+class Worker(Selection):
+    """In a worker of pytest-xdist: what only workers know goes home with the worker's output."""
+
+    def __init__(self, config: pytest.Config, task: dict[str, Any]) -> None:
+        super().__init__(task.get("select") or "")
+        self.config: Any = config
+        self.names = task.get("import_names") or ()
+        self.roots = task.get("import_roots") or ()
+
+    @pytest.hookimpl
+    def pytest_sessionfinish(self) -> None:
+        imported = guards.imported(self.names, self.roots)
+        self.config.workeroutput["noxlib"] = [self.deselected, self.by_select, imported]
+        measure.save_worker()
+
+
+class Controller(Selection):
+    """In the process that the user sees: counts, report.jsonl, JUnit."""
+
+    def __init__(self, config: pytest.Config, task: dict[str, Any]) -> None:
+        super().__init__(task.get("select") or "")
+        self.config = config
+        self.task = task
+        self.names = task.get("import_names") or ()
+        self.roots = task.get("import_roots") or ()
+        self.report = Report(task["result"])
+        self.marks: dict[str, float] = {}
+        self.imports: dict[str, Optional[str]] = {}
+        self.cause: Optional[str] = None
+        self.message: Optional[str] = None
+        self.crashed = False
+        self.junit: Optional[str] = None
+
+    def prepare(self) -> Optional[int]:
+        """Check the imports and choose paths; an exit code ends the session before it begins."""
+        if self.refuse(guards.imports(self.names, self.roots)):
+            return GUARD
+        option: Any = self.config.option
+        if self.task.get("paths") and not option.file_or_dir:
+            self.config.args = list(self.task["paths"])
+        limit_threads(getattr(option, "numprocesses", None))
+        return None
+
+    def refuse(self, problem: Optional[str]) -> bool:
+        if problem is None or self.cause == "guard":
+            return self.cause == "guard"
+        self.cause, self.message = "guard", problem
+        print(f"noxlib: {problem}", flush=True)
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        option: Any = config.option
+        if self.select:
+            own = option.markexpr
+            option.markexpr = f"({own}) and ({self.select})" if own else self.select
+        self.junit = getattr(option, "xmlpath", None)
+        if not self.junit and hasattr(option, "xmlpath"):
+            option.xmlpath = os.path.join(self.task["result"], "junit.xml")
+
+    def seeds(self) -> dict[str, str]:
+        """PYTHONHASHSEED, and each option that is named a seed (pytest-randomly's, hypothesis' and the like)."""
+        found = {"PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED") or "random"}
+        for name, value in vars(self.config.option).items():
+            if "seed" in name and isinstance(value, (str, int)) and not isinstance(value, bool):
+                found[name] = str(value)
+        return found
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        self.marks["collect"] = time.monotonic()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.marks["run"] = time.monotonic()
+        self.take(self.deselected, self.by_select, guards.imported(self.names, self.roots))
+        self.report.event("collected", count=len(session.items), deselected=self.deselected)
+        if self.refuse(guards.outside(self.imports, self.roots)):
+            pytest.exit("the guard refuses what was imported", returncode=GUARD)
+
+    @pytest.hookimpl
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.report.start(nodeid)
+
+    @pytest.hookimpl
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self.report.end(nodeid)
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        outcome = report.outcome
+        if hasattr(report, "wasxfail"):
+            outcome = "xfailed" if report.skipped else "xpassed" if report.passed else outcome
+        if hasattr(report, "context"):  # a subtest, of pytest 9 or of pytest-subtests
+            self.subtest(report, outcome)
+            return
+        when = report.when
+        if when == "???":  # pytest-xdist's word for a worker that died
+            self.crashed, when = True, "call"
+        self.report.phase(report.nodeid, when, outcome, report.duration)
+        if outcome == "failed":
+            self.report.failure(report.nodeid, when, message_of(report))
+            if self.crashed:
+                self.report.end(report.nodeid)
+
+    def subtest(self, report: Any, outcome: str) -> None:
+        self.report.subtest(outcome)
+        if outcome == "failed":
+            description = report._sub_test_description() if hasattr(report, "_sub_test_description") else ""  # noqa: SLF001
+            self.report.failure(report.nodeid, "subtest", f"{description} {message_of(report)}")
+
+    @pytest.hookimpl
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.outcome == "skipped":
+            self.report.outcomes[report.nodeid] = "skipped"
+        elif report.outcome == "failed":
+            self.report.phase(report.nodeid, "collect", "failed", 0.0)
+            self.report.failure(report.nodeid, "collect", message_of(report))
+
+    @pytest.hookimpl
+    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        if self.cause is None:
+            self.cause = "interrupted" if excinfo.errisinstance(KeyboardInterrupt) else "exit"
+            self.message = str(excinfo.value) or excinfo.typename
+
+    @pytest.hookimpl
+    def pytest_internalerror(self, excinfo: Any) -> None:
+        self.cause, self.message = "internal", f"{excinfo.typename}: {excinfo.value}"
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        self.marks["run"] = time.monotonic()  # each worker collects; the tests begin when the last is done
+        self.report.event("collected", count=len(ids), deselected=0)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        deselected, by_select, imported = getattr(node, "workeroutput", {}).get("noxlib", (0, 0, {}))
+        self.take(deselected, by_select, imported)
+        self.refuse(guards.outside(imported, self.roots))
+
+    def take(self, deselected: int, by_select: int, imported: dict[str, Optional[str]]) -> None:
+        """Join what workers say: each of them collects everything, so the largest number is the whole."""
+        self.deselected = self.report.deselected = max(self.deselected, deselected)
+        self.by_select = max(self.by_select, by_select)
+        self.imports.update({name: file for name, file in imported.items() if file or name not in self.imports})
+
+    @pytest.hookimpl
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.by_select:
+            terminalreporter.write_line(f"noxlib: {self.by_select} deselected by {self.select!r}")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        self.marks["end"] = time.monotonic()
+        self.take(0, 0, guards.imported(self.names, self.roots))
+        self.refuse(guards.outside(self.imports, self.roots))
+
+
+def message_of(report: Any) -> str:
+    """The line that names the error: the first of the exception's own, else the last of the report."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None and crash.message.strip():
+        return str(crash.message.strip().splitlines()[0])
+    lines = str(report.longrepr or "").strip().splitlines()
+    return lines[-1].removeprefix("E").strip() if lines else ""
+
+
+def matches(expression: str, item: pytest.Item) -> bool:
+    """Whether a marker expression holds for a test; an expression that is no plain logic of names does not."""
+    plain = NAME.sub(
+        lambda name: name[0] if name[0] in WORDS else str(item.get_closest_marker(name[0]) is not None), expression
+    )
+    if set(re.findall(r"\w+", plain)) - WORDS or re.search(r"[^\w\s()]", plain):
+        return False
+    return bool(eval(plain, {"__builtins__": {}}))  # noqa: S307 - only True, False, and, or, not are left
+
+
+def limit_threads(workers: Any) -> None:
+    """Divide the CPUs between the workers of pytest-xdist, before numerical libraries are imported."""
+    count = cpus.available()
+    if workers in ("auto", "logical"):
+        workers = count
+    cpus.limit_threads(os.environ, count, int(workers or 1))

@@ -1,0 +1,86 @@
+"""What happened so far, kept in memory for result.json and written line by line to ``report.jsonl`` as tests end.
+
+Lines are JSON objects, each written by one system call, so that what a killed run had done can be read afterwards:
+
+- ``{"event": "start", "id": …}`` before a test,
+- ``{"event": "failure", "id", "phase", "message"}`` as soon as a phase fails,
+- ``{"event": "end", "id", "outcome", "duration"}`` after its teardown; ``outcome`` is passed, failed, skipped, xfailed,
+  xpassed or error, ``duration`` is in seconds,
+- ``{"event": "collected", "count", "deselected"}`` and ``{"event": "finish", "exit_code"}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from typing import Any, Optional
+
+from .result import COUNTS, shorten
+
+quote = json.encoder.encode_basestring_ascii
+
+
+class Report:
+    """Counts by test id, failures, what is running now."""
+
+    def __init__(self, folder: str) -> None:
+        self.path = os.path.join(os.path.abspath(folder), "report.jsonl")
+        self.file: Optional[int] = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        self.outcomes: dict[str, str] = {}
+        self.errors: dict[tuple[str, str], None] = {}
+        self.subtests: Counter[str] = Counter()
+        self.failures: list[dict[str, str]] = []
+        self.running: dict[str, float] = {}  # with the duration of the phases so far
+        self.deselected = 0
+        self.problem: Optional[str] = None
+
+    def start(self, test: str) -> None:
+        self.running[test] = 0.0
+        self._line('{"event": "start", "id": %s}\n' % quote(test))
+
+    def end(self, test: str) -> None:
+        duration = self.running.pop(test, 0.0)
+        errors = (test, "setup") in self.errors or (test, "teardown") in self.errors
+        outcome = "error" if errors else self.outcomes.get(test, "error")
+        self._line('{"event": "end", "id": %s, "outcome": "%s", "duration": %.6f}\n' % (quote(test), outcome, duration))
+
+    def phase(self, test: str, when: str, outcome: str, duration: float) -> None:
+        """Take one phase in. ``outcome`` is passed, failed, skipped, xfailed, xpassed, or anything else to ignore."""
+        if test in self.running:
+            self.running[test] += duration
+        if when == "call" or (outcome in ("skipped", "xfailed") and when == "setup"):
+            self.outcomes[test] = outcome
+        if outcome == "failed" and when in ("setup", "teardown", "collect"):
+            self.errors[test, when] = None
+        elif outcome == "rerun":  # pytest-rerunfailures: the next attempt counts
+            self.outcomes.pop(test, None)
+
+    def subtest(self, outcome: str) -> None:
+        self.subtests["subtests_" + ("skipped" if outcome == "xfailed" else outcome)] += 1
+
+    def failure(self, test: str, phase: str, message: str) -> None:
+        """Remember a failure and write it at once: the teardown may hang or crash."""
+        found = {"id": test, "phase": phase, "message": shorten(message)}
+        self.failures.append(found)
+        self._line(json.dumps({"event": "failure", **found}) + "\n")
+
+    def event(self, name: str, **values: Any) -> None:
+        self._line(json.dumps({"event": name, **values}) + "\n")
+
+    def counts(self) -> dict[str, int]:
+        """Counts as ``noxlib.records.record.Counts`` has them; a test that failed its teardown counts twice, as in pytest."""
+        found: Counter[str] = Counter(self.outcomes.values())
+        found.update(self.subtests)
+        found.update(errors=len(self.errors), deselected=self.deselected)
+        return {name: found[name] for name in COUNTS}
+
+    def _line(self, text: str) -> None:
+        if self.file is None:
+            return
+        data = text.encode("utf-8", "backslashreplace")
+        try:
+            os.write(self.file, data)
+        except OSError as error:  # a full disk, or a test that closed every descriptor, must not fail other tests
+            self.file = None
+            self.problem = f"{self.path} could not be written any more: {error}"

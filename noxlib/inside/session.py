@@ -1,0 +1,188 @@
+"""Carries one task out: guards, pytest in this process, ``result/``. The main program of ``run.py``."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import shlex
+import shutil
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from typing import Any, Optional
+
+from . import cpus, deadline, guards, measure, result
+
+INHERITED = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID", "PYTEST_CURRENT_TEST")
+CAUSES = {2: "stopped", 3: "internal", 4: "usage"}
+
+
+class Session:
+    """One task, from its start to its result."""
+
+    def __init__(self, task: dict[str, Any]) -> None:
+        self.task = task
+        self.began = time.monotonic()
+        self.folder = os.path.abspath(task["result"])
+        self.argv: list[str] = []
+        self.cause: Optional[str] = None
+        self.message: Optional[str] = None
+
+    def run(self) -> int:
+        """Give the exit code: pytest's own, or one of ours (see ``result.py``)."""
+        self.message = guards.interpreter(self.task["python"])
+        if self.message:
+            print(f"noxlib: {self.message}", flush=True)
+            self.cause = "guard"
+            return self.finish(result.GUARD)
+        deadline.watch(self.task["timeout"], self.expire, result.TIMEOUT)
+        deadline.interrupt_on_sigterm()
+        try:
+            code = self.pytest()
+        except KeyboardInterrupt as error:
+            self.cause, self.message = "interrupted", str(error) or "KeyboardInterrupt"
+            code = 2
+        finally:
+            measure.save()
+        return self.finish(code)
+
+    def pytest(self) -> int:
+        """Run pytest as its own command would: same ``sys.argv`` and ``sys.path``, in the workspace."""
+        os.chdir(self.task["workspace"])
+        scripts = sysconfig.get_path("scripts")
+        self.argv = arguments(self.task)
+        sys.argv = [os.path.join(scripts, "pytest"), *self.argv]
+        if not getattr(sys.flags, "safe_path", False):
+            sys.path.insert(0, scripts)
+        cpus.limit_workers(os.environ, cpus.available())
+        if self.task.get("coverage"):
+            measure.start(self.folder)
+        try:
+            import pytest  # noqa: PLC0415 - after coverage has started, or it would miss what plugins import
+        except ImportError as error:
+            self.cause, self.message = "usage", f"pytest cannot be imported in this testground: {error}"
+            print(f"noxlib: {self.message}", flush=True)
+            return 4
+        return int(pytest.main(list(self.argv)))
+
+    def finish(self, code: int) -> int:
+        """Write result.json and give the final exit code."""
+        plugin = active_plugin()
+        if plugin is not None:
+            self.cause = self.cause or plugin.cause
+            self.message = self.message or plugin.message or plugin.report.problem
+            self.copy_junit(plugin.junit)
+        self.judge(code, plugin)
+        code = result.GUARD if self.cause == "guard" else code
+        if plugin is not None:
+            plugin.report.event("finish", exit_code=code)
+        result.write(self.folder, self.describe(code, plugin))
+        return code
+
+    def judge(self, code: int, plugin: Any) -> None:
+        """Find the cause where none is known yet."""
+        counts = plugin.report.counts() if plugin is not None else {}
+        if self.cause in (None, "usage") and conftest_failure():
+            self.cause, self.message = "collection", conftest_failure()
+        elif self.cause is not None:
+            return
+        elif plugin is not None and any(when == "collect" for _, when in plugin.report.errors):
+            self.cause = "collection"
+        elif plugin is not None and plugin.crashed:
+            self.cause = "crashed"
+        elif code == result.NO_TESTS or (code == 0 and not result.ran(counts)):
+            self.cause = result.no_tests_cause(counts)
+        else:
+            self.cause = CAUSES.get(code)
+        if self.cause == "usage" and not self.message:
+            self.message = "pytest refuses its arguments or its configuration; its own lines above say which"
+
+    def describe(self, code: int, plugin: Any) -> dict[str, Any]:
+        report = plugin.report if plugin is not None else None
+        return {
+            "version": result.VERSION,
+            "exit_code": code,
+            "cause": self.cause,
+            "message": result.shorten(self.message) or None,
+            "counts": report.counts() if report else dict.fromkeys(result.COUNTS, 0),
+            "failures": list(report.failures) if report else [],
+            "deselected": report.deselected if report else 0,
+            "seeds": plugin.seeds() if plugin is not None else {},
+            "interpreter": result.interpreter(),
+            "imports": plugin.imports if plugin is not None else {},
+            "timings": self.timings(plugin),
+            "argv": self.argv,
+        }
+
+    def timings(self, plugin: Any) -> dict[str, float]:
+        """Seconds until collection, of collection, of the tests, of what came after, and of all."""
+        marks = dict(plugin.marks) if plugin is not None else {}
+        ends = {"start": "collect", "collect": "run", "run": "end"}
+        now = time.monotonic()
+        marks["start"] = self.began
+        found = {step: marks.get(end, now) - marks[step] for step, end in ends.items() if step in marks}
+        return {name: round(seconds, 6) for name, seconds in {**found, "total": now - self.began}.items()}
+
+    def copy_junit(self, own: Optional[str]) -> None:
+        """Keep a copy of the JUnit file that the project's own options send elsewhere."""
+        if own and os.path.isfile(os.path.expanduser(own)):
+            shutil.copyfile(os.path.expanduser(own), os.path.join(self.folder, "junit.xml"))
+
+    def expire(self) -> None:
+        """Write the result of a suite whose time is up; runs in the deadline's thread, tests may still be running."""
+        plugin = active_plugin()
+        running = list(plugin.report.running) if plugin is not None else []
+        self.cause = "timeout"
+        self.message = f"not done after {self.task['timeout']:g} s; running: {', '.join(running) or 'no test'}"
+        result.write(self.folder, self.describe(result.TIMEOUT, plugin))
+        measure.save()
+
+
+def arguments(task: dict[str, Any]) -> list[str]:
+    """Pytest's arguments. Default paths go in as ``testpaths``, which pytest itself drops where a path is given.
+
+    (Paths that are no existing file or folder, such as test ids, are left to the plugin: testpaths are globs.)
+    """
+    plugin = ["-p", f"{__package__}.plugin"]
+    paths = list(task.get("paths") or ())
+    if paths and all(Path(task["workspace"], path).exists() for path in paths):
+        plugin += ["-o", "testpaths=" + " ".join(shlex.quote(glob.escape(path)) for path in paths)]
+    return [*plugin, *(task.get("arguments") or ())]
+
+
+def active_plugin() -> Any:
+    """The plugin's controller, once pytest has started it; None before."""
+    module = sys.modules.get(f"{__package__}.plugin")
+    return getattr(module, "active", None)
+
+
+def conftest_failure() -> Optional[str]:
+    """What made pytest give up while it imported a conftest.py; None if nothing did."""
+    failures = getattr(sys.modules.get(f"{__package__}.plugin"), "conftest_failures", ())
+    return next(iter(failures), None)
+
+
+def read(path: str) -> dict[str, Any]:
+    """Read task.json; raises OSError, or ValueError where it is no task."""
+    task = json.loads(Path(path).read_text(encoding="utf-8"))
+    missing = [name for name in ("python", "workspace", "result", "timeout") if name not in task]
+    if missing:
+        raise ValueError(f"it lacks {', '.join(missing)}")
+    return dict(task)
+
+
+def main(argv: list[str]) -> int:
+    """Carry out the task whose file is the one argument."""
+    try:
+        (path,) = argv[1:]
+        task = read(path)
+    except (OSError, ValueError) as error:
+        print(f"noxlib: run.py needs the path of a task: {error}", file=sys.stderr)
+        return 64  # EX_USAGE of sysexits.h
+    for name in INHERITED:  # a run may be started by a test of another one
+        os.environ.pop(name, None)
+    os.environ["NOXLIB_TASK"] = os.path.abspath(path)
+    os.makedirs(task["result"], exist_ok=True)
+    return Session(task).run()

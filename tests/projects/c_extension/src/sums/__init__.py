@@ -1,0 +1,3 @@
+from sums._fast import add
+
+__all__ = ["add"]

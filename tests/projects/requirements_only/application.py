@@ -1,0 +1,5 @@
+import iniconfig
+
+
+def sections(path):
+    return [section.name for section in iniconfig.IniConfig(path)]

@@ -1,0 +1,3 @@
+def main():
+    print("old style")
+    return 0
