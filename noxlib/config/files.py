@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from noxlib.config.setup_py import SetupPy, read_setup_py
 from noxlib.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -95,6 +96,10 @@ class Sources:
     @cached_property
     def setup_py(self) -> str:
         return read_text(self.root / "setup.py")
+
+    @cached_property
+    def setup_py_literals(self) -> SetupPy:
+        return read_setup_py(self.setup_py)
 
     @cached_property
     def has_setup_py(self) -> bool:

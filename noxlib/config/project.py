@@ -36,6 +36,7 @@ class Project(msgspec.Struct, frozen=True):
     extras: tuple[str, ...]
     groups: tuple[str, ...]
     requirements: tuple[str, ...]  #: requirements files
+    group_requirements: tuple[str, ...]  #: requirement strings of poetry's and pdm's own tables, which uv does not read
     test_paths: tuple[str, ...]  #: empty where pytest's own testpaths decide
     build: Optional[BuildSystem]  #: None: nothing to build, the root goes on sys.path
     lock_kind: Literal["none", "uv.lock", "pylock", "poetry.lock", "pdm.lock", "requirements"]

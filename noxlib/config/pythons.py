@@ -56,15 +56,7 @@ def required_python(sources: Sources) -> tuple[str, str]:
     for required, origin in places:
         if required.strip():
             return required.strip(), origin
-    return _setup_py(sources), "setup.py: python_requires"
-
-
-def _setup_py(sources: Sources) -> str:
-    if "python_requires" not in sources.setup_py:
-        return ""
-    from noxlib.config.setup_py import read_setup_py  # noqa: PLC0415 - only where it is needed
-
-    return read_setup_py(sources.setup_py).python_requires
+    return sources.setup_py_literals.python_requires, "setup.py: python_requires"
 
 
 def admits(required: str, python: str, origin: str) -> bool:
