@@ -58,12 +58,25 @@ def pytest_cmdline_main(config: pytest.Config) -> Optional[int]:
 
 
 class Selection:
-    """What our marker expression and others leave out."""
+    """Our marker expression and default paths, in each process that collects, and what they and others leave out.
 
-    def __init__(self, select: str) -> None:
-        self.select = select
+    pytest-xdist hands the original arguments to its workers, so each of them has to choose anew.
+    """
+
+    def __init__(self, config: pytest.Config, task: dict[str, Any]) -> None:
+        self.config: Any = config
+        self.task = task
+        self.select = task.get("select") or ""
+        self.names = task.get("import_names") or ()
+        self.roots = task.get("import_roots") or ()
         self.deselected = 0
         self.by_select = 0
+        if task.get("paths") and not config.option.file_or_dir:
+            config.args = list(task["paths"])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.option.markexpr = join(config.option.markexpr, self.select)
 
     @pytest.hookimpl
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
@@ -74,12 +87,6 @@ class Selection:
 
 class Worker(Selection):
     """In a worker of pytest-xdist: what only workers know goes home with the worker's output."""
-
-    def __init__(self, config: pytest.Config, task: dict[str, Any]) -> None:
-        super().__init__(task.get("select") or "")
-        self.config: Any = config
-        self.names = task.get("import_names") or ()
-        self.roots = task.get("import_roots") or ()
 
     @pytest.hookimpl
     def pytest_sessionfinish(self) -> None:
@@ -92,11 +99,7 @@ class Controller(Selection):
     """In the process that the user sees: counts, report.jsonl, JUnit."""
 
     def __init__(self, config: pytest.Config, task: dict[str, Any]) -> None:
-        super().__init__(task.get("select") or "")
-        self.config = config
-        self.task = task
-        self.names = task.get("import_names") or ()
-        self.roots = task.get("import_roots") or ()
+        super().__init__(config, task)
         self.report = Report(task["result"])
         self.marks: dict[str, float] = {}
         self.imports: dict[str, Optional[str]] = {}
@@ -109,10 +112,7 @@ class Controller(Selection):
         """Check the imports and choose paths; an exit code ends the session before it begins."""
         if self.refuse(guards.imports(self.names, self.roots)):
             return GUARD
-        option: Any = self.config.option
-        if self.task.get("paths") and not option.file_or_dir:
-            self.config.args = list(self.task["paths"])
-        limit_threads(getattr(option, "numprocesses", None))
+        limit_threads(getattr(self.config.option, "numprocesses", None))
         return None
 
     def refuse(self, problem: Optional[str]) -> bool:
@@ -124,10 +124,8 @@ class Controller(Selection):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
+        super().pytest_configure(config)
         option: Any = config.option
-        if self.select:
-            own = option.markexpr
-            option.markexpr = f"({own}) and ({self.select})" if own else self.select
         self.junit = getattr(option, "xmlpath", None)
         if not self.junit and hasattr(option, "xmlpath"):
             option.xmlpath = os.path.join(self.task["result"], "junit.xml")
@@ -193,8 +191,10 @@ class Controller(Selection):
 
     @pytest.hookimpl
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
-        if self.cause is None:
-            self.cause = "interrupted" if excinfo.errisinstance(KeyboardInterrupt) else "exit"
+        if self.cause is None and not isinstance(
+            excinfo.value, pytest.Session.Interrupted
+        ):  # that one is -x and its like
+            self.cause = "interrupted" if isinstance(excinfo.value, KeyboardInterrupt) else "exit"
             self.message = str(excinfo.value) or excinfo.typename
 
     @pytest.hookimpl
@@ -237,6 +237,13 @@ def message_of(report: Any) -> str:
         return str(crash.message.strip().splitlines()[0])
     lines = str(report.longrepr or "").strip().splitlines()
     return lines[-1].removeprefix("E").strip() if lines else ""
+
+
+def join(own: str, select: str) -> str:
+    """Join two marker expressions by ``and``; one that holds ours already stays."""
+    if not own or not select or own == select or own.endswith(f"and ({select})"):
+        return own or select
+    return f"({own}) and ({select})"
 
 
 def matches(expression: str, item: pytest.Item) -> bool:
