@@ -1,0 +1,168 @@
+"""The table of sessions: names, umbrellas, tags and the error boundary. The only module that calls ``nox.session``."""
+
+from __future__ import annotations
+
+import inspect
+import signal
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Callable, Optional
+
+import msgspec
+import nox
+
+from noxlib.errors import Cancelled, NoxlibError, UsageError
+from noxlib.sessions.arguments import HelpShown
+from noxlib.sessions.context import Context
+
+Body = Callable[[Context], None]
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One row of the table. ``home`` is the module below ``noxlib.sessions`` whose ``run`` carries the step out."""
+
+    name: str
+    purpose: str
+    home: str = ""
+    per_python: bool = False
+    umbrella: bool = True  #: a step per Python also has a session without one, which runs them all
+    default: bool = False  #: part of a bare ``nox``
+    tags: tuple[str, ...] = ()
+
+
+STEPS: tuple[Step, ...] = (
+    Step("unit", "Run the unit tests in the testground.", "unit", per_python=True, default=True, tags=("test",)),
+    Step("testground_build", "Build the testground's image.", "testground_build", per_python=True, tags=("testground",)),
+    Step("testground_lock", "Write the lock of each Python into the checkout.", "testground_lock", tags=("testground",)),
+    Step(
+        "testground_shell",
+        "Open a shell in the very environment that the tests get.",
+        "testground_shell",
+        per_python=True,
+        umbrella=False,
+        tags=("testground",),
+    ),
+    Step("coverage", "Combine the coverage of all Pythons into one report.", "coverage", tags=("report",)),
+    Step("doctor", "Show what was detected and what is missing.", "doctor", tags=("care",)),
+    Step("reap", "Remove what dead runs left behind.", "reap", tags=("care",)),
+    Step("lint", "Check the code's style.", "lint", tags=("check",)),
+    Step("types", "Check the code's types.", "types", tags=("check",)),
+    Step("docs", "Build the documentation; a warning is an error.", "docs", tags=("check",)),
+    Step("bench", "Run the project's benchmarks.", "bench", tags=("bench",)),
+)
+
+
+def register(
+    *,
+    only: Optional[Collection[str]] = None,
+    tags: Optional[Mapping[str, Sequence[str]]] = None,
+    steps: Sequence[Step] = (),
+) -> None:
+    """Register noxlib's sessions with nox. ``nox.options`` is left alone.
+
+    Args:
+        only: Names of the steps to register; default: all of them.
+        tags: Step name -> the tags that its sessions get instead of ours.
+        steps: Further steps; their ``home`` is a full module name with a function ``run(context)``.
+
+    Raises:
+        SystemExit: the configuration cannot be read, or a name is unknown; the text is two lines.
+    """
+    try:
+        table = _chosen((*STEPS, *steps), only, tags or {})
+        root = Path.cwd()
+        pythons = _pythons(root) if any(step.per_python for step in table) else ()
+    except NoxlibError as error:
+        raise SystemExit(f"noxlib: {error}") from None
+    for step in table:
+        _register_step(step, pythons, root)
+
+
+def _pythons(root: Path) -> tuple[str, ...]:
+    from noxlib.config.load import load_config  # noqa: PLC0415 - a noxfile of single steps needs none of it
+    from noxlib.config.pythons import detect_pythons  # noqa: PLC0415
+
+    return detect_pythons(root, load_config(root))
+
+
+def _chosen(
+    table: tuple[Step, ...], only: Optional[Collection[str]], tags: Mapping[str, Sequence[str]]
+) -> tuple[Step, ...]:
+    names = {step.name for step in table}
+    for name in (*(only or ()), *tags):
+        if name not in names:
+            raise UsageError(f"there is no step {name!r}", f"the steps are {', '.join(sorted(names))}")
+    kept = [step for step in table if only is None or step.name in only]
+    return tuple(
+        msgspec.structs.replace(step, tags=tuple(tags[step.name])) if step.name in tags else step for step in kept
+    )
+
+
+def _register_step(step: Step, pythons: tuple[str, ...], root: Path) -> None:
+    if not step.per_python:
+        _add(step.name, _body(step, step.name, "", root), step, default=step.default)
+        return
+    names = [f"{step.name}-{python}" for python in pythons]
+    for name, python in zip(names, pythons):
+        _add(name, _body(step, name, python, root), step, python=python, default=step.default)
+    if step.umbrella:
+        _add(step.name, _umbrella(step, names), step, default=False, requires=names)
+
+
+def _add(name: str, body: Callable[[nox.Session], None], step: Step, **keywords: Any) -> None:
+    """Two calls, since ``nox.session(function, name=…)`` does not pass a type checker."""
+    known = inspect.signature(nox.session).parameters
+    wanted = {"venv_backend": "none", "tags": list(step.tags), "allow_parallel": True, **keywords}
+    # An older nox, the newest one for Python 3.9 among them, lacks some keywords.
+    nox.session(name=name, **{key: value for key, value in wanted.items() if key in known})(body)
+
+
+def _umbrella(step: Step, names: Sequence[str]) -> Callable[[nox.Session], None]:
+    def umbrella(session: nox.Session) -> None:
+        if "requires" not in inspect.signature(nox.session).parameters:  # nox before 2025.05
+            for name in names:
+                session.notify(name)
+
+    umbrella.__doc__ = f"{step.purpose.rstrip('.')}, on every Python."
+    return umbrella
+
+
+def _body(step: Step, name: str, python: str, root: Path) -> Callable[[nox.Session], None]:
+    def body(session: nox.Session) -> None:
+        # What follows `--` reaches every session of the run; one that is only required by another leaves it alone.
+        context = Context(name, step.name, step.purpose, python, root, tuple(session.posargs))
+        with _boundary(session):
+            _home(step)(context)
+
+    body.__doc__ = step.purpose
+    return body
+
+
+def _home(step: Step) -> Body:
+    from importlib import import_module  # noqa: PLC0415
+
+    home = step.home if "." in step.home else f"noxlib.sessions.{step.home}"
+    run: Body = import_module(home).run
+    return run
+
+
+@contextmanager
+def _boundary(session: nox.Session) -> Iterator[None]:
+    """Every failure leaves a step here, as two lines; SIGTERM becomes an exception so that ``finally`` runs."""
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield
+    except HelpShown:
+        return
+    except NoxlibError as error:
+        sys.stdout.flush()
+        session.error(f"{error.what}\n  {error.todo}" if error.todo else error.what)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminated(number: int, _frame: Optional[FrameType]) -> None:
+    raise Cancelled(f"stopped by signal {number}", "nothing is left running; start the session again when you like")

@@ -1,0 +1,118 @@
+"""A step's own options come first, unknown ones go to pytest, and after a second ``--`` everything is pytest's."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn, Optional
+
+import msgspec
+
+from noxlib.errors import NoxlibError, UsageError
+
+TERMINAL_OPTIONS = ("--pdb", "--trace")
+
+
+class Option(msgspec.Struct, frozen=True):
+    """One option of a step. ``value`` is the name of its value for the help, None for a switch."""
+
+    name: str
+    help: str
+    value: Optional[str] = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return self.name.lstrip("-").replace("-", "_")
+
+
+class HelpShown(NoxlibError):
+    """``--help`` was asked for and printed: nothing else is done, and nothing failed."""
+
+    outcome = "passed"
+
+
+class Arguments(msgspec.Struct, frozen=True):
+    """What followed ``--`` on nox's command line: the step's own options, and the rest in its order."""
+
+    values: dict[str, Any]
+    rest: tuple[str, ...]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values[key]
+
+
+DRY_RUN = Option("--dry-run", "print the plan as JSON and carry nothing out")
+PLACE = Option("--place", "where to run: a container of the testground, or a virtual environment", "PLACE", ("container", "venv"))
+KEEP = Option("--keep", "keep the run's workspace and say where it is")
+NO_BUILD = Option("--no-build", "fail instead of building where the testground is not there yet")
+
+
+def split(posargs: tuple[str, ...], options: tuple[Option, ...]) -> tuple[list[str], tuple[str, ...]]:
+    """The leading words that are the step's own, and the rest with one separating ``--`` taken out.
+
+    >>> split(("--place", "venv", "-k", "name", "--keep"), (PLACE, KEEP))
+    (['--place', 'venv'], ('-k', 'name', '--keep'))
+    """
+    known = {option.name: option for option in options}
+    own: list[str] = []
+    words = list(posargs)
+    while words:
+        name = words[0].partition("=")[0]
+        option = known.get(name)
+        if option is None and words[0] not in ("--help", "-h"):
+            break
+        own.append(words.pop(0))
+        if option is not None and option.value and "=" not in own[-1] and words:
+            own.append(words.pop(0))
+    if words and words[0] == "--":
+        words.pop(0)
+    return own, tuple(words)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message}", f"{self.prog} -- --help shows the step's options")
+
+
+def parser(session: str, purpose: str, options: tuple[Option, ...]) -> argparse.ArgumentParser:
+    """The parser that explains and checks a step's own options."""
+    result = _Parser(
+        prog=f"nox -s {session}",
+        usage=f"nox -s {session} -- [step options] [--] [arguments]",
+        description=purpose,
+        epilog="Step options come first; everything from the first unknown word, or after a second --, is passed on.",
+        allow_abbrev=False,
+    )
+    for option in options:
+        if option.value is None:
+            result.add_argument(option.name, action="store_true", help=option.help)
+        else:
+            result.add_argument(option.name, metavar=option.value, choices=option.choices or None, help=option.help)
+    return result
+
+
+def parse(session: str, purpose: str, posargs: tuple[str, ...], options: tuple[Option, ...]) -> Arguments:
+    """The step's options as values, the rest untouched.
+
+    Raises:
+        UsageError: an option's value is missing or not one of its choices.
+        HelpShown: ``--help`` came first; the help is printed.
+    """
+    own, rest = split(posargs, options)
+    command = parser(session, purpose, options)
+    if "--help" in own or "-h" in own:
+        command.print_help()
+        raise HelpShown("help shown", "")
+    return Arguments(vars(command.parse_args(own)), rest)
+
+
+def no_rest(session: str, arguments: Arguments) -> None:
+    """Refuse words that a step without tests has no use for.
+
+    Raises:
+        UsageError: there are some.
+    """
+    if arguments.rest:
+        raise UsageError(
+            f"{session} takes no argument {arguments.rest[0]!r}", f"nox -s {session} -- --help shows the step's options"
+        )

@@ -1,0 +1,95 @@
+"""The testground as a container: lock, image, prepared files, host."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Optional
+
+from noxlib.config.project import Project
+from noxlib.engines.docker import Docker
+from noxlib.places import box
+from noxlib.places.container import PYTHON, Container
+from noxlib.places.host import Host
+from noxlib.records.record import TestgroundSection
+from noxlib.sessions import preparing
+from noxlib.sessions.context import Context
+from noxlib.sessions.grounds import Ground, names
+from noxlib.sessions.placing import Placement
+from noxlib.testground import image, lock, prepare
+from noxlib.testground.image import Testground
+from noxlib.testground.lock import Lock
+from noxlib.testground.prepare import Prepared
+
+BUILD_PYTHON = "/opt/build/bin/python"
+
+
+def ready(context: Context, project: Project, placement: Placement, *, build: bool) -> Ground:
+    """Lock, build and prepare what is not there yet, then the ground."""
+    docker = placement.engine
+    assert docker is not None
+    locked = lock.find_or_make(project, context.python, docker.platform)
+    testground = image.find_or_build(project, context.python, locked, docker, build=build)
+    prepared = _prepared(project, testground, locked, docker)
+    return _ground(project, placement, docker, testground, prepared)
+
+
+def _prepared(project: Project, testground: Testground, locked: Lock, docker: Docker) -> Optional[Prepared]:
+    if project.build is None or testground.own_dockerfile:
+        return None
+    build_lock = lock.digest(locked.folder, locked.build_files)
+    key = prepare.key(project, testground.python, docker.platform, box.WORKSPACE, build_lock)
+
+    def builder(folder: Path) -> AbstractContextManager[Host]:
+        return Container(
+            docker,
+            image.ensure_builder(project, testground, locked, docker),
+            run_id=preparing.caller(),
+            project=project.name,
+            checkout=project.root,
+            run_folder=folder,
+            python=BUILD_PYTHON,
+        )
+
+    return preparing.find_or_make(project, key, PYTHON, builder)
+
+
+def _ground(
+    project: Project, placement: Placement, docker: Docker, testground: Testground, prepared: Optional[Prepared]
+) -> Ground:
+    def host(folder: Path) -> AbstractContextManager[Host]:
+        return Container(
+            docker,
+            testground.id,
+            run_id=folder.name,
+            project=project.name,
+            checkout=project.root,
+            run_folder=folder,
+            prepared_site=prepared.site if prepared else None,
+            prepared_tree=prepared.tree if prepared else None,
+            python=testground.interpreter,
+        )
+
+    return Ground(
+        placement=placement,
+        section=section(testground, prepared),
+        workspace=box.WORKSPACE,
+        scratch=box.RUN,
+        host=host,
+        import_names=names(project, prepared.import_names if prepared else ()),
+        import_roots=(box.WORKSPACE, box.SITE),
+        environment=dict(prepared.environment) if prepared else {},
+    )
+
+
+def section(testground: Testground, prepared: Optional[Prepared]) -> TestgroundSection:
+    """What the record says of the testground."""
+    return TestgroundSection(
+        image=testground.reference,
+        digest=testground.id,
+        base_digest=testground.base_digest,
+        fingerprint=testground.fingerprint,
+        lock=testground.lock.key,
+        lock_source=testground.lock.source,
+        prepared=prepared.key if prepared else None,
+    )

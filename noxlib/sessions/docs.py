@@ -1,0 +1,31 @@
+"""Documentation: Sphinx or MkDocs, whichever the project has; a warning is an error."""
+
+from __future__ import annotations
+
+from noxlib.sessions import tools
+from noxlib.sessions.arguments import DRY_RUN
+from noxlib.sessions.context import Context, say
+
+_OUTPUT = ".noxlib/docs"
+
+
+def run(context: Context) -> None:
+    """Carry the step out; words after ``--`` go to the builder."""
+    arguments = context.parse(DRY_RUN)
+    command = _command(context, arguments.rest)
+    if arguments["dry_run"]:
+        say(" ".join(command))
+        return
+    tools.run(context.session, command, context.root)
+    say(f"{context.session}: written to {_OUTPUT}/index.html")
+
+
+def _command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
+    for source in ("docs", "doc", "docs/source", "doc/source"):
+        if (context.root / source / "conf.py").exists():
+            return tools.argv("sphinx", "-W", "--keep-going", "-q", "-b", "html", *words, source, _OUTPUT)
+    if (context.root / "mkdocs.yml").exists():
+        return tools.argv("mkdocs", "build", "--strict", "--site-dir", _OUTPUT, *words)
+    raise tools.nothing_to_do(
+        context.session, "there is neither docs/conf.py nor mkdocs.yml", "write one: `sphinx-quickstart docs` does"
+    )

@@ -1,0 +1,52 @@
+"""A ground: a place with the testground of one Python in it, ready for a task."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Callable
+
+import msgspec
+
+from noxlib.config.project import Project
+from noxlib.places.host import Host
+from noxlib.records.record import TestgroundSection
+from noxlib.sessions.context import Context
+from noxlib.sessions.placing import Placement
+
+
+class Ground(msgspec.Struct, frozen=True):
+    """Where a suite runs. Paths are those of the place.
+
+    ``host`` takes the run's folder on this machine and gives the host, not started yet.
+    """
+
+    placement: Placement
+    section: TestgroundSection
+    workspace: str
+    scratch: str
+    host: Callable[[Path], AbstractContextManager[Host]]
+    import_names: tuple[str, ...] = ()
+    import_roots: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+
+
+def ready(context: Context, project: Project, placement: Placement, *, build: bool) -> Ground:
+    """The ground, its testground built and the project's own build prepared.
+
+    Raises:
+        NoxlibError: it cannot be made, or ``build`` is False and it is not there yet.
+    """
+    if placement.name == "container":
+        from noxlib.sessions import container_ground  # noqa: PLC0415 - a venv pays for no engine
+
+        return container_ground.ready(context, project, placement, build=build)
+    from noxlib.sessions import venv_ground  # noqa: PLC0415
+
+    return venv_ground.ready(context, project, placement, build=build)
+
+
+def names(project: Project, prepared: tuple[str, ...]) -> tuple[str, ...]:
+    """The packages that must come from the workspace: as configured, else as the project's own build names them."""
+    configured = project.config.import_names
+    return prepared if configured is None else configured

@@ -1,0 +1,129 @@
+"""What this machine has of what the places need: engine, builder, disk, interpreters, tools."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from noxlib.config.project import Project
+from noxlib.errors import NoxlibError
+
+ENOUGH_DISK = 5 * 1024**3  #: bytes; four testgrounds and their layers need about two
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One fact of this machine. ``needed``: the configuration cannot do without it."""
+
+    name: str
+    value: str
+    ok: bool = True
+    needed: bool = False
+    fix: str = ""
+
+
+# What the places of later steps need on this machine: name, program, fix.
+_PROGRAMS = (
+    ("ssh", "ssh", "install the OpenSSH client (Debian: openssh-client)"),
+    ("slurm", "sbatch", "run on a login node, or bring the simulation up"),
+    ("apptainer", "apptainer", "install apptainer 1.2 or newer"),
+    ("qemu", "qemu-system-x86_64", "install QEMU (Debian: qemu-system-x86)"),
+    ("vmtest", "vmtest", "cargo install vmtest --locked"),
+    ("kubectl", "kubectl", "install kubectl"),
+)
+
+
+def look(project: Project) -> tuple[Finding, ...]:
+    """All findings, in the order in which they are shown."""
+    return tuple(_all(project))
+
+
+def _all(project: Project) -> Iterator[Finding]:
+    yield from _engine(project)
+    yield from _disk()
+    yield from _interpreters(project)
+    yield _uv()
+    yield _program("git", "git", "install git; without it records know no commit")
+    yield _ca_bundle()
+    for name, program, fix in _PROGRAMS:
+        yield _program(name, program, fix)
+
+
+def _engine(project: Project) -> Iterator[Finding]:
+    from noxlib.engines.docker import Docker  # noqa: PLC0415 - the doctor asks everything, no other step does
+
+    needed = project.config.place == "container"
+    try:
+        docker = Docker.connect()
+    except NoxlibError as error:
+        yield Finding("engine", error.what, ok=False, needed=needed, fix=error.todo)
+        return
+    yield Finding("engine", f"{docker.kind} {docker.version} at {docker.endpoint}, {docker.platform}")
+    yield from _plugins(docker.command_environment(), needed=needed)
+
+
+def _plugins(environment: dict[str, str], *, needed: bool) -> Iterator[Finding]:
+    from noxlib.engines import process  # noqa: PLC0415
+
+    for name, plugin, fix in (
+        ("builder", "buildx", "install buildx (Debian: docker-buildx; Docker's own packages: docker-buildx-plugin)"),
+        ("compose", "compose", "install compose 2 (Debian: docker-compose; Docker's own: docker-compose-plugin)"),
+    ):
+        try:
+            done = process.run(("docker", plugin, "version"), env=environment, timeout=20, check=True)
+        except NoxlibError as error:
+            yield Finding(name, error.what, ok=False, needed=needed and name == "builder", fix=fix)
+        else:
+            yield Finding(name, done.stdout.strip().splitlines()[0])
+
+
+def _disk() -> Iterator[Finding]:
+    from noxlib.ledger import state_folder  # noqa: PLC0415
+
+    folder = state_folder()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    yield Finding(
+        "free disk",
+        f"{free / 1024**3:.1f} GiB at {existing}",
+        ok=free >= ENOUGH_DISK,
+        fix="free space, or set NOXLIB_CACHE_DIR to a folder on a larger disk",
+    )
+
+
+def _interpreters(project: Project) -> Iterator[Finding]:
+    from noxlib.engines import interpreters  # noqa: PLC0415
+
+    for python in project.pythons:
+        try:
+            yield Finding(f"python {python}", str(interpreters.find(python)))
+        except NoxlibError as error:
+            needed = project.config.place == "venv"
+            yield Finding(f"python {python}", error.what, ok=False, needed=needed, fix=error.todo)
+
+
+def _uv() -> Finding:
+    from uv import find_uv_bin  # noqa: PLC0415
+
+    try:
+        return Finding("uv", find_uv_bin())
+    except FileNotFoundError:
+        return Finding("uv", "the uv package holds no program", ok=False, needed=True, fix="pip install --force-reinstall uv")
+
+
+def _program(name: str, program: str, fix: str) -> Finding:
+    found = shutil.which(program)
+    return Finding(name, found or f"{program} is not on PATH", ok=found is not None, fix=fix)
+
+
+def _ca_bundle() -> Finding:
+    for variable in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"):
+        path = os.environ.get(variable)
+        if path:
+            there = Path(path).is_file()
+            fix = f"unset {variable}, or let it name a file"
+            return Finding("CA bundle", f"{path} (from {variable})", ok=there, needed=not there, fix=fix)
+    return Finding("CA bundle", "the system's own")

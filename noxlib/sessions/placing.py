@@ -1,0 +1,67 @@
+"""Which place a suite takes, and why: asked for, configured, or found. A fallback is never silent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+import msgspec
+
+from noxlib.config.models import Config
+from noxlib.errors import EngineError, PlaceError
+from noxlib.sessions.context import say, under_ci
+
+if TYPE_CHECKING:
+    from noxlib.engines.docker import Docker
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """The place, the reason for it, and the engine where it needs one."""
+
+    name: str
+    reason: str
+    fallback: bool = False
+    engine: Optional[Docker] = None
+
+
+def choose(config: Config, asked: Optional[str]) -> Placement:
+    """The place of this run; ``NOXLIB_PLACE`` has come in as configuration.
+
+    Raises:
+        EngineError: a container was asked for and no engine answers.
+        PlaceError: under CI, a fallback that the configuration does not allow.
+    """
+    wanted, reason = (asked, "asked for by --place") if asked else (config.place, f"configured: place = {config.place!r}")
+    if wanted == "venv":
+        return Placement("venv", reason)
+    from noxlib.engines.docker import Docker  # noqa: PLC0415 - a venv pays for no engine
+
+    try:
+        engine = Docker.connect()
+    except EngineError as error:
+        if wanted == "container":
+            raise
+        return _fallback(config, error)
+    found = f"{engine.kind} {engine.version} answers at {engine.endpoint}"
+    return Placement("container", found if wanted == "auto" else reason, engine=engine)
+
+
+def engine() -> Docker:
+    """The engine, for steps that need one whatever the place of the tests.
+
+    Raises:
+        EngineError: none answers.
+    """
+    from noxlib.engines.docker import Docker  # noqa: PLC0415 - a venv pays for no engine
+
+    return Docker.connect()
+
+
+def _fallback(config: Config, error: EngineError) -> Placement:
+    if under_ci() and not config.fallback:
+        raise PlaceError(
+            f"{error.what}, and under CI nothing else is taken silently",
+            'start the engine, or set place = "venv" (or fallback = true) in [tool.noxlib]',
+            cause="place",
+        )
+    say(f"noxlib: {error.what}: the tests run in a virtual environment instead ({error.todo})")
+    return Placement("venv", error.what, fallback=True)

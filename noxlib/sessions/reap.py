@@ -1,0 +1,30 @@
+"""``reap``: remove what dead runs left behind, and say what stays and why."""
+
+from __future__ import annotations
+
+from noxlib.errors import EngineError
+from noxlib.ledger import Ledger
+from noxlib.sessions import reaping
+from noxlib.sessions.arguments import DRY_RUN, no_rest
+from noxlib.sessions.context import Context, say
+
+
+def run(context: Context) -> None:
+    """Carry the step out.
+
+    Raises:
+        EngineError: something of a dead run could not be removed.
+    """
+    arguments = context.parse(DRY_RUN)
+    no_rest(context.session, arguments)
+    if arguments["dry_run"]:
+        for entry in Ledger().orphans():
+            say(f"would remove the {entry.kind} {entry.name}")
+        return
+    done = reaping.sweep(context.root)
+    kept = [reaped for reaped in done if reaped.outcome == "kept"]
+    for reaped in kept:
+        say(f"kept the {reaped.entry.kind} {reaped.entry.name}: {reaped.reason}")
+    say(f"reap: {len(done) - len(kept)} removed, {len(kept)} kept")
+    if kept:
+        raise EngineError(f"{len(kept)} things of dead runs could not be removed", "start their engine, then reap again")

@@ -1,0 +1,222 @@
+"""The way of every suite, whatever the place: arguments, plan, place, record, one line."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Optional
+
+import msgspec
+
+from noxlib.config.detect import load_project
+from noxlib.config.models import Config
+from noxlib.config.project import Project
+from noxlib.engines import git
+from noxlib.errors import EngineError, NoxlibError, UsageError
+from noxlib.places.host import Command, Exit, Host
+from noxlib.plan import Plan, Task
+from noxlib.records import collect, store
+from noxlib.records.record import Record
+from noxlib.sessions import grounds, placing, reaping
+from noxlib.sessions.arguments import DRY_RUN, KEEP, NO_BUILD, PLACE, TERMINAL_OPTIONS, Arguments, Option
+from noxlib.sessions.context import Context, on_terminal, say
+from noxlib.sessions.suites import Suite
+
+ATTEMPTS = 2  #: an infrastructure error before the first test is tried once more
+PLACE_GRACE = 15.0  #: seconds that the place waits beyond the suite's own timeout, so that a result is still written
+COVERAGE = Option("--coverage", "measure coverage, also where the project configures none")
+
+
+class SuiteFailed(NoxlibError):
+    """Tests failed, or none ran; the record says which."""
+
+    outcome = "failed"
+
+
+def run_suite(context: Context, suite_of: Callable[[Config], Suite]) -> None:
+    """Run one suite for one Python and leave a record.
+
+    Raises:
+        NoxlibError: the outcome is not ``passed``.
+    """
+    clock = Clock()
+    arguments = context.parse(PLACE, DRY_RUN, KEEP, NO_BUILD, COVERAGE)
+    interactive = _interactive(context, arguments)
+    with clock.phase("configuration"):
+        project = load_project(context.root)
+        suite = suite_of(project.config)
+    reaping.sweep(context.root)
+    run = Run(context, project, suite, arguments, clock, interactive=interactive)
+    if arguments["dry_run"]:
+        run.show_plan()
+    else:
+        run.carry_out()
+
+
+def _interactive(context: Context, arguments: Arguments) -> bool:
+    wanted = [word for word in arguments.rest if word in TERMINAL_OPTIONS]
+    terminal = on_terminal()
+    if wanted and not terminal:
+        raise UsageError(
+            f"{context.session}: {wanted[0]} needs a terminal, and there is none here",
+            "run it from a terminal, one session at a time (no -j)",
+        )
+    return terminal
+
+
+class Clock:
+    """Seconds by phase, for the record."""
+
+    def __init__(self) -> None:
+        self.timings: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.timings[name] = round(self.timings.get(name, 0.0) + time.monotonic() - start, 4)
+
+
+class Run:
+    """One run of a suite, from the chosen place to the record."""
+
+    def __init__(
+        self, context: Context, project: Project, suite: Suite, arguments: Arguments, clock: Clock, *, interactive: bool
+    ) -> None:
+        self.context = context
+        self.project = project
+        self.suite = suite
+        self.arguments = arguments
+        self.clock = clock
+        self.interactive = interactive
+
+    def show_plan(self) -> None:
+        """``--dry-run``: the plan as JSON. Nothing is built; what is not known before a build is null."""
+        placement = placing.choose(self.project.config, self.arguments["place"])
+        ground = grounds.known(self.context, self.project, placement)
+        say(msgspec.json.format(msgspec.json.encode(self._plan(ground)), indent=2).decode())
+
+    def carry_out(self) -> None:
+        """Run it; whatever happens on the way, a record is left."""
+        folder = store.new_run(self.context.root, self.context.session)
+        story = collect.Story(folder, self.context.session, self.suite.name, self.context.python, self.project.name)
+        try:
+            record = self._attempts(folder, story)
+        except BaseException as error:
+            record = story.broken(error, self._source(), self.clock.timings)
+            store.write_record(folder, record)
+            raise
+        store.write_record(folder, record)
+        self._tell(record, folder)
+
+    def _attempts(self, folder: store.RunFolder, story: collect.Story) -> Record:
+        """Carry the plan out; tried once more where the infrastructure failed before the first test."""
+        for attempt in range(1, ATTEMPTS + 1):
+            story.attempts = attempt
+            try:
+                return self._attempt(folder, story)
+            except EngineError as error:
+                if attempt == ATTEMPTS or collect.any_test_began(folder):
+                    raise
+                say(f"noxlib: {error.what}; no test had begun, so it is tried once more")
+        raise AssertionError("unreachable")  # the loop returns or raises
+
+    def _attempt(self, folder: store.RunFolder, story: collect.Story) -> Record:
+        with self.clock.phase("testground"):
+            placement = placing.choose(self.project.config, self.arguments["place"])
+            ground = grounds.ready(self.context, self.project, placement, build=not self.arguments["no_build"])
+        plan = self._plan(ground)
+        story.planned(plan, ground.section)
+        store.write_plan(folder, plan)
+        with ground.host(folder.path, keep=self.arguments["keep"]) as host:
+            exit_ = self._execute(host, plan, folder)
+            with self.clock.phase("carry back"):
+                host.get("result", folder.path / "result")
+                story.carried = host.write_back(self.project.config.write_back, self.context.root)
+        return story.record(exit_, self._source(), self.clock.timings)
+
+    def _execute(self, host: Host, plan: Plan, folder: store.RunFolder) -> Exit:
+        task = folder.path / "task.json"
+        task.write_bytes(msgspec.json.encode(plan.task))
+        (folder.path / "result").mkdir(exist_ok=True)
+        host.put(task, "task.json")
+        limits = msgspec.structs.replace(plan.limits, timeout=plan.limits.timeout + PLACE_GRACE)
+        command = Command(
+            argv=(host.python, f"{host.inside}/noxlib_inside/run.py", f"{host.scratch}/task.json"),
+            environment=plan.environment,
+            limits=limits,
+            log=folder.path / "logs" / "output.log",
+            echo=not _under_nox_parallel(),
+            terminal=self.interactive,
+        )
+        with self.clock.phase("run"):
+            return host.run(command)
+
+    def _plan(self, ground: grounds.Ground) -> Plan:
+        suite, rest = self.suite, self.arguments.rest
+        return Plan(
+            session=self.context.session,
+            suite=suite.name,
+            python=self.context.python,
+            project=self.project.name,
+            place=ground.placement.name,
+            place_reason=ground.placement.reason,
+            fallback=ground.placement.fallback,
+            task=self._task(ground, (*suite.config.args, *rest)),
+            limits=suite.limits,
+            image=ground.section.image,
+            fingerprint=ground.section.fingerprint,
+            lock=ground.section.lock,
+            prepared=ground.section.prepared,
+            environment=self._environment(ground),
+            write_back=self.project.config.write_back,
+        )
+
+    def _task(self, ground: grounds.Ground, arguments: tuple[str, ...]) -> Task:
+        coverage = self.suite.config.coverage
+        wanted = self.project.coverage if coverage is None else coverage
+        return Task(
+            session=self.context.session,
+            suite=self.suite.name,
+            python=self.context.python,
+            workspace=ground.workspace,
+            result=f"{ground.scratch}/result",
+            select=self.suite.select,
+            paths=self.suite.config.paths or self.project.test_paths,
+            arguments=arguments,
+            import_names=ground.import_names,
+            import_roots=ground.import_roots,
+            timeout=self.suite.config.timeout,
+            coverage=bool(wanted or self.arguments["coverage"]),
+            interactive=self.interactive,
+        )
+
+    def _environment(self, ground: grounds.Ground) -> dict[str, str]:
+        seed = {"PYTHONHASHSEED": os.environ["PYTHONHASHSEED"]} if "PYTHONHASHSEED" in os.environ else {}
+        return {**seed, **ground.environment, **self.suite.config.env}
+
+    def _source(self) -> Optional[Any]:
+        return git.head(self.context.root)
+
+    def _tell(self, record: Record, folder: store.RunFolder) -> None:
+        """The one line, then for a failure how to look at it."""
+        line = collect.summary_line(record, folder)
+        if record.outcome == "passed":
+            say(line)
+            return
+        raise SuiteFailed(line, "\n  ".join(collect.advice(record)))
+
+
+def _under_nox_parallel() -> bool:
+    """Under ``nox -j`` the parent holds every line in memory: the output goes to the log, nox gets the summary."""
+    return False
+
+
+def output_log(folder: Path) -> Path:
+    """Where all that a run printed is kept."""
+    return folder / "logs" / "output.log"

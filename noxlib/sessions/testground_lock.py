@@ -1,0 +1,26 @@
+"""``testground_lock``: one pylock.toml per Python in the checkout, to be committed."""
+
+from __future__ import annotations
+
+from noxlib.config.detect import load_project
+from noxlib.sessions.arguments import DRY_RUN, no_rest
+from noxlib.sessions.context import Context, say
+from noxlib.sessions.testground_build import UPGRADE
+from noxlib.testground import lock
+from noxlib.testground.names import lock_name
+
+PLATFORM = "linux/amd64"  #: what testgrounds are built for; the files keep markers and hashes of it alone
+
+
+def run(context: Context) -> None:
+    """Carry the step out."""
+    arguments = context.parse(UPGRADE, DRY_RUN)
+    no_rest(context.session, arguments)
+    project = load_project(context.root)
+    for python in project.pythons:
+        if arguments["dry_run"]:
+            say(f"{context.session}: would write {lock_name(python)}")
+            continue
+        locked = lock.find_or_make(project, python, PLATFORM, upgrade=arguments["upgrade"])
+        path = lock.write_to_checkout(locked, project, python)
+        say(f"{context.session}: {path.name} ({locked.source})")
