@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Literal, Optional
 
 import msgspec
 
-from noxlib.errors import EngineError
+from noxlib.errors import Cancelled, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CHUNK = 64 * 1024  #: bytes copied at once; the memory that a stream costs
 GRACE = 5.0  #: seconds between TERM and KILL
+STOP_SECONDS = 10.0  #: between TERM and KILL after Ctrl-C, for a result to be written
 TICK = 0.1  #: seconds after which a child that ended but left its pipe to a grandchild is noticed
 
 
@@ -134,7 +135,7 @@ def stream(
     """Run a program, pass on its output (stdout and stderr in order) as it comes, leave nothing behind.
 
     It gets a session of its own, which is killed whole at the deadline, on Ctrl-C, on any other exception, and when the
-    program itself has ended. With ``terminal`` it gets this process' terminal instead, and no deadline: a person is there.
+    program itself has ended. With ``terminal`` it gets this process' terminal instead, and no deadline.
 
     Args:
         argv: Program and arguments; no shell is involved.
@@ -151,13 +152,24 @@ def stream(
     if terminal:
         return _attended(argv, cwd, env)
     with Output(log, echo=echo) as output, _started(argv, cwd, env) as process:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        if _copy(process, output, deadline):
-            return _ended(process.wait())
-        _signal_group(process, signal.SIGTERM)
-        _copy(process, output, time.monotonic() + GRACE)
-        _signal_group(process, signal.SIGKILL)
+        try:
+            if _copy(process, output, None if timeout is None else time.monotonic() + timeout):
+                return _ended(process.wait())
+            _stop(process, output, GRACE)
+        except (KeyboardInterrupt, Cancelled):
+            with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C cuts the waiting short
+                _stop(process, output, STOP_SECONDS)
+            raise
         return Ended(_ended(process.wait()).code, "timeout")
+
+
+def _stop(process: subprocess.Popen[bytes], output: Output, grace: float) -> None:
+    """TERM, a while in which the program may write its result, then KILL."""
+    _signal_group(process, signal.SIGTERM)
+    try:
+        _copy(process, output, time.monotonic() + grace)
+    finally:
+        _signal_group(process, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -181,18 +193,8 @@ def _started(
     with process:
         try:
             yield process
-        except BaseException:
-            _stop_gently(process)
-            raise
         finally:
             _signal_group(process, signal.SIGKILL)
-
-
-def _stop_gently(process: subprocess.Popen[bytes]) -> None:
-    """TERM, so that the program may write its result, then a short wait; a second Ctrl-C ends the wait."""
-    _signal_group(process, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-        process.wait(GRACE)
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

@@ -8,25 +8,25 @@ import secrets
 import shutil
 import signal
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from noxlib.engines.process import GRACE, Output, stream
 from noxlib.errors import Cancelled, EngineError
 from noxlib.ledger import Entry, Ledger
 from noxlib.places import box
+from noxlib.places.files import INSIDE, copy
 from noxlib.places.host import Command, Exit
 from noxlib.places.overlay import Overlay, scratch_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from typing_extensions import Self
 
     from noxlib.engines.attached import Attached
     from noxlib.engines.docker import Docker, State
 
-INSIDE = Path(__file__).resolve().parent.parent / "inside"
 STOP_SECONDS = 10.0  #: after Ctrl-C, for run.py to write its result
 SIGNALLED = 128  #: an exit code above it tells of a signal
 DRAIN_SECONDS = 10.0  #: for the engine to end a killed container's output
@@ -103,13 +103,13 @@ class Container:
 
     def put(self, source: Path, target: str) -> None:
         """Copy a file or folder into the run's folder, which the container sees as ``scratch``."""
-        _copy(source, self._run_folder / target)
+        copy(source, self._run_folder / target)
 
     def get(self, source: str, target: Path) -> None:
         """Copy a file or folder of the run's folder; an absent one is no error."""
         found = self._run_folder / source
         if found.exists() and found.resolve() != target.resolve():
-            _copy(found, target)
+            copy(found, target)
 
     def write_back(self, patterns: tuple[str, ...], checkout: Path) -> tuple[str, ...]:
         """Copy what tests wrote and a glob names to the checkout; the relative paths copied or removed."""
@@ -229,11 +229,3 @@ def _exit(state: State, *, in_time: bool) -> Exit:
     if state.oom and state.code == SIGNALLED + signal.SIGKILL:
         return Exit(state.code, "out-of-memory", oom=True)
     return Exit(state.code, "signal" if killed else "exit", oom=state.oom)
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
-    else:
-        shutil.copy2(source, target)
