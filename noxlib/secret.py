@@ -198,7 +198,8 @@ def _masked(data: AnyStr, forms: tuple[AnyStr, ...], covered: int, end: int, cov
         if start >= reach:  # else it overlaps the one before: one mask for both
             parts += [data[reach:start], cover]
         reach = max(reach, stop)
-    return data[:0].join([*parts, data[reach:end]]), reach
+    parts.append(data[reach:end])
+    return data[:0].join(parts), reach
 
 
 def _occurrences(data: AnyStr, form: AnyStr) -> Iterator[tuple[int, int]]:

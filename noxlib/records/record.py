@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Optional
 
 import msgspec
@@ -87,6 +88,13 @@ class Record(msgspec.Struct, frozen=True):
     seeds: dict[str, str] = {}
     argv: tuple[str, ...] = ()
     timings: dict[str, float] = {}
+    imports: dict[str, Optional[str]] = {}  #: file of each package under test, as the tests imported it
+    written_back: tuple[str, ...] = ()  #: files that the tests wrote and that were carried back to the checkout
     attempts: int = 1
     noxlib: str = ""
     version: int = VERSION
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601 in UTC, to the millisecond."""
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

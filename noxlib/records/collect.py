@@ -1,0 +1,152 @@
+"""From a run that ended, however it ended, to its record."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noxlib import __version__
+from noxlib.errors import NoxlibError
+from noxlib.plan import Plan  # noqa: TC001 - a frozen value in signatures that others resolve
+from noxlib.records import result as results
+from noxlib.records.outcome import Verdict, judge
+from noxlib.records.record import Failure, PlaceSection, Record, SourceSection, TestgroundSection, timestamp
+from noxlib.records.store import RunFolder, masked
+from noxlib.records.summary import advice, summary_line
+from noxlib.secret import known_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from noxlib.engines.git import Head
+    from noxlib.places.host import Exit
+
+__all__ = ["Story", "advice", "any_test_began", "summary_line"]
+
+
+class Story:
+    """A run as it goes on: what is known already when it breaks, and at last its record."""
+
+    def __init__(self, folder: RunFolder, session: str, suite: str, python: str, project: str) -> None:
+        self.folder = folder
+        self.session = session
+        self.suite = suite
+        self.python = python
+        self.project = project
+        self.plan: Plan | None = None
+        self.section = TestgroundSection()
+        self.attempts = 1
+        self.carried: tuple[str, ...] = ()
+        self.started = datetime.now(timezone.utc)
+
+    def planned(self, plan: Plan, section: TestgroundSection) -> None:
+        """The plan stands."""
+        self.plan, self.section = plan, section
+
+    def record(self, exit_: Exit, source: Head | None, timings: Mapping[str, float]) -> Record:
+        """The record of a command that a host carried out; ``timings["run"]`` is the command's, in seconds.
+
+        The files of the result move to the run's folder.
+        """
+        result, progress = self._read()
+        overdue = self.plan is not None and timings.get("run", 0.0) >= self.plan.task.timeout
+        return self._make(
+            judge(exit_, result, progress, overdue=overdue), exit_.code, result, progress, source, timings
+        )
+
+    def broken(self, error: BaseException, source: Head | None, timings: Mapping[str, float]) -> Record:
+        """The record of a run that an error of ours, of an engine or of the user ended."""
+        result, progress = self._read()
+        return self._make(_of_error(error), None, result, progress, source, timings)
+
+    def _read(self) -> tuple[results.Result | None, results.Progress]:
+        folder = _result_folder(self.folder)
+        found = results.read_result(folder), results.read_progress(folder)
+        _move_out(folder, self.folder.path)
+        return found
+
+    def _make(
+        self,
+        verdict: Verdict,
+        code: int | None,
+        result: results.Result | None,
+        progress: results.Progress,
+        source: Head | None,
+        timings: Mapping[str, float],
+    ) -> Record:
+        plan = self.plan
+        found = result or results.Result(0, counts=progress.counts, failures=progress.failures)
+        record = Record(
+            run=self.folder.name,
+            session=self.session,
+            suite=self.suite,
+            python=self.python,
+            project=self.project,
+            outcome=verdict.outcome,
+            cause=verdict.cause,
+            message=results.text(verdict.message) if verdict.message else None,
+            exit_code=code,
+            started=timestamp(self.started),
+            ended=timestamp(datetime.now(timezone.utc)),
+            place=PlaceSection(plan.place, plan.place_reason, plan.fallback) if plan else None,
+            testground=self.section,
+            source=SourceSection(source.commit, source.branch, source.dirty) if source else SourceSection(),
+            interpreter=found.interpreter,
+            counts=found.counts,
+            failures=(*found.failures, *_crashes(verdict, result, progress)),
+            select=plan.task.select if plan else "",
+            seeds=found.seeds,
+            argv=found.argv or (plan.task.arguments if plan else ()),
+            timings={**timings, **{f"inside {name}": seconds for name, seconds in found.timings.items()}},
+            imports=found.imports,
+            written_back=self.carried,
+            attempts=self.attempts,
+            noxlib=__version__,
+        )
+        return masked(record, known_secrets({**os.environ, **(plan.environment if plan else {})}))
+
+
+def any_test_began(folder: RunFolder) -> bool:
+    """Whether the report tells of a test that began: then nothing is rerun by itself."""
+    return any(results.read_progress(place).began for place in (_result_folder(folder), folder.path))
+
+
+def _result_folder(folder: RunFolder) -> Path:
+    """``result/``, unless the tests put a link in its place: then a folder that does not exist."""
+    path = folder.path / "result"
+    return path / "absent" if path.is_symlink() else path
+
+
+def _of_error(error: BaseException) -> Verdict:
+    if isinstance(error, NoxlibError):
+        outcome = "cancelled" if error.outcome == "cancelled" else "error"
+        return Verdict(outcome, error.cause or _kind(error), error.what)
+    if isinstance(error, KeyboardInterrupt):
+        return Verdict("cancelled", "interrupted", "the run was interrupted")
+    return Verdict("error", "internal", f"{type(error).__name__}: {error}")
+
+
+def _kind(error: NoxlibError) -> str:
+    """``EngineError`` is ``engine``."""
+    return type(error).__name__.replace("Error", "").lower()
+
+
+def _crashes(verdict: Verdict, result: results.Result | None, progress: results.Progress) -> tuple[Failure, ...]:
+    """The tests that were running when their process ended without a result count as failures."""
+    if not verdict.crashed or result is not None:
+        return ()
+    return tuple(Failure(test, "call", verdict.message or "") for test in progress.running)
+
+
+def _move_out(source: Path, target: Path) -> None:
+    """Move JUnit, report and coverage data from ``result/`` to where readers of a run look; plain files only."""
+    for name in ("junit.xml", "report.jsonl"):
+        if results.is_plain_file(source / name):
+            (source / name).replace(target / name)
+    data = [path for path in sorted(source.glob(".coverage*")) if results.is_plain_file(path)]
+    if data:
+        (target / "coverage").mkdir(exist_ok=True)
+    for path in data:
+        path.replace(target / "coverage" / path.name)

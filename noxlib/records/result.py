@@ -1,0 +1,195 @@
+"""What the tests' own process left in ``result/``, read as hostile data: sizes, types, kinds of files are checked."""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+from collections.abc import Iterator  # noqa: TC003 - msgspec resolves the annotations
+from pathlib import Path  # noqa: TC003 - as above
+from typing import BinaryIO, Optional, TypeVar
+
+import msgspec
+
+from noxlib import atomic
+from noxlib.records.record import Counts, Failure, InterpreterSection
+
+Value = TypeVar("Value")
+
+_RESULT_BYTES = 64 << 20
+_REPORT_BYTES = 1 << 30
+_LINE_BYTES = 1 << 16
+_TEXT = 2000  # characters of a message
+_NAME = 4000  # characters of a test's id or an argument
+_FAILURES = 10_000
+_ENTRIES = 200  # of a dictionary, of a list of arguments
+
+#: What ``inside`` may give as a cause; the others are the host's to tell.
+CAUSES = frozenset(
+    {
+        "guard",
+        "usage",
+        "internal",
+        "timeout",
+        "interrupted",
+        "collection",
+        "crashed",
+        "stopped",
+        "exit",
+        "all-skipped",
+        "all-deselected",
+        "none-collected",
+    }
+)
+
+
+class Result(msgspec.Struct, frozen=True):
+    """``result.json`` as ``inside/session.py`` writes it."""
+
+    exit_code: int
+    cause: Optional[str] = None
+    message: Optional[str] = None
+    counts: Counts = Counts()
+    failures: tuple[Failure, ...] = ()
+    seeds: dict[str, str] = {}
+    interpreter: InterpreterSection = InterpreterSection()
+    imports: dict[str, Optional[str]] = {}
+    timings: dict[str, float] = {}
+    argv: tuple[str, ...] = ()
+    version: int = 1
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A line of ``report.jsonl`` as ``inside/report.py`` writes it."""
+
+    event: str
+    id: str = ""
+    outcome: str = ""
+    phase: str = ""
+    message: str = ""
+    deselected: int = 0
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a run came, by its report."""
+
+    counts: Counts = Counts()
+    failures: tuple[Failure, ...] = ()
+    running: tuple[str, ...] = ()  #: tests that began and did not end
+    began: bool = False  #: a test began
+
+
+def result_folder(run: Path) -> Path:
+    """``result/`` of a run's folder; where the tests put a link in its place a path that does not exist."""
+    path = run / "result"
+    return path / "absent" if path.is_symlink() else path
+
+
+def read_result(folder: Path) -> Result | None:
+    """``result.json`` of a ``result`` folder; None where it is absent, no plain file, too large or damaged."""
+    data = _read(folder / "result.json", _RESULT_BYTES)
+    if data is None:
+        return None
+    try:
+        return _cut_result(atomic.from_json(data, Result))
+    except ValueError:
+        return None
+
+
+def read_progress(folder: Path) -> Progress:
+    """What ``report.jsonl`` tells; a line that is damaged, as the last one of a killed run may be, does not count."""
+    outcomes: dict[str, str] = {}
+    failures: list[Failure] = []
+    running: dict[str, None] = {}
+    deselected = 0
+    began = False
+    for event in _events(folder / "report.jsonl"):
+        if event.event == "start":
+            began = True
+            running[event.id] = None
+        elif event.event == "end":
+            running.pop(event.id, None)
+            outcomes[event.id] = event.outcome
+        elif event.event == "failure" and len(failures) < _FAILURES:
+            failures.append(Failure(text(event.id, _NAME), text(event.phase, 20), text(event.message)))
+        elif event.event == "collected":
+            deselected = max(0, event.deselected)
+    counts = _counts(outcomes, failures, deselected)
+    return Progress(counts, tuple(failures), tuple(text(test, _NAME) for test in running), began)
+
+
+def text(value: str, limit: int = _TEXT) -> str:
+    """A text cut to ``limit`` characters, without what cannot be encoded and without control characters."""
+    plain = value[:limit].encode(errors="backslashreplace").decode()
+    return "".join(char if char.isprintable() or char in "\t\n" else ascii(char)[1:-1] for char in plain)
+
+
+def is_plain_file(path: Path) -> bool:
+    """Whether it is a regular file and no link."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _read(path: Path, limit: int) -> bytes | None:
+    """A regular file's content; a link, a pipe, a folder in its place, or more than ``limit`` bytes: None."""
+    if not is_plain_file(path):
+        return None
+    with _open(path) as stream:
+        data = stream.read(limit + 1)
+    return data if len(data) <= limit else None
+
+
+def _open(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
+def _events(path: Path) -> Iterator[Event]:
+    if not is_plain_file(path):
+        return
+    with _open(path) as stream:
+        while stream.tell() < _REPORT_BYTES:
+            line = stream.readline(_LINE_BYTES)
+            if not line:
+                return
+            try:
+                yield atomic.from_json(line, Event)
+            except ValueError:
+                continue
+
+
+def _counts(outcomes: dict[str, str], failures: list[Failure], deselected: int) -> Counts:
+    names = {"passed": 0, "failed": 0, "error": 0, "skipped": 0, "xfailed": 0, "xpassed": 0}
+    for outcome in outcomes.values():
+        if outcome in names:
+            names[outcome] += 1
+    collection = len({failure.id for failure in failures if failure.phase == "collect"})
+    errors = names.pop("error") + collection
+    subtests = sum(failure.phase == "subtest" for failure in failures)
+    return Counts(**names, errors=errors, deselected=deselected, subtests_failed=subtests)
+
+
+def _cut_result(found: Result) -> Result | None:
+    """Every text and list at most as long as a record may hold; None if a number makes no sense."""
+    if min(msgspec.structs.astuple(found.counts)) < 0:
+        return None
+    return Result(
+        exit_code=found.exit_code,
+        cause=found.cause if found.cause in CAUSES else None,
+        message=text(found.message) if found.message else None,
+        counts=found.counts,
+        failures=tuple(
+            Failure(text(failure.id, _NAME), text(failure.phase, 20), text(failure.message))
+            for failure in found.failures[:_FAILURES]
+        ),
+        seeds={text(name, 100): text(value, 100) for name, value in _first(found.seeds)},
+        interpreter=InterpreterSection(*(text(part, 100) for part in msgspec.structs.astuple(found.interpreter))),
+        imports={text(name, 200): value and text(value, _NAME) for name, value in _first(found.imports)},
+        timings={text(name, 40): seconds for name, seconds in _first(found.timings) if math.isfinite(seconds)},
+        argv=tuple(text(word, _NAME) for word in found.argv[:_ENTRIES]),
+    )
+
+
+def _first(found: dict[str, Value]) -> list[tuple[str, Value]]:
+    return list(found.items())[:_ENTRIES]

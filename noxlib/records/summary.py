@@ -1,0 +1,86 @@
+"""A record in one line, and what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from noxlib.secret import MASK
+
+if TYPE_CHECKING:
+    from noxlib.records.record import Counts, Record
+    from noxlib.records.store import RunFolder
+
+_MESSAGE = 300  # characters
+
+
+def summary_line(record: Record, folder: RunFolder) -> str:
+    """``unit-3.10 passed: 123 passed, 4 skipped in 3.2 s (container, py3.10-…; .noxlib/runs/…)``."""
+    head = f"{record.session} {record.outcome}"
+    if record.cause:
+        head += f" ({record.cause})"
+    parts = [f"{head}: {counted(record.counts)} in {_seconds(record):.1f} s ({_place(record)}; {folder.shown})"]
+    if record.message and record.outcome != "passed":
+        parts.append(" ".join(record.message.split())[:_MESSAGE])
+    return ": ".join(parts)
+
+
+def counted(counts: Counts) -> str:
+    """``123 passed, 4 skipped``: what is not zero; subtests last."""
+    tests = [
+        (counts.failed, "failed"),
+        (counts.passed, "passed"),
+        (counts.skipped, "skipped"),
+        (counts.deselected, "deselected"),
+        (counts.xfailed, "xfailed"),
+        (counts.xpassed, "xpassed"),
+        (counts.errors, "error" if counts.errors == 1 else "errors"),
+        (counts.subtests_passed, "subtests passed"),
+        (counts.subtests_failed, "subtests failed"),
+        (counts.subtests_skipped, "subtests skipped"),
+    ]
+    return ", ".join(f"{number} {word}" for number, word in tests if number) or "no tests"
+
+
+def advice(record: Record) -> tuple[str, ...]:
+    """Lines that say what to do next: at least one for a run that did not pass."""
+    lines = [_rerun(record), _selection(record), _shell(record)]
+    return tuple(line for line in lines if line) if record.outcome != "passed" else ()
+
+
+def _rerun(record: Record) -> str | None:
+    """The command that reruns the first test that failed, in the same environment."""
+    test = next((failure.id for failure in record.failures if failure.id and MASK not in failure.id), None)
+    if test is None:
+        return None
+    # After a second "--" everything is pytest's, also an id that looks like an option of ours.
+    words = ["--", "--", test] if test.startswith("-") else ["--", test]
+    return f"run it again: {_nox(record.session)} {' '.join(shlex.quote(word) for word in words)}"
+
+
+def _selection(record: Record) -> str | None:
+    if record.outcome != "no-tests":
+        return None
+    chosen = f"; the selection was {record.select!r}" if record.select else ""
+    return f"no test was run, which is never a success{chosen}: see paths and select in [tool.noxlib.{record.suite}]"
+
+
+def _shell(record: Record) -> str | None:
+    session = f"testground_shell-{record.python}" if record.python else "testground_shell"
+    return f"a shell in the same environment: {_nox(session)}"
+
+
+def _nox(session: str) -> str:
+    return f"nox -s {shlex.quote(session)}"
+
+
+def _seconds(record: Record) -> float:
+    return record.timings.get("run", sum(seconds for name, seconds in record.timings.items() if "inside" not in name))
+
+
+def _place(record: Record) -> str:
+    if record.place is None:
+        return "no place"
+    name = f"{record.place.name}, a fallback" if record.place.fallback else record.place.name
+    image = record.testground.image
+    return f"{name}, {image.rpartition(':')[2]}" if image and ":" in image else name
