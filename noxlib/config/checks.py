@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -212,4 +211,6 @@ def check_text(text: str) -> None:
 
 def nearest(name: str, names: tuple[str, ...], cutoff: float = 0.0) -> str:
     """The most similar of the names, empty where none is similar enough."""
+    import difflib  # noqa: PLC0415 - only an error needs it
+
     return next(iter(difflib.get_close_matches(name, names, 1, cutoff)), "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 import sys
 from collections.abc import Mapping
@@ -66,9 +65,14 @@ def read_ini(path: Path) -> Ini:
     Raises:
         ConfigError: it is not valid INI.
     """
+    text = read_text(path)
+    if not text:
+        return {}
+    import configparser  # noqa: PLC0415 - most projects have no such file
+
     parser = configparser.RawConfigParser(strict=False)
     try:
-        parser.read_string(read_text(path), source=path.name)
+        parser.read_string(text, source=path.name)
     except configparser.Error as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path.name}: not a valid INI file: {reason}", f"correct {path}") from None
