@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noxlib import __version__
@@ -19,6 +18,7 @@ from noxlib.secret import known_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from noxlib.engines.git import Head
     from noxlib.places.host import Exit
@@ -52,17 +52,16 @@ class Story:
         """
         result, progress = self._read()
         overdue = self.plan is not None and timings.get("run", 0.0) >= self.plan.task.timeout
-        return self._make(
-            judge(exit_, result, progress, overdue=overdue), exit_.code, result, progress, source, timings
-        )
+        verdict = judge(exit_, result, progress, overdue=overdue)
+        return self._make(verdict, result, progress, source=source, timings=timings, code=exit_.code)
 
     def broken(self, error: BaseException, source: Head | None, timings: Mapping[str, float]) -> Record:
         """The record of a run that an error of ours, of an engine or of the user ended."""
         result, progress = self._read()
-        return self._make(_of_error(error), None, result, progress, source, timings)
+        return self._make(_of_error(error), result, progress, source=source, timings=timings)
 
     def _read(self) -> tuple[results.Result | None, results.Progress]:
-        folder = _result_folder(self.folder)
+        folder = results.result_folder(self.folder.path)
         found = results.read_result(folder), results.read_progress(folder)
         _move_out(folder, self.folder.path)
         return found
@@ -70,11 +69,12 @@ class Story:
     def _make(
         self,
         verdict: Verdict,
-        code: int | None,
         result: results.Result | None,
         progress: results.Progress,
+        *,
         source: Head | None,
         timings: Mapping[str, float],
+        code: int | None = None,
     ) -> Record:
         plan = self.plan
         found = result or results.Result(0, counts=progress.counts, failures=progress.failures)
@@ -110,19 +110,14 @@ class Story:
 
 def any_test_began(folder: RunFolder) -> bool:
     """Whether the report tells of a test that began: then nothing is rerun by itself."""
-    return any(results.read_progress(place).began for place in (_result_folder(folder), folder.path))
-
-
-def _result_folder(folder: RunFolder) -> Path:
-    """``result/``, unless the tests put a link in its place: then a folder that does not exist."""
-    path = folder.path / "result"
-    return path / "absent" if path.is_symlink() else path
+    return any(results.read_progress(place).began for place in (results.result_folder(folder.path), folder.path))
 
 
 def _of_error(error: BaseException) -> Verdict:
     if isinstance(error, NoxlibError):
-        outcome = "cancelled" if error.outcome == "cancelled" else "error"
-        return Verdict(outcome, error.cause or _kind(error), error.what)
+        return Verdict(
+            "cancelled" if error.outcome == "cancelled" else "error", error.cause or _kind(error), error.what
+        )
     if isinstance(error, KeyboardInterrupt):
         return Verdict("cancelled", "interrupted", "the run was interrupted")
     return Verdict("error", "internal", f"{type(error).__name__}: {error}")

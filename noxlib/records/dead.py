@@ -8,7 +8,7 @@ from noxlib import __version__, atomic
 from noxlib.ledger import Owner, alive, identity
 from noxlib.plan import Plan, Task
 from noxlib.records.record import PlaceSection, Record, TestgroundSection, timestamp
-from noxlib.records.result import read_progress
+from noxlib.records.result import read_progress, result_folder
 from noxlib.records.store import RunFolder, runs, write_record
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def finish_dead(checkout: Path) -> tuple[Record, ...]:
 def _finish(folder: RunFolder, owner: Owner) -> Record:
     killed = owner.boot.split(".")[1:2] == identity().boot.split(".")[1:2]
     plan = _plan(folder)
-    progress = read_progress(folder.path / "result")
+    progress = read_progress(result_folder(folder.path))
     record = Record(
         run=folder.name,
         session=plan.session,
@@ -66,5 +66,6 @@ def _plan(folder: RunFolder) -> Plan:
         return atomic.from_json((folder.path / "plan.json").read_bytes(), Plan)
     except (OSError, ValueError):
         suite, _, python = folder.session.rpartition("-")
-        names = {"session": folder.session, "suite": suite or python, "python": python if suite else ""}
-        return Plan(**names, project="", place="", place_reason="", task=Task(**names, workspace="", result=""))
+        suite, python = (suite, python) if suite else (python, "")
+        task = Task(folder.session, suite, python, workspace="", result="")
+        return Plan(folder.session, suite, python, project="", place="", place_reason="", task=task)

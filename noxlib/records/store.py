@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 from datetime import datetime, timezone
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - msgspec resolves the annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -74,7 +74,7 @@ def new_run(checkout: Path, session: str) -> RunFolder:
             (path / "result").mkdir()
             atomic.write(path / "owner.json", atomic.to_json(identity()))
             _ignore(checkout / ".noxlib")
-        except OSError as error:  # a read-only checkout, or something in the way
+        except OSError as error:  # noqa: PERF203 - a read-only checkout, or something in the way
             problem = error
         else:
             return RunFolder(path, checkout)
