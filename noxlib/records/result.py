@@ -87,12 +87,19 @@ def result_folder(run: Path) -> Path:
 
 def read_result(folder: Path) -> Result | None:
     """``result.json`` of a ``result`` folder; None where it is absent, no plain file, too large or damaged."""
-    data = _read(folder / "result.json", _RESULT_BYTES)
-    if data is None:
+    found = read(folder / "result.json", Result)
+    return _cut_result(found) if found else None
+
+
+def read(path: Path, type_: type[Value]) -> Value | None:
+    """A file that the tests may have written; None where it is absent, no plain file, too large or damaged."""
+    if not is_plain_file(path):
         return None
     try:
-        return _cut_result(atomic.from_json(data, Result))
-    except ValueError:
+        with _open(path) as stream:
+            data = stream.read(_RESULT_BYTES + 1)
+        return atomic.from_json(data, type_) if len(data) <= _RESULT_BYTES else None
+    except (OSError, ValueError):
         return None
 
 
@@ -130,15 +137,6 @@ def is_plain_file(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
         return False
-
-
-def _read(path: Path, limit: int) -> bytes | None:
-    """A regular file's content; a link, a pipe, a folder in its place, or more than ``limit`` bytes: None."""
-    if not is_plain_file(path):
-        return None
-    with _open(path) as stream:
-        data = stream.read(limit + 1)
-    return data if len(data) <= limit else None
 
 
 def _open(path: Path) -> BinaryIO:

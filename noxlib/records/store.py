@@ -1,87 +1,33 @@
-"""Runs on disk: a folder each, with its plan, its record and whose it is; older records are read as well."""
+"""Runs on disk: plans and records written, secrets masked; records of every version read; the dead ones finished."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-import secrets
-from datetime import datetime, timezone
-from pathlib import Path  # noqa: TC003 - msgspec resolves the annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from noxlib import atomic
+from noxlib import __version__, atomic
 from noxlib.errors import RecordError
-from noxlib.ledger import identity, state_folder
+from noxlib.ledger import Owner, alive, identity
+from noxlib.plan import Limits, Plan, Task
 from noxlib.records import record as current
-from noxlib.records.record import Record
+from noxlib.records import result as results
+from noxlib.records.folders import RunFolder, new_run, runs, unsorted
+from noxlib.records.record import PlaceSection, Record, TestgroundSection, timestamp
 from noxlib.secret import Masker, known_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from noxlib.plan import Plan
+__all__ = ["RunFolder", "finish_dead", "masked", "new_run", "read_record", "runs", "write_plan", "write_record"]
 
 T = TypeVar("T")
 
 #: ``MIGRATIONS[n]`` turns the JSON object of version n into that of version n + 1.
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-_NAME = re.compile(r"(\d{8}T\d{6}Z)-(.+)-([0-9a-f]{6})")
 _LIMIT = 256 << 20  # bytes of a record
-
-
-class RunFolder(msgspec.Struct, frozen=True):
-    """``<UTC>-<session>-<id>/`` with plan.json, record.json, owner.json, junit.xml, report.jsonl, coverage/, logs/."""
-
-    path: Path
-    checkout: Path
-
-    @property
-    def name(self) -> str:
-        return self.path.name
-
-    @property
-    def session(self) -> str:
-        """The session's name as the folder's name has it."""
-        match = _NAME.fullmatch(self.name)
-        return match[2] if match else self.name
-
-    @property
-    def started(self) -> datetime:
-        """When it was made, to the second."""
-        return datetime.strptime(self.name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
-
-    @property
-    def shown(self) -> str:
-        """The path as a user in the checkout would write it."""
-        return os.path.relpath(self.path, self.checkout) if self.checkout in self.path.parents else str(self.path)
-
-
-def new_run(checkout: Path, session: str) -> RunFolder:
-    """Make the folder of a new run, with ``logs/`` and ``result/``, in the checkout or, where that cannot be, in ours.
-
-    Raises RecordError if neither can be written.
-    """
-    utc = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    name = f"{utc}-{re.sub(r'[^A-Za-z0-9._-]+', '-', session)[:80]}-{secrets.token_hex(3)}"
-    problem: OSError | None = None
-    for parent in _homes(checkout):
-        try:
-            path = parent / name
-            (path / "logs").mkdir(parents=True)
-            (path / "result").mkdir()
-            atomic.write(path / "owner.json", atomic.to_json(identity()))
-            _ignore(checkout / ".noxlib")
-        except OSError as error:  # noqa: PERF203 - a read-only checkout, or something in the way
-            problem = error
-        else:
-            return RunFolder(path, checkout)
-    assert problem is not None  # there are homes
-    raise RecordError(
-        f"no folder for the run can be made: {problem}", "make the checkout writable, or set NOXLIB_CACHE_DIR"
-    ) from problem
 
 
 def write_plan(folder: RunFolder, plan: Plan) -> None:
@@ -109,16 +55,16 @@ def read_record(path: Path) -> Record:
         raise RecordError(f"the record {file} is damaged: {error}", "remove that run's folder") from error
 
 
-def runs(checkout: Path) -> list[RunFolder]:
-    """The runs of a checkout, the newest first."""
-    found = [
-        RunFolder(path, checkout)
-        for parent in _homes(checkout)
-        if parent.is_dir()
-        for path in parent.iterdir()
-        if _NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
-    ]
-    return sorted(found, key=_age, reverse=True)
+def finish_dead(checkout: Path) -> tuple[str, ...]:
+    """Write the records of runs that have none and whose process is dead; the names of these runs.
+
+    Raises RecordError.
+    """
+    return tuple(
+        _finish(folder, owner)
+        for folder in unsorted(checkout)
+        if not os.path.lexists(folder.path / "record.json") and (owner := _owner(folder)) and not alive(owner)
+    )
 
 
 def masked(value: T, secrets_: tuple[str, ...]) -> T:
@@ -141,7 +87,8 @@ def _mask_all(value: Any, masker: Masker) -> Any:
     if isinstance(value, str):
         return masker.mask(value)
     if isinstance(value, dict):
-        return {name: _mask_all(item, masker) for name, item in value.items()}
+        # An outcome is one of our own words, whatever somebody's password is.
+        return {name: item if name == "outcome" else _mask_all(item, masker) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_mask_all(item, masker) for item in value]
     return value
@@ -160,26 +107,43 @@ def _migrated(found: dict[str, Any], version: int, file: Path) -> dict[str, Any]
     return {**found, "version": version}
 
 
-def _homes(checkout: Path) -> list[Path]:
-    """Where runs of a checkout may lie: below it, unless a link would lead elsewhere; and in our own state folder."""
-    own = checkout / ".noxlib"
-    digest = hashlib.sha256(os.fsencode(checkout.absolute())).hexdigest()[:16]
-    state = state_folder() / "runs" / digest
-    if own.is_symlink() or (own / "runs").is_symlink():
-        return [state]
-    return [own / "runs", state]
+def _finish(folder: RunFolder, owner: Owner) -> str:
+    killed = owner.boot.split(".")[1:2] == identity().boot.split(".")[1:2]
+    plan = _plan(folder)
+    progress = results.read_progress(results.result_folder(folder.path))
+    record = Record(
+        run=folder.name,
+        session=plan.session,
+        suite=plan.suite,
+        python=plan.python,
+        project=plan.project,
+        outcome="cancelled" if killed else "error",
+        cause="killed" if killed else "lost",
+        message="noxlib itself was killed" if killed else "the machine went down during the run",
+        started=timestamp(folder.started),
+        place=PlaceSection(plan.place, plan.place_reason, plan.fallback) if plan.place else None,
+        testground=TestgroundSection(
+            image=plan.image, fingerprint=plan.fingerprint, lock=plan.lock, prepared=plan.prepared
+        ),
+        counts=progress.counts,
+        failures=progress.failures,
+        select=plan.task.select,
+        argv=plan.task.arguments,
+        noxlib=__version__,
+    )
+    write_record(folder, record)
+    return folder.name
 
 
-def _ignore(own: Path) -> None:
-    """Keep our folder out of git without a change of the project's own .gitignore."""
-    file = own / ".gitignore"
-    if own.is_dir() and not os.path.lexists(file):
-        atomic.write(file, b"*\n", mode=0o644)
+def _owner(folder: RunFolder) -> Owner | None:
+    """The process that made the folder; None where that cannot be read: then the run is left alone."""
+    return results.read(folder.path / "owner.json", Owner)
 
 
-def _age(folder: RunFolder) -> tuple[str, float, str]:
-    try:
-        made = (folder.path / "owner.json").stat().st_mtime
-    except OSError:
-        made = 0.0
-    return folder.name[:16], made, folder.name
+def _plan(folder: RunFolder) -> Plan:
+    """The run's plan; where it was killed before it had one, what the folder's name tells."""
+    suite, _, python = folder.session.rpartition("-")
+    suite, python = (suite, python) if suite else (python, "")
+    task = Task(folder.session, suite, python, workspace="", result="")
+    unknown = Plan(folder.session, suite, python, project="", place="", place_reason="", task=task, limits=Limits())
+    return results.read(folder.path / "plan.json", Plan) or unknown

@@ -1,0 +1,110 @@
+"""The folders of runs: where they lie, whose they are, which there are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterator  # noqa: TC003 - msgspec resolves the annotations
+from datetime import datetime, timezone
+from pathlib import Path  # noqa: TC003 - as above
+
+import msgspec
+
+from noxlib import atomic
+from noxlib.errors import RecordError
+from noxlib.ledger import identity, state_folder
+
+_NAME = re.compile(r"(\d{8}T\d{6}Z)-(.+)-([0-9a-f]{6})")
+
+
+class RunFolder(msgspec.Struct, frozen=True):
+    """``<UTC>-<session>-<id>/`` with plan.json, record.json, owner.json, junit.xml, report.jsonl, coverage/, logs/."""
+
+    path: Path
+    checkout: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def session(self) -> str:
+        """The session's name as the folder's name has it."""
+        match = _NAME.fullmatch(self.name)
+        return match[2] if match else self.name
+
+    @property
+    def started(self) -> datetime:
+        """When it was made, to the second."""
+        return datetime.strptime(self.name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+
+    @property
+    def shown(self) -> str:
+        """The path as a user in the checkout would write it."""
+        return os.path.relpath(self.path, self.checkout) if self.checkout in self.path.parents else str(self.path)
+
+
+def new_run(checkout: Path, session: str) -> RunFolder:
+    """Make the folder of a new run, with ``logs/`` and ``result/``, in the checkout or, where that cannot be, in ours.
+
+    Raises RecordError if neither can be written.
+    """
+    utc = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    name = f"{utc}-{re.sub(r'[^A-Za-z0-9._-]+', '-', session)[:80]}-{secrets.token_hex(3)}"
+    problem: OSError | None = None
+    for parent in _homes(checkout):
+        try:
+            path = parent / name
+            (path / "logs").mkdir(parents=True)
+            (path / "result").mkdir()
+            atomic.write(path / "owner.json", atomic.to_json(identity()))
+            _ignore(checkout / ".noxlib")
+        except OSError as error:  # noqa: PERF203 - a read-only checkout, or something in the way
+            problem = error
+        else:
+            return RunFolder(path, checkout)
+    assert problem is not None  # there are homes
+    raise RecordError(
+        f"no folder for the run can be made: {problem}", "make the checkout writable, or set NOXLIB_CACHE_DIR"
+    ) from problem
+
+
+def runs(checkout: Path) -> list[RunFolder]:
+    """The runs of a checkout, the newest first."""
+    return sorted(unsorted(checkout), key=_age, reverse=True)
+
+
+def unsorted(checkout: Path) -> Iterator[RunFolder]:
+    """The runs of a checkout in no order, at the cost of one listing."""
+    for parent in _homes(checkout):
+        entries = os.scandir(parent) if parent.is_dir() else ()
+        for entry in entries:
+            if _NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                yield RunFolder(parent / entry.name, checkout)
+
+
+def _homes(checkout: Path) -> list[Path]:
+    """Where runs of a checkout may lie: below it, unless a link would lead elsewhere; and in our own state folder."""
+    own = checkout / ".noxlib"
+    digest = hashlib.sha256(os.fsencode(checkout.absolute())).hexdigest()[:16]
+    state = state_folder() / "runs" / digest
+    if own.is_symlink() or (own / "runs").is_symlink():
+        return [state]
+    return [own / "runs", state]
+
+
+def _ignore(own: Path) -> None:
+    """Keep our folder out of git without a change of the project's own .gitignore."""
+    file = own / ".gitignore"
+    if own.is_dir() and not os.path.lexists(file):
+        atomic.write(file, b"*\n", mode=0o644)
+
+
+def _age(folder: RunFolder) -> tuple[str, float, str]:
+    try:
+        made = (folder.path / "owner.json").stat().st_mtime
+    except OSError:
+        made = 0.0
+    return folder.name[:16], made, folder.name
