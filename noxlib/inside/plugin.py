@@ -47,8 +47,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Optional[int]:
     path = os.environ.get("NOXLIB_TASK")
     if not path:
         return None
-    with open(path, encoding="utf-8") as stream:
-        task = json.load(stream)
+    task = tasks.read(path)
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(Worker(config, task), "noxlib-worker")
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import shlex
 import shutil
@@ -13,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Optional
 
-from . import cpus, deadline, guards, measure, result
+from . import cpus, deadline, guards, measure, result, tasks
 
 INHERITED = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID", "PYTEST_CURRENT_TEST")
 CAUSES = {2: "stopped", 3: "internal", 4: "usage"}
@@ -164,20 +163,11 @@ def conftest_failure() -> Optional[str]:
     return next(iter(failures), None)
 
 
-def read(path: str) -> dict[str, Any]:
-    """Read task.json; raises OSError, or ValueError where it is no task."""
-    task = json.loads(Path(path).read_text(encoding="utf-8"))
-    missing = [name for name in ("python", "workspace", "result", "timeout") if name not in task]
-    if missing:
-        raise ValueError(f"it lacks {', '.join(missing)}")
-    return dict(task)
-
-
 def main(argv: list[str]) -> int:
     """Carry out the task whose file is the one argument."""
     try:
         (path,) = argv[1:]
-        task = read(path)
+        task = tasks.read(path)
     except (OSError, ValueError) as error:
         print(f"noxlib: run.py needs the path of a task: {error}", file=sys.stderr)
         return 64  # EX_USAGE of sysexits.h
