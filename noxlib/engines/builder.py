@@ -1,0 +1,263 @@
+"""BuildKit through python-on-whales: builds and pulls images. Imported only where there is something to build."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import shlex
+import tempfile
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, cast
+
+import msgspec
+
+from noxlib import atomic
+from noxlib.engines import process
+from noxlib.engines.index import ca_bundle, index_secrets, mask
+from noxlib.errors import BuildError, EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from python_on_whales import DockerClient
+
+    from noxlib.engines.endpoint import Endpoint
+
+_KEPT = 400  # last lines of the builder's output, for the error
+_STEP = re.compile(r"#\d+ (\[.*)")
+_RATE = re.compile(r"\b429\b|toomanyrequests|rate limit", re.IGNORECASE)
+_REGISTRY = re.compile(
+    r"failed to resolve source metadata|failed to do request|no such host|dial tcp|TLS handshake|i/o timeout"
+    r"|unauthorized|not found",
+    re.IGNORECASE,
+)
+_DISK = re.compile(r"no space left on device", re.IGNORECASE)
+_NO_ENGINE = re.compile(r"cannot connect to the docker daemon|connection refused|EOF$", re.IGNORECASE)
+
+
+class Build(msgspec.Struct, frozen=True):
+    """What is built from where. Labels and arguments are seen by anybody: no secret is among them."""
+
+    context: Path
+    dockerfile: Path
+    tags: tuple[str, ...]
+    log: Path
+    target: Optional[str] = None
+    arguments: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    images: dict[str, str] = {}  #: reference in the Dockerfile -> the one to take instead
+
+
+def build(wanted: Build, endpoint: Endpoint) -> None:
+    """Build and tag in the engine; the whole output goes to ``wanted.log``, each step's name to stdout.
+
+    Raises:
+        BuildError: The Dockerfile failed; its own line and the last output are shown.
+        EngineError: There is no builder, or a registry does not answer.
+    """
+    from python_on_whales.exceptions import DockerException  # noqa: PLC0415 - this module's one heavy import, when needed
+
+    last: deque[str] = deque(maxlen=_KEPT)
+    with _secrets() as secrets, _family_stopped_on_error():
+        client = _client(endpoint)
+        try:
+            lines = client.buildx.build(
+                wanted.context,
+                file=wanted.dockerfile,
+                tags=list(wanted.tags),
+                target=wanted.target,
+                build_args=dict(wanted.arguments),
+                build_contexts={name: f"docker-image://{image}" for name, image in wanted.images.items()},
+                labels=dict(wanted.labels),
+                secrets=secrets,
+                builder="default",
+                load=True,
+                provenance=False,
+                progress="plain",
+                stream_logs=True,
+            )
+            _follow(cast("Iterator[str]", lines), wanted.log, last)
+        except DockerException as error:  # its text holds the whole command line: only the return code is taken
+            raise failure(list(last), wanted.dockerfile.name, error.return_code, wanted.log) from None
+
+
+def _follow(lines: Iterator[str], log: Path, last: deque[str]) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    seen: set[str] = set()
+    with log.open("w", encoding="utf-8") as stream:
+        for raw in lines:
+            line = mask(raw.rstrip("\n"))
+            stream.write(line + "\n")
+            last.append(line)
+            step = _STEP.match(line)
+            if step and step.group(1) not in seen and "[internal]" not in line:
+                seen.add(step.group(1))
+                print(f"  {step.group(1)[:150]}", flush=True)
+
+
+def pull(reference: str, endpoint: Endpoint) -> None:
+    """Pull an image. Raises EngineError, a rate limit (429) explained as such."""
+    from python_on_whales.exceptions import DockerException  # noqa: PLC0415
+
+    try:
+        _client(endpoint).image.pull(reference, quiet=True)
+    except DockerException as error:
+        raise registry_failure(reference, mask(error.stderr or "")) from None
+
+
+def tag(reference: str, new: str, endpoint: Endpoint) -> None:
+    """Give an image of the engine another name. Raises EngineError."""
+    from python_on_whales.exceptions import DockerException  # noqa: PLC0415
+
+    try:
+        _client(endpoint).image.tag(reference, new)
+    except DockerException as error:
+        raise EngineError(
+            f"cannot tag {reference}: {(error.stderr or '').strip()}", "look at: docker image ls"
+        ) from None
+
+
+def run(reference: str, argv: Sequence[str], endpoint: Endpoint) -> str:
+    """Run a short command in an image, network off; what it printed, also where it failed."""
+    environment = {**os.environ, **endpoint.environment()}
+    fixed = ["run", "--rm", "--pull=never", "--network=none", "--entrypoint", argv[0]]
+    done = process.run([command(), *fixed, reference, *argv[1:]], env=environment, timeout=60)
+    return done.stdout if done.returncode == 0 else f"{done.stdout}{done.stderr}"
+
+
+def user(reference: str, endpoint: Endpoint) -> str:
+    """The user that an image runs as; empty for root."""
+    inspected = _client(endpoint).image.inspect(reference)
+    return inspected.config.user or ""
+
+
+def _client(endpoint: Endpoint) -> DockerClient:
+    import python_on_whales  # noqa: PLC0415
+
+    logging.getLogger("python_on_whales").setLevel(logging.WARNING)  # at INFO it logs every value
+    tls: dict[str, Any] = {} if endpoint.tls is None else {
+        "tls": True,
+        "tlsverify": endpoint.verify,
+        "tlscacert": f"{endpoint.tls}/ca.pem",
+        "tlscert": f"{endpoint.tls}/cert.pem",
+        "tlskey": f"{endpoint.tls}/key.pem",
+    }  # fmt: skip
+    return python_on_whales.DockerClient(host=endpoint.url, client_call=[command()], client_type="docker", **tls)
+
+
+def command() -> str:
+    """The docker command that has buildx: a static client without plugins may come first on PATH. Raises EngineError."""
+    for folder in os.get_exec_path():
+        candidate = Path(folder) / "docker"
+        if candidate.is_file() and os.access(candidate, os.X_OK):
+            with contextlib.suppress(EngineError):
+                if process.run([str(candidate), "buildx", "version"], timeout=20).returncode == 0:
+                    return str(candidate)
+    raise EngineError(
+        "no docker command with buildx is on PATH, so nothing can be built",
+        "install docker's buildx plugin (Debian: docker-buildx, Docker's own packages: docker-buildx-plugin)",
+    )
+
+
+@contextlib.contextmanager
+def _secrets() -> Iterator[list[str]]:
+    """BuildKit secrets: the CA bundle, the indexes with their credentials, netrc. Files of mode 0600, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="noxlib-") as folder:
+        found = {"ca": ca_bundle(os.environ), "netrc": _netrc(os.environ)}
+        variables = index_secrets(os.environ)
+        if variables:
+            script = Path(folder) / "index"
+            lines = (f"{name}={shlex.quote(value)}\n" for name, value in {**variables, **_for_pip(variables)}.items())
+            atomic.write(script, "".join(lines).encode())
+            found["index"] = str(script)
+        yield [f"id={name},src={path}" for name, path in found.items() if path]
+
+
+def _for_pip(variables: Mapping[str, str]) -> dict[str, str]:
+    """The same indexes for pip, which brings uv into the builder."""
+    names = {
+        "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+        "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+        "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
+    }
+    # uv may name an index, `name=url`; pip knows no names
+    return {name: re.sub(r"(^|\s)\w+=", r"\1", variables[own]) for name, own in names.items() if own in variables}
+
+
+def _netrc(environ: Mapping[str, str]) -> Optional[str]:
+    path = Path(environ.get("NETRC") or Path.home() / ".netrc")
+    return str(path) if path.is_file() else None
+
+
+@contextlib.contextmanager
+def _family_stopped_on_error() -> Iterator[None]:
+    """python-on-whales leaves the docker command running when the reader is interrupted: end what was started here."""
+    import psutil  # noqa: PLC0415
+
+    before = {child.pid for child in psutil.Process().children()}
+    try:
+        yield
+    except BaseException:
+        for child in psutil.Process().children():
+            if child.pid not in before:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.terminate()
+        raise
+
+
+def failure(lines: list[str], name: str, code: Optional[int], log: Path) -> EngineError | BuildError:
+    """What the builder itself said: the Dockerfile's line, and the end of that step's output."""
+    text = "\n".join(lines)
+    image = re.search(r"failed to resolve source metadata for (\S+?):? ", text + " ")
+    if image or re.search(r"toomanyrequests", text):
+        return registry_failure(image.group(1) if image else "a base image", text)
+    if _DISK.search(text):
+        return EngineError(
+            "the engine's disk is full", "free space: docker system df, then docker builder prune", cause="disk-full"
+        )
+    shown = excerpt(lines)
+    if not shown:
+        said = lines[-1] if lines else f"it ended with {code} and said nothing"
+        if _NO_ENGINE.search(said):
+            return EngineError(
+                f"the engine went away during the build: {said}", "start it again; docker info says more"
+            )
+        return BuildError(f"{name} cannot be built: {said}", f"mend {name}; all of the builder's output: {log}")
+    where = next((line for line in shown if re.match(rf"{re.escape(name)}:\d+", line)), name)
+    return BuildError(
+        f"{where} failed\n" + "\n".join(f"  {line}" for line in shown), f"mend that line; all of the output: {log}"
+    )
+
+
+def excerpt(lines: list[str]) -> list[str]:
+    """From the end of plain progress output: the last lines of the step that failed, then the Dockerfile's own lines."""
+    marks = [index for index, line in enumerate(lines) if line == "------"]
+    start = marks[-2] + 1 if len(marks) > 1 else (marks[-1] + 1 if marks else len(lines))
+    block = [
+        line for line in lines[start:] if line.strip("-") and not line.startswith(("ERROR: failed to", "WARNING:"))
+    ]
+    if not marks:
+        block = [line.partition("ERROR: ")[2] for line in lines if line.startswith("ERROR: failed to")]
+        numbered = [line for line in lines if re.match(r"\S+:\d+$|\s+\d+ \|", line)]
+        block = numbered + [line for line in block if line]
+    return [line.rstrip() for line in block][-30:]
+
+
+def registry_failure(reference: str, said: str) -> EngineError:
+    """Why an image could not be pulled, and what to do."""
+    if _RATE.search(said):
+        return EngineError(
+            f"the registry refuses to hand out {reference}: too many pulls from this address (429)",
+            'log in (docker login), wait, or name a mirror: [tool.noxlib] mirrors = {"docker.io" = "mirror.example.org"}',
+            cause="rate-limit",
+        )
+    lines = [line for line in said.strip().splitlines() if _REGISTRY.search(line)] or said.strip().splitlines()
+    reason = lines[-1].strip()[:300] if lines else "the engine gave no reason"
+    return EngineError(
+        f"the image {reference} is not here and cannot be pulled: {reason}",
+        "check the name and the network, log in, load it (docker load), or set mirrors in [tool.noxlib]",
+        cause="registry",
+    )

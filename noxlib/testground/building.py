@@ -1,0 +1,135 @@
+"""Building a testground: labels, the stage, and for a project's own Dockerfile what its image lacks."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+from noxlib.engines import builder, git, uv
+from noxlib.errors import BuildError
+from noxlib.testground import names, pylock, recipe
+
+if TYPE_CHECKING:
+    from noxlib.engines.docker import Docker
+    from noxlib.testground.recipe import Order
+
+_OCI = "org.opencontainers.image."
+_PROBE = (
+    "import json, sys, importlib.util as u; "
+    "print(json.dumps({'interpreter': sys.executable, 'version': '%d.%d' % sys.version_info[:2], "
+    "'pytest': bool(u.find_spec('pytest')), 'coverage': bool(u.find_spec('coverage'))}))"
+)
+
+
+def build(order: Order, docker: Docker) -> None:
+    """Build the testground and tag it. Raises BuildError, EngineError."""
+    planned = order.recipe
+    if planned.own:
+        _build_own(order, docker)
+    else:
+        build_stage(order, planned.target, docker)
+    local = f"{order.reference.partition(':')[0]}:{names.tag(order.python, 'local')}"
+    builder.tag(order.reference, local, docker.endpoint)
+
+
+def build_stage(order: Order, target: str, docker: Docker, *, reference: Optional[str] = None) -> None:
+    """Build one stage under a reference. Raises BuildError, EngineError."""
+    project = order.project
+    planned = order.recipe
+    arguments = {"PYTHON_VERSION": order.python} if planned.own else {"UV_VERSION": uv.version()}
+    sources = {name: recipe.mirrored(name, project.config.mirrors) for name in planned.images}
+    with recipe.staged(project, planned, order.lock) as (context, file):
+        wanted = builder.Build(
+            context=context,
+            dockerfile=file,
+            tags=(reference or order.reference,),
+            log=order.log,
+            target=target or None,
+            arguments=arguments,
+            labels=_labels(order),
+            images={name: source for name, source in sources.items() if planned.own and name != source},
+        )
+        builder.build(wanted, docker.endpoint)
+
+
+def _labels(order: Order) -> dict[str, str]:
+    """OCI annotations as labels, ``created`` being the commit's time; they tell of the build, not of each later commit."""
+    project = order.project
+    head = git.head(project.root)
+    told = {
+        f"{_OCI}title": f"{project.name} testground, Python {order.python}",
+        f"{_OCI}source": git.remote_url(project.root),
+        f"{_OCI}revision": head.commit if head else None,
+        f"{_OCI}created": head.time if head else None,
+        f"{_OCI}version": project.metadata.get("project", {}).get("version"),
+        f"{_OCI}base.name": order.recipe.base,
+        f"{_OCI}base.digest": order.base_digest,
+        "io.noxlib.fingerprint": order.fingerprint,
+        "io.noxlib.python": order.python,
+        "io.noxlib.lock": order.lock.key,
+        "io.noxlib.project": project.name,
+    }
+    return {name: str(value) for name, value in told.items() if value}
+
+
+def _build_own(order: Order, docker: Docker) -> None:
+    """The project's own image, then a thin layer: what it lacks, and where its Python is."""
+    foreign = f"{order.reference}-own"
+    build_stage(order, order.recipe.target, docker, reference=foreign)
+    info = docker.image(foreign)
+    if info is None:
+        raise BuildError(f"the builder ended well, but {foreign} is not in the engine", "look at: docker buildx ls")
+    probe = _probe(order, foreign, docker)
+    text = _thin_layer(order, foreign, probe, docker)
+    with tempfile.TemporaryDirectory(prefix="noxlib-") as temporary:
+        file = Path(temporary) / "Dockerfile"
+        file.write_text(text, "utf-8")
+        labels = {"io.noxlib.interpreter": probe["interpreter"], "io.noxlib.foreign": info.id, **_labels(order)}
+        wanted = builder.Build(
+            context=file.parent, dockerfile=file, tags=(order.reference,), log=order.log, labels=labels
+        )
+        builder.build(wanted, docker.endpoint)
+
+
+def _probe(order: Order, reference: str, docker: Docker) -> dict[str, Any]:
+    """Which Python the image has, and whether pytest and coverage are in it. Raises BuildError."""
+    name = str(order.project.dockerfile)
+    said = builder.run(reference, ["python", "-c", _PROBE], docker.endpoint)
+    try:
+        probe: dict[str, Any] = json.loads(said.splitlines()[-1])
+    except (ValueError, IndexError) as error:
+        raise BuildError(
+            f"the image of {name} has no working python: {said.strip()[-300:]}", f"install it in {name}"
+        ) from error
+    if probe["version"] != pylock.number(order.python):
+        raise BuildError(
+            f"the image of {name} has Python {probe['version']}, not {order.python}",
+            "use the build argument PYTHON_VERSION in its FROM",
+        )
+    if not probe["pytest"]:
+        raise BuildError(
+            f"the image of {name} has no pytest", f"install it in {name}: RUN python -m pip install pytest"
+        )
+    return probe
+
+
+def _thin_layer(order: Order, foreign: str, probe: dict[str, Any], docker: Docker) -> str:
+    if probe["coverage"]:
+        return f"FROM {foreign}\n"
+    from noxlib.testground.template import MOUNTS, SECRETS  # noqa: PLC0415 - the only use of the template here
+
+    secrets = " \\\n    ".join(SECRETS)
+    user = builder.user(foreign, docker.endpoint)
+    back = f"USER {user}\n" if user else ""
+    install = f'"{probe["interpreter"]}" -m pip install --quiet --no-deps --root-user-action=ignore {_coverage(order)}'
+    return f"FROM {foreign}\nUSER root\nRUN {' '.join(MOUNTS)} \\\n    {secrets} \\\n    {install}\n{back}"
+
+
+def _coverage(order: Order) -> str:
+    """The coverage of the lock."""
+    texts = ((order.lock.folder / name).read_text("utf-8") for name in order.lock.files if name.endswith(".toml"))
+    entries = (entry for text in texts for entry in pylock.packages(text, "the lock"))
+    versions = [entry["version"] for entry in entries if entry["name"] == "coverage"]
+    return f"coverage=={versions[0]}" if versions else "coverage"

@@ -1,0 +1,155 @@
+"""The testground's image: found by its fingerprint without asking the builder, built where it is not there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+import msgspec
+
+from noxlib.errors import BuildError
+from noxlib.ledger import state_folder
+from noxlib.testground import names, recipe
+from noxlib.testground.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from noxlib.config.project import Project
+    from noxlib.engines.docker import Docker, ImageInfo
+    from noxlib.testground.lock import Lock
+    from noxlib.testground.recipe import Order, Recipe
+
+INTERPRETER = "/opt/testground/bin/python"
+LABELS = "io.noxlib."
+
+
+class Testground(msgspec.Struct, frozen=True):
+    """A testground in the local engine."""
+
+    __test__ = False  # the name begins with Test, pytest need not look
+
+    reference: str  #: ``<name>:py3.10-fp-<fingerprint>``
+    id: str  #: the image's id, ``sha256:…``
+    fingerprint: str
+    base_digest: str  #: of the image that it builds on: in its registry, or the id of one that no registry knows
+    python: str
+    lock: Lock
+    own_dockerfile: bool = False
+    interpreter: str = INTERPRETER  #: path of the Python in the image
+    builder_reference: Optional[str] = None  #: where ``ensure_builder`` puts the builder; None for an own Dockerfile
+    foreign_id: Optional[str] = None  #: the own Dockerfile's image, below the layer that noxlib added
+
+
+def find_or_build(project: Project, python: str, lock: Lock, docker: Docker, *, build: bool = True) -> Testground:
+    """The testground of one Python.
+
+    Raises:
+        ConfigError: The project's Dockerfile.test lacks the build argument.
+        BuildError: The build failed, or ``build`` is False and there is none.
+        EngineError: The engine, the builder or a registry fails.
+    """
+    order = _order(project, python, lock, docker)
+    found = _found(docker, order.reference, order.fingerprint)
+    if found is None and not build:
+        what = f"the testground of Python {python} is not built"
+        raise BuildError(what, f"run: nox -s testground_build-{python} (or leave --no-build out)")
+    return _testground(found or _build_locked(order, docker), order)
+
+
+def _order(project: Project, python: str, lock: Lock, docker: Docker) -> Order:
+    """What is wanted, and its fingerprint."""
+    planned = recipe.of(project, python, lock)
+    bases = _bases(planned, project, docker)
+    mark = fingerprint(
+        dockerfile=planned.text,
+        files=planned.files,
+        lock_digest=planned.lock_digest,
+        base_ids={name: info.id for name, info in bases.items()},
+        python=python,
+        platform=docker.platform,
+        target=planned.target,
+    )
+    reference = f"{names.local_name(project.name)}:{names.fingerprint_tag(python, mark)}"
+    log = state_folder() / "builds" / f"{mark[:16]}.log"
+    return recipe.Order(project, python, lock, planned, bases, mark, reference, log)
+
+
+def _bases(planned: Recipe, project: Project, docker: Docker) -> dict[str, ImageInfo]:
+    """The images that it builds on, pulled where they are not there; by their reference in the Dockerfile."""
+    known: dict[str, ImageInfo] = {}
+    for reference in planned.images:
+        source = recipe.mirrored(reference, project.config.mirrors)
+        info = docker.image(source)
+        if info is None:
+            from noxlib.engines import builder  # noqa: PLC0415 - not on the warm path
+
+            print(f"noxlib: pulling {source}", flush=True)
+            builder.pull(source, docker.endpoint)
+            info = docker.image(source)
+        if info is None:
+            raise BuildError(f"the image {source} is gone right after it was pulled", "run this again")
+        known[reference] = info
+    return known
+
+
+def _found(docker: Docker, reference: str, mark: str) -> Optional[ImageInfo]:
+    """The image of that tag, if it bears the whole fingerprint: a tag can be moved, and holds only 16 digits."""
+    info = docker.image(reference)
+    return info if info is not None and info.labels.get(f"{LABELS}fingerprint") == mark else None
+
+
+def _build_locked(order: Order, docker: Docker) -> ImageInfo:
+    """Build once, however many sessions want it now."""
+    from filelock import FileLock  # noqa: PLC0415 - not on the warm path
+
+    from noxlib.testground import building  # noqa: PLC0415 - brings the builder
+
+    order.log.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(order.log.with_suffix(".lock")):
+        found = _found(docker, order.reference, order.fingerprint)
+        if found is None:
+            print(f"noxlib: building the testground of Python {order.python}: {order.reference}", flush=True)
+            building.build(order, docker)
+            found = _found(docker, order.reference, order.fingerprint)
+    if found is None:
+        what = f"the builder ended well, but {order.reference} is not in the engine"
+        raise BuildError(what, "look at: docker buildx ls; docker image ls")
+    return found
+
+
+def _testground(info: ImageInfo, order: Order) -> Testground:
+    own = order.recipe.own
+    return Testground(
+        reference=order.reference,
+        id=info.id,
+        fingerprint=order.fingerprint,
+        base_digest=order.base_digest,
+        python=order.python,
+        lock=order.lock,
+        own_dockerfile=own,
+        interpreter=info.labels.get(f"{LABELS}interpreter", INTERPRETER),
+        builder_reference=None if own else builder_reference(order.reference),
+        foreign_id=info.labels.get(f"{LABELS}foreign"),
+    )
+
+
+def builder_reference(reference: str) -> str:
+    """``<name>:py3.10-fp-…`` -> ``<name>:py3.10-fp-…-builder``."""
+    return f"{reference}-builder"
+
+
+def ensure_builder(project: Project, testground: Testground, docker: Docker) -> str:
+    """The reference of the builder's image (compilers, uv, /opt/build), built where it is not there.
+
+    Raises:
+        BuildError: It cannot be built, or the project's own Dockerfile has no builder of ours.
+    """
+    reference = testground.builder_reference
+    if reference is None:
+        what = f"{project.dockerfile} has no builder of noxlib's"
+        raise BuildError(what, "install the project in its stage test, editable at /workspace")
+    if _found(docker, reference, testground.fingerprint) is None:
+        from noxlib.testground import building  # noqa: PLC0415 - brings the builder
+
+        print(f"noxlib: building the builder of Python {testground.python}", flush=True)
+        order = _order(project, testground.python, testground.lock, docker)
+        building.build_stage(order, "builder", docker, reference=reference)
+    return reference
