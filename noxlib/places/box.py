@@ -39,6 +39,10 @@ class Bind(msgspec.Struct, frozen=True):
     target: str
     read_only: bool = True
 
+    @property
+    def path(self) -> Path:
+        return Path(self.source)
+
     def mount(self) -> dict[str, Any]:
         return {"Type": "bind", "Source": self.source, "Target": self.target, "ReadOnly": self.read_only}
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
-import signal
-import time
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
-from noxlib.engines.process import GRACE, Output, stream
-from noxlib.errors import Cancelled, EngineError
-from noxlib.ledger import Entry, Ledger
-from noxlib.places import box
+from noxlib.errors import EngineError
+from noxlib.ledger import Ledger
+from noxlib.places import accounts, box, following, reach, tars
+from noxlib.places.copied import Copied
 from noxlib.places.files import INSIDE, copy
-from noxlib.places.host import Command, Exit
 from noxlib.places.overlay import Overlay, scratch_root
+from noxlib.places.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +21,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from noxlib.engines.attached import Attached
-    from noxlib.engines.docker import Docker, State
+    from noxlib.engines.docker import Docker, ImageInfo
+    from noxlib.places.host import Command, Exit
 
-STOP_SECONDS = 10.0  #: after Ctrl-C, for run.py to write its result
-SIGNALLED = 128  #: an exit code above it tells of a signal
-DRAIN_SECONDS = 10.0  #: for the engine to end a killed container's output
 PYTHON = "/opt/testground/bin/python"
 
 
@@ -72,34 +66,33 @@ class Container:
         self._docker = docker
         self._image = image
         self._run_id = run_id
-        self._run_folder = run_folder
+        self._run_folder = run_folder.absolute()
+        self._checkout = checkout.absolute()
         self._prepared_site = prepared_site
+        self._prepared_tree = prepared_tree
         self._ledger = ledger or Ledger()
         self._labels = box.labels(run_id, project)
-        state = self._ledger.folder.parent
-        self._scratch_folder = scratch_root(state, checkout) / box.name_of(run_id, secrets.token_hex(3))
-        self._overlay = Overlay(checkout, prepared_tree, self._scratch_folder)
-        self._environment: dict[str, str] = {}
-        self._entries: list[Entry] = []
+        self._ready: Optional[_Ready] = None
 
     def __enter__(self) -> Self:
         info = self._docker.image(self._image)
         if info is None:
             raise EngineError(f"the engine has no image {self._image}", "build it first: nox -s testground_build")
-        self._environment = box.environment(info.environment, os.getuid())
         self._run_folder.mkdir(parents=True, exist_ok=True)
-        self._entries.append(self._ledger.add("scratch", str(self._scratch_folder)))
-        self._overlay.create()
+        reaches = reach.of(self._docker, info.id, self._ledger, self._labels)
+        self._ready = _Ready(info, reaches, self._new_workspace(reaches))
+        try:
+            self._ready.workspace.create()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         try:
-            self._overlay.close()
-        except OSError as error:
-            print(f"noxlib: {self._scratch_folder} is left for `nox -s reap`: {error.strerror}", flush=True)
-            return
-        for entry in self._entries:
-            self._ledger.strike(entry)
+            self._now.workspace.close()
+        except (OSError, EngineError) as error:  # the ledger keeps it for the next start
+            print(f"noxlib: the workspace of {self._run_id} is left for `nox -s reap`: {error}", flush=True)
 
     def put(self, source: Path, target: str) -> None:
         """Copy a file or folder into the run's folder, which the container sees as ``scratch``."""
@@ -113,7 +106,7 @@ class Container:
 
     def write_back(self, patterns: tuple[str, ...], checkout: Path) -> tuple[str, ...]:
         """Copy what tests wrote and a glob names to the checkout; the relative paths copied or removed."""
-        return self._overlay.write_back(patterns, checkout)
+        return self._now.workspace.write_back(patterns, checkout)
 
     def run(self, command: Command) -> Exit:
         """Run a command in a container of its own and remove that, whatever happens.
@@ -126,106 +119,83 @@ class Container:
         """
         with self._created(command) as container:
             if command.terminal:
-                return self._attended(container)
-            return self._followed(container, command)
+                return following.attended(self._docker, container)
+            return following.followed(self._docker, container, command)
+
+    @property
+    def _now(self) -> _Ready:
+        assert self._ready is not None, "a host is entered before it is used"
+        return self._ready
+
+    def _new_workspace(self, reaches: reach.Reach) -> Union[Scratch, Copied]:
+        name = box.name_of(self._run_id, secrets.token_hex(3))
+        folder = scratch_root(self._ledger.folder.parent, self._checkout) / name
+        overlay = Overlay(self._checkout, self._prepared_tree, folder)
+        if reaches.overlay and overlay.possible():
+            return Scratch(self._docker, self._image, self._ledger, overlay, folder)
+        return Copied(
+            self._docker,
+            self._image,
+            self._ledger,
+            name=name,
+            owner=(reaches.uid, reaches.gid),
+            labels=self._labels,
+            checkout=self._checkout,
+            prepared_tree=self._prepared_tree,
+        )
 
     @contextlib.contextmanager
     def _created(self, command: Command) -> Iterator[str]:
         name = box.name_of(self._run_id, secrets.token_hex(3))
         entry = self._ledger.add("container", name, details={"endpoint": str(self._docker.endpoint)})
         try:
-            yield self._docker.create(name, self._body(command))
+            container = self._docker.create(name, self._body(command))
+            if not self._now.reach.bind:
+                self._send(container)
+            yield container
+            if not self._now.reach.bind:
+                tars.unpack(self._docker.get_archive(container, box.RUN) or (), self._run_folder)
         finally:
-            self._remove(name, entry)
+            try:
+                self._docker.remove(name)
+            except EngineError as error:  # the ledger keeps it for the next start
+                print(f"noxlib: the container {name} is left for `nox -s reap`: {error.what}", flush=True)
+            else:
+                self._ledger.strike(entry)
 
-    def _body(self, command: Command) -> dict[str, object]:
-        ca_binds, ca_variables = box.ca_binds(box.ca_bundles(os.environ))
-        binds = [
-            box.Bind(str(INSIDE), f"{box.LIB}/noxlib_inside"),
-            box.Bind(str(self._run_folder.resolve()), box.RUN, read_only=False),
-            *ca_binds.values(),
-        ]
-        if self._prepared_site is not None:
-            binds.append(box.Bind(str(self._prepared_site.resolve()), box.SITE))
+    def _body(self, command: Command) -> dict[str, Any]:
+        now = self._now
+        _, ca_variables = box.ca_binds(box.ca_bundles(os.environ))
         terminal = {"TERM": os.environ.get("TERM", "xterm")} if command.terminal else {}
+        binds = self._binds() if now.reach.bind else []
         return box.body(
             command,
-            image=self._image,
-            environment={**self._environment, **ca_variables, **terminal},
-            user=f"{os.getuid()}:{os.getgid()}",
+            image=now.image.id,
+            environment={**box.environment(now.image.environment, now.reach.uid), **ca_variables, **terminal},
+            user=f"{now.reach.uid}:{now.reach.gid}",
             labels=self._labels,
-            mounts=[self._overlay.mount(box.WORKSPACE, self._labels), *(bind.mount() for bind in binds)],
+            mounts=[now.workspace.mount(box.WORKSPACE, self._labels), *(bind.mount() for bind in binds)],
         )
 
-    def _remove(self, name: str, entry: Entry) -> None:
-        """Remove the container; if the engine is gone the ledger keeps the entry for the next start."""
-        try:
-            self._docker.remove(name)
-        except EngineError as error:
-            print(f"noxlib: the container {name} is left for `nox -s reap`: {error.what}", flush=True)
-        else:
-            self._ledger.strike(entry)
+    def _binds(self) -> list[box.Bind]:
+        ca_binds, _ = box.ca_binds(box.ca_bundles(os.environ))
+        site = [] if self._prepared_site is None else [box.Bind(str(self._prepared_site.absolute()), box.SITE)]
+        account = accounts.binds(self._docker, self._now.image, self._ledger) if self._now.reach.bind else ()
+        inside = box.Bind(str(INSIDE), f"{box.LIB}/noxlib_inside")
+        run = box.Bind(str(self._run_folder), box.RUN, read_only=False)
+        return [inside, run, *site, *ca_binds.values(), *account]
 
-    def _followed(self, container: str, command: Command) -> Exit:
-        attached = self._docker.attach(container)
-        deadline = time.monotonic() + command.limits.timeout
-        with Output(command.log, echo=command.echo) as output, contextlib.closing(attached):
-            try:
-                self._docker.start(container)
-                in_time = self._follow(container, attached, output, deadline)
-                if not in_time:
-                    self._stop(container, attached, output, GRACE)
-            except (KeyboardInterrupt, Cancelled):
-                with contextlib.suppress(EngineError, KeyboardInterrupt):  # the first one is raised again
-                    self._stop(container, attached, output, STOP_SECONDS)
-                raise
-        return _exit(self._docker.state(container), in_time=in_time)
-
-    def _follow(self, container: str, attached: Attached, output: Output, deadline: float) -> bool:
-        """Pass on the output until the container stands still (True) or the deadline comes (False)."""
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            try:
-                chunk = attached.read(left)
-            except OSError as error:
-                raise EngineError(
-                    f"the engine at {self._docker.endpoint} stopped sending the output: {error.strerror or error}",
-                    "see whether it runs (`docker info`), then run the session again",
-                    cause="lost",
-                ) from error
-            if chunk == b"":
-                return self._docker.wait(container, left)
-            if chunk:
-                output.write(chunk)
-
-    def _stop(self, container: str, attached: Attached, output: Output, grace: float) -> None:
-        """TERM, a while to end by itself, then KILL."""
-        self._docker.kill(container, signal.SIGTERM)
-        try:
-            if self._follow(container, attached, output, time.monotonic() + grace):
-                return
-        finally:
-            self._docker.kill(container)
-        self._follow(container, attached, output, time.monotonic() + DRAIN_SECONDS)
-
-    def _attended(self, container: str) -> Exit:
-        """The docker command is the best terminal there is: raw mode, window size, keys. A person has no deadline."""
-        program = "docker" if shutil.which("docker") else "podman"
-        stream((program, "start", "-ai", container), env=self._docker.command_environment(), terminal=True)
-        return _exit(self._docker.state(container), in_time=True)
+    def _send(self, container: str) -> None:
+        """Send what would be bound if the engine saw this machine's files."""
+        entries = [entry for bind in self._binds() for entry in tars.folder(bind.target.lstrip("/"), bind.path)]
+        with tars.pack(entries, self._now.reach.uid, self._now.reach.gid) as tar:
+            self._docker.put_archive(container, "/", tar)
 
 
-def _exit(state: State, *, in_time: bool) -> Exit:
-    """The outcome by the engine's own state.
+class _Ready:
+    """What is known once the host has been entered."""
 
-    The kernel's out-of-memory mark stands also where only a child of the command was killed (an xdist worker); then the
-    command's own exit code is what happened, and ``oom`` a fact beside it.
-    """
-    killed = SIGNALLED < state.code <= SIGNALLED + 64
-    if not in_time:
-        return Exit(state.code, "timeout", oom=state.oom)
-    if state.oom and state.code == SIGNALLED + signal.SIGKILL:
-        return Exit(state.code, "out-of-memory", oom=True)
-    return Exit(state.code, "signal" if killed else "exit", oom=state.oom)
+    def __init__(self, image: ImageInfo, reaches: reach.Reach, workspace: Union[Scratch, Copied]) -> None:
+        self.image = image
+        self.reach = reaches
+        self.workspace = workspace

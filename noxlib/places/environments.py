@@ -34,6 +34,11 @@ def make(state: Path, slot: Slot, interpreter: Path, locks: Sequence[Path]) -> P
     return folder
 
 
+def there(state: Path, slot: Slot, interpreter: Path, locks: Sequence[Path]) -> bool:
+    """Whether the environment is made already."""
+    return (state / "environments" / _key(slot, interpreter, locks) / READY).exists()
+
+
 def _key(slot: Slot, interpreter: Path, locks: Sequence[Path]) -> str:
     content = hashlib.sha256(f"1\0{interpreter}\0{interpreter.stat().st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
     for lock in locks:

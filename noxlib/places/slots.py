@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 from typing import IO, TYPE_CHECKING
 
 from noxlib.errors import PlaceError
@@ -25,7 +26,12 @@ class Slot:
         self.folder = folder
         self.workspace = folder / "workspace"  #: copy of the checkout
         self.site = folder / "site"  #: link to the prepared site folder
+        self.empty = folder / "empty"  #: what ``site`` leads to where nothing was prepared
         self.home = folder / "home"  #: HOME of the tests
+
+    def lent(self) -> Slot:
+        """The same slot for a guest: the kernel's lock goes when the last of its handles is closed."""
+        return Slot(self.folder, os.fdopen(os.dup(self._lock.fileno()), "ab"))
 
     def release(self) -> None:
         self._lock.close()  # the kernel's lock goes with its handle

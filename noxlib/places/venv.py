@@ -27,7 +27,7 @@ MARK = "NOXLIB_RUN"  #: in the environment of everything that a run starts
 
 #: What the tests see of the caller's own environment; a container sees none of the rest either.
 KEPT = (
-    *("PATH", "TMPDIR", "TZ", "TERM", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
+    *("PATH", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
     *("PIP_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy"),
 )
@@ -79,8 +79,9 @@ class Venv:
             self._before = mirror.sync(self._checkout, self._slot.workspace, self._prepared_tree)
             atomic.remove_tree(self._slot.home)
             self._slot.home.mkdir()
+            self._slot.empty.mkdir(exist_ok=True)
             _link(self._slot.folder / "lib" / "noxlib_inside", INSIDE)
-            _link(self._slot.site, self._prepared_site or self._slot.home)
+            _link(self._slot.site, self._prepared_site or self._slot.empty)
             Path(self.scratch).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             self._slot.release()
@@ -116,7 +117,7 @@ class Venv:
             ended = stream(
                 command.argv,
                 cwd=Path(command.cwd or self.workspace),
-                env={**self._environment(), **command.environment, MARK: mark},
+                env={**self._environment(terminal=command.terminal), **command.environment, MARK: mark},
                 log=command.log,
                 echo=command.echo,
                 timeout=command.limits.timeout,
@@ -136,8 +137,9 @@ class Venv:
         written = carry.carry(((name, self._slot.workspace / name) for name in wanted), checkout)
         return (*written, *carry.remove(gone, checkout))
 
-    def _environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    def _environment(self, *, terminal: bool) -> dict[str, str]:
+        names = (*KEPT, "TERM") if terminal else KEPT
+        kept = {name: os.environ[name] for name in names if name in os.environ}
         user = getpass.getuser()
         return {
             **kept,

@@ -1,0 +1,124 @@
+"""How far an engine reaches: does it see this machine's files, can it mount an overlay of them? Tried, not guessed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from typing import TYPE_CHECKING, Any, Optional
+
+import msgspec
+
+from noxlib import atomic
+from noxlib.errors import EngineError
+from noxlib.ledger import identity
+from noxlib.places import box
+from noxlib.places.overlay import Overlay, remove_scratch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from noxlib.engines.docker import Docker
+    from noxlib.ledger import Ledger
+
+SECONDS = 20.0
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """What an engine can do with this machine's files."""
+
+    bind: bool  #: it sees them
+    overlay: bool  #: it can mount an overlay of them
+    uid: int  #: the user in a container whose files are the caller's here (a rootless engine: root)
+    gid: int
+    reason: str = ""  #: why not
+
+
+def of(docker: Docker, image: str, ledger: Ledger, labels: dict[str, str]) -> Reach:
+    """How far this engine reaches, tried once a boot by a container or two, then remembered.
+
+    Raises:
+        EngineError: The engine fails.
+    """
+    state = ledger.folder.parent
+    key = hashlib.sha256(f"{docker.endpoint.url}\0{identity().boot}\0{os.getuid()}\0{state}".encode()).hexdigest()[:24]
+    memory = state / "engines" / f"{key}.json"
+    with contextlib.suppress(OSError, msgspec.DecodeError):  # not tried yet, or by another version
+        return msgspec.json.decode(memory.read_bytes(), type=Reach)
+    found = _try(docker, image, ledger, labels)
+    if not found.overlay:
+        print(f"noxlib: {docker.endpoint} cannot mount the checkout ({found.reason}); it is copied instead", flush=True)
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write(memory, msgspec.json.encode(found))
+    return found
+
+
+def forget(ledger: Ledger) -> None:
+    """Try again next time: what was remembered proved wrong."""
+    atomic.remove_tree(ledger.folder.parent / "engines")
+
+
+def _try(docker: Docker, image: str, ledger: Ledger, labels: dict[str, str]) -> Reach:
+    options = docker.info().get("SecurityOptions") or ()
+    rootless = any("rootless" in str(option) for option in options)
+    uid, gid = (0, 0) if rootless else (os.getuid(), os.getgid())
+    folder = ledger.folder.parent / "scratch" / f"probe-{secrets.token_hex(4)}"
+    entry = ledger.add("scratch", str(folder), details={"endpoint": str(docker.endpoint), "image": image})
+    lower = folder / "lower"
+    lower.mkdir(parents=True)
+    probe = _Probe(docker, image, ledger, labels, user=f"{uid}:{gid}", lower=lower)
+    overlay = Overlay(lower, None, folder)
+    overlay.create()
+    try:
+        bind = probe.sees(box.Bind(str(lower), "/probe", read_only=False).mount())
+        sees = bind is None and probe.sees(overlay.mount("/probe", labels))
+        return Reach(bind is None, sees is None, uid, gid, bind or sees or "")
+    finally:
+        remove_scratch(folder)
+        ledger.strike(entry)
+
+
+class _Probe:
+    """A container that must see a file of ours and write one that is ours."""
+
+    def __init__(  # one probe, one table
+        self, docker: Docker, image: str, ledger: Ledger, labels: dict[str, str], *, user: str, lower: Path
+    ) -> None:
+        self._docker = docker
+        self._ledger = ledger
+        self._token = secrets.token_hex(8)
+        (lower / "token").write_text(self._token, encoding="ascii")
+        script = f'test "$(cat /probe/token)" = {self._token} && : > /probe/{self._token}'
+        self._body: dict[str, Any] = {
+            "Image": image,
+            "Entrypoint": ["/bin/sh", "-c", script],
+            "User": user,
+            "Labels": labels,
+        }
+
+    def sees(self, mount: dict[str, Any]) -> Optional[str]:
+        """None, or why the container does not."""
+        name = f"noxlib-probe-{secrets.token_hex(4)}"
+        body = {**self._body, "HostConfig": {"Mounts": [mount], "NetworkMode": "none"}}
+        entry = self._ledger.add("container", name, details={"endpoint": str(self._docker.endpoint)})
+        try:
+            container = self._docker.create(name, body)
+            self._docker.start(container)
+            self._docker.wait(container, SECONDS)
+            code = self._docker.state(container).code
+        except EngineError as error:
+            if error.cause == "lost":
+                raise
+            return error.what
+        finally:
+            self._docker.remove(name)
+            self._ledger.strike(entry)
+        return None if code == 0 else "a container does not see this machine's files, or may not write them"
+
+
+def describe(reach: Reach) -> Sequence[str]:
+    """For ``doctor``: one line a fact."""
+    ways = {(True, True): "copy-on-write", (True, False): "copied, results by bind mount"}
+    return (f"workspace: {ways.get((reach.bind, reach.overlay), 'copied both ways')}", *filter(None, [reach.reason]))
