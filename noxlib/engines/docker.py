@@ -61,6 +61,17 @@ class Docker:
         endpoint = resolve_endpoint(os.environ if environ is None else environ, home or Path.home())
         return cls(_client(endpoint), endpoint)
 
+    @classmethod
+    def connect_to(cls, url: str) -> Docker:
+        """The engine at a known address; the one that ``connect`` finds if that is its address (TLS material and all).
+
+        Raises:
+            EngineError: None answers.
+        """
+        found = resolve_endpoint(os.environ, Path.home())
+        endpoint = found if found.url == url else Endpoint(url, "the ledger")
+        return cls(_client(endpoint), endpoint)
+
     # -- what it is ------------------------------------------------------------------------------------------------
 
     @functools.cached_property

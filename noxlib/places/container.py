@@ -101,7 +101,7 @@ class Container:
     def get(self, source: str, target: Path) -> None:
         """Copy a file or folder of the run's folder; an absent one is no error."""
         found = self._run_folder / source
-        if found.exists() and found.resolve() != target.resolve():
+        if found.exists():
             copy(found, target)
 
     def write_back(self, patterns: tuple[str, ...], checkout: Path) -> tuple[str, ...]:

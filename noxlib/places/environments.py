@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from noxlib.places.slots import Slot
 
-KEPT = 3  #: environments of one workspace: going back to another branch's lock costs nothing
+KEPT = 6  #: environments of one workspace: going back to another branch's lock costs nothing
 READY = "noxlib-ready"  #: written last: an environment without it was never finished
 
 
@@ -36,6 +36,11 @@ def make(state: Path, slot: Slot, interpreter: Path, locks: Sequence[Path]) -> P
 
 def there(state: Path, slot: Slot, interpreter: Path, locks: Sequence[Path]) -> bool:
     """Whether the environment is made already."""
+    return (state / "environments" / _key(slot, interpreter, locks) / READY).exists()
+
+
+def there(state: Path, slot: Slot, interpreter: Path, locks: Sequence[Path]) -> bool:
+    """Whether ``make`` would find it ready."""
     return (state / "environments" / _key(slot, interpreter, locks) / READY).exists()
 
 

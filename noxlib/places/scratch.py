@@ -9,7 +9,7 @@ from noxlib.places import box
 from noxlib.places.overlay import Overlay, remove_scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from noxlib.engines.docker import Docker
@@ -44,11 +44,11 @@ class Scratch:
     def close(self) -> None:
         """Remove the folder. Raises OSError and EngineError."""
         if self._entry is not None:
-            remove(self._docker, self._image, self._ledger, self._folder)
+            remove(lambda: self._docker, self._image, self._ledger, self._folder)
             self._ledger.strike(self._entry)
 
 
-def remove(docker: Docker, image: str, ledger: Ledger, folder: Path) -> None:
+def remove(engine: Callable[[], Docker], image: str, ledger: Ledger, folder: Path) -> None:
     """Remove a scratch folder.
 
     Where tests removed files of the checkout, the kernel leaves a file of root in ``work/work``, which only root may
@@ -62,7 +62,7 @@ def remove(docker: Docker, image: str, ledger: Ledger, folder: Path) -> None:
     try:
         remove_scratch(folder)
     except PermissionError:
-        _mount_once(docker, image, ledger, folder)
+        _mount_once(engine(), image, ledger, folder)
         remove_scratch(folder)
 
 

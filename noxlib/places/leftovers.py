@@ -1,0 +1,88 @@
+"""What dead runs left in engines and on this machine, and how each kind is removed; for ``noxlib.ledger.reap``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable
+
+from noxlib.engines import strays
+from noxlib.ledger import Entry, Ledger, Owner, alive
+from noxlib.places import box, scratch
+from noxlib.places.overlay import remove_scratch
+from noxlib.places.venv import MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from noxlib.engines.docker import Docker
+
+
+class Removers:
+    """One function for each kind; engines are asked only where something of theirs was left, each connected once.
+
+    What an engine or a disk refuses is raised (EngineError, OSError): the entry is kept.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._engines: dict[str, Docker] = {}
+
+    def by_kind(self) -> Mapping[str, Callable[[Entry], bool]]:
+        """The kinds that hosts write to the ledger."""
+        return {
+            "container": self._container,
+            "volume": self._volume,
+            "scratch": self._scratch,
+            "process": self._process,
+        }
+
+    def _engine(self, entry: Entry) -> Docker:
+        """The engine where it was started, by whatever name it is called today."""
+        from noxlib.engines.docker import Docker  # noqa: PLC0415 - 0.1 s: only where an engine is asked
+
+        url = entry.details.get("endpoint", "")
+        if url not in self._engines:
+            self._engines[url] = Docker.connect_to(url) if url else Docker.connect()
+        return self._engines[url]
+
+    def _container(self, entry: Entry) -> bool:
+        self._engine(entry).remove(entry.name)
+        return True
+
+    def _volume(self, entry: Entry) -> bool:
+        self._engine(entry).remove_volume(entry.name)
+        return True
+
+    def _scratch(self, entry: Entry) -> bool:
+        folder = Path(entry.name)
+        if entry.details.get("image") is None:
+            remove_scratch(folder)
+        else:
+            scratch.remove(lambda: self._engine(entry), entry.details["image"], self._ledger, folder)
+        return True
+
+    def _process(self, entry: Entry) -> bool:
+        strays.kill_marked(MARK, entry.name)
+        return True
+
+
+def unowned(docker: Docker) -> tuple[str, ...]:
+    """Remove the containers and volumes whose labels name a dead owner: the ledger's second witness. Their names.
+
+    Raises:
+        EngineError: The engine fails.
+    """
+    containers = [found for found in docker.containers({f"{box.LABEL}run": ""}) if _is_dead(found["Labels"])]
+    names = [found["Names"][0].lstrip("/") for found in containers]
+    for found in containers:
+        docker.remove(found["Id"])
+    volumes = [found["Name"] for found in docker.volumes({f"{box.LABEL}run": ""}) if _is_dead(found["Labels"])]
+    return (*names, *(name for name in volumes if docker.remove_volume(name)))
+
+
+def _is_dead(labels: Mapping[str, Any]) -> bool:
+    own = {key: str(labels.get(box.LABEL + key, "")) for key in ("pid", "start", "boot")}
+    if not own["pid"].isdigit():  # not made by us: it is not ours to remove
+        return False
+    return not alive(Owner(int(own["pid"]), own["start"], own["boot"]))
