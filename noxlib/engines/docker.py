@@ -72,8 +72,6 @@ class Docker:
         endpoint = found if found.url == url else Endpoint(url, "the ledger")
         return cls(_client(endpoint), endpoint)
 
-    # -- what it is ------------------------------------------------------------------------------------------------
-
     @functools.cached_property
     def _version(self) -> dict[str, Any]:
         with self._speaking("asking for its version"):
@@ -99,8 +97,6 @@ class Docker:
         with self._speaking("asking for its state"):
             return dict(self._api.info())
 
-    # -- images ----------------------------------------------------------------------------------------------------
-
     def image(self, reference: str) -> Optional[ImageInfo]:
         """The image of a name, a digest or an id; None where the engine has none."""
         with self._speaking(f"looking for the image {reference}"):
@@ -111,8 +107,6 @@ class Docker:
         """The images that bear these labels (``""``: any value), as the engine lists them."""
         with self._speaking("listing images"):
             return tuple(self._api.images(filters={"label": _label_filter(labels)}))
-
-    # -- containers ------------------------------------------------------------------------------------------------
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Create a container from the engine API's own description of one; its id. Never pulls."""
@@ -162,8 +156,6 @@ class Docker:
         with self._speaking("listing containers"):
             return tuple(self._api.containers(all=True, filters={"label": _label_filter(labels)}))
 
-    # -- files -----------------------------------------------------------------------------------------------------
-
     def put_archive(self, container: str, folder: str, tar: Any) -> None:
         """Unpack a tar (bytes or a binary file) into a folder of a container, running or not."""
         with self._speaking("copying files into the container"):
@@ -179,8 +171,6 @@ class Docker:
         with self._speaking("copying files out of the container"):
             yield from chunks
 
-    # -- volumes ---------------------------------------------------------------------------------------------------
-
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         with self._speaking(f"creating the volume {name}"), signals_held_back():
             self._api.create_volume(name, labels=dict(labels))
@@ -194,8 +184,6 @@ class Docker:
         """All volumes that bear these labels (``""``: any value)."""
         with self._speaking("listing volumes"):
             return tuple(self._api.volumes(filters={"label": _label_filter(labels)})["Volumes"] or ())
-
-    # -- the docker command ----------------------------------------------------------------------------------------
 
     def command_environment(self) -> dict[str, str]:
         """Our environment with this endpoint, for the docker command and its plugins."""

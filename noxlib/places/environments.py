@@ -39,11 +39,6 @@ def there(state: Path, slot: Slot, interpreter: Path, locks: Sequence[Path]) -> 
     return (state / "environments" / _key(slot, interpreter, locks) / READY).exists()
 
 
-def there(state: Path, slot: Slot, interpreter: Path, locks: Sequence[Path]) -> bool:
-    """Whether ``make`` would find it ready."""
-    return (state / "environments" / _key(slot, interpreter, locks) / READY).exists()
-
-
 def _key(slot: Slot, interpreter: Path, locks: Sequence[Path]) -> str:
     content = hashlib.sha256(f"1\0{interpreter}\0{interpreter.stat().st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
     for lock in locks:

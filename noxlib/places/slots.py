@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from typing import IO, TYPE_CHECKING, Optional
+from typing import IO, TYPE_CHECKING
 
 from noxlib.errors import PlaceError
 
@@ -21,7 +21,7 @@ class Slot:
     ``workspace`` keeps its path from run to run, because what a project's build makes may name it.
     """
 
-    def __init__(self, folder: Path, lock: Optional[IO[bytes]]) -> None:
+    def __init__(self, folder: Path, lock: IO[bytes]) -> None:
         self._lock = lock
         self.folder = folder
         self.workspace = folder / "workspace"  #: copy of the checkout
@@ -34,12 +34,7 @@ class Slot:
         return Slot(self.folder, os.fdopen(os.dup(self._lock.fileno()), "ab"))
 
     def release(self) -> None:
-        if self._lock is not None:
-            self._lock.close()  # the kernel's lock goes with its handle
-
-    def lent(self) -> Slot:
-        """The same slot for a host that does not release it."""
-        return Slot(self.folder, None)
+        self._lock.close()  # the kernel's lock goes with its handle
 
 
 def take(state: Path, checkout: Path, python: str) -> Slot:
