@@ -30,7 +30,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=False):
     suite: str  #: name of the suite, ``unit``
     python: str  #: the interpreter that the session's name promises, as uv names it: ``3.10``, ``3.14t``, ``pypy3.11``
     workspace: str  #: the code under test, ``/workspace`` in a container
-    result: str  #: folder for result.json, report.jsonl, junit.xml, .coverage
+    result: str  #: folder for result.json, report.jsonl, junit.xml, .coverage; relative to the task's own file
     select: str = ""  #: marker expression, joined by ``and`` with the project's own ``-m``
     paths: tuple[str, ...] = ()  #: default test paths; unused where ``arguments`` name a path themselves
     arguments: tuple[str, ...] = ()  #: pytest's arguments: the suite's ``args``, then the user's

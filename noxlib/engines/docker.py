@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import signal
 from pathlib import Path
@@ -198,6 +199,8 @@ def _client(endpoint: Endpoint) -> Any:
     import docker  # noqa: PLC0415 - 0.1 s: only where an engine is used
     import requests  # noqa: PLC0415
 
+    for chatty in ("docker", "urllib3"):  # nox shows all that loggers say
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     ssh = endpoint.url.startswith("ssh://")
     try:
         api = docker.APIClient(

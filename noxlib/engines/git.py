@@ -198,3 +198,9 @@ def ignored(root: Path, names: Iterable[str]) -> frozenset[str]:
     """Those of the names (relative to ``root``) that git ignores; none without git."""
     output = _git(root, "check-ignore", "-z", "--stdin", text="".join(f"{name}\0" for name in names))
     return frozenset((output or "").split("\0")) - {""}
+
+
+def owned(root: Path) -> Optional[frozenset[str]]:
+    """Files that git tracks or would track: all but the ignored ones; None without git."""
+    output = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return None if output is None else frozenset(output.split("\0")) - {""}

@@ -6,7 +6,6 @@ collides with none. (PYTEST_DONT_REWRITE: there are no assertions here to explai
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -15,7 +14,7 @@ from typing import Any, Optional
 
 import pytest
 
-from . import cpus, guards, measure
+from . import cpus, guards, measure, tasks
 from .report import Report
 from .result import GUARD
 

@@ -8,13 +8,14 @@ from typing import Optional
 
 from noxlib.config.project import Project
 from noxlib.engines.docker import Docker
+from noxlib.errors import BuildError
 from noxlib.places import box
 from noxlib.places.container import PYTHON, Container
 from noxlib.places.host import Host
 from noxlib.records.record import TestgroundSection
 from noxlib.sessions import preparing
 from noxlib.sessions.context import Context
-from noxlib.sessions.grounds import Ground, names
+from noxlib.sessions.grounds import Ground, names, path_without_build
 from noxlib.sessions.placing import Placement
 from noxlib.testground import image, lock, prepare
 from noxlib.testground.image import Testground
@@ -34,6 +35,25 @@ def ready(context: Context, project: Project, placement: Placement, *, build: bo
     return _ground(project, placement, docker, testground, prepared)
 
 
+def known(context: Context, project: Project, placement: Placement) -> Ground:
+    """What is there already; the section is empty where it is not."""
+    docker = placement.engine
+    assert docker is not None
+    locked = lock.find(project, context.python, docker.platform)
+    try:
+        testground = image.find_or_build(project, context.python, locked, docker, build=False) if locked else None
+    except BuildError as error:
+        if error.cause != "absent":
+            raise
+        testground = None
+    found = section(testground, None) if testground else TestgroundSection(lock=locked.key if locked else None)
+    return Ground(placement, found, box.WORKSPACE, _unready, import_roots=(box.WORKSPACE, box.SITE))
+
+
+def _unready(_folder: Path) -> AbstractContextManager[Host]:
+    raise AssertionError("a dry run starts no host")
+
+
 def _prepared(project: Project, testground: Testground, locked: Lock, docker: Docker) -> Optional[Prepared]:
     if project.build is None or testground.own_dockerfile:
         return None
@@ -43,7 +63,7 @@ def _prepared(project: Project, testground: Testground, locked: Lock, docker: Do
     def builder(folder: Path) -> AbstractContextManager[Host]:
         return Container(
             docker,
-            image.ensure_builder(project, testground, locked, docker),
+            image.ensure_builder(project, testground, docker),
             run_id=preparing.caller(),
             project=project.name,
             checkout=project.root,
@@ -74,11 +94,10 @@ def _ground(
         placement=placement,
         section=section(testground, prepared),
         workspace=box.WORKSPACE,
-        scratch=box.RUN,
         host=host,
         import_names=names(project, prepared.import_names if prepared else ()),
         import_roots=(box.WORKSPACE, box.SITE),
-        environment=dict(prepared.environment) if prepared else {},
+        environment=dict(prepared.environment) if prepared else path_without_build(project, box.WORKSPACE),
     )
 
 

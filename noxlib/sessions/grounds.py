@@ -18,13 +18,12 @@ from noxlib.sessions.placing import Placement
 class Ground(msgspec.Struct, frozen=True):
     """Where a suite runs. Paths are those of the place.
 
-    ``host`` takes the run's folder on this machine and gives the host, not started yet.
+    ``host`` takes the run's folder on this machine and gives the host, not started yet; the host knows its own scratch.
     """
 
     placement: Placement
     section: TestgroundSection
     workspace: str
-    scratch: str
     host: Callable[[Path], AbstractContextManager[Host]]
     import_names: tuple[str, ...] = ()
     import_roots: tuple[str, ...] = ()
@@ -46,7 +45,24 @@ def ready(context: Context, project: Project, placement: Placement, *, build: bo
     return venv_ground.ready(context, project, placement, build=build)
 
 
+def known(context: Context, project: Project, placement: Placement) -> Ground:
+    """The ground as far as it is made already, for ``--dry-run``: nothing is resolved, built or started."""
+    if placement.name == "container":
+        from noxlib.sessions import container_ground  # noqa: PLC0415 - as above
+
+        return container_ground.known(context, project, placement)
+    from noxlib.sessions import venv_ground  # noqa: PLC0415
+
+    return venv_ground.known(context, project, placement)
+
+
 def names(project: Project, prepared: tuple[str, ...]) -> tuple[str, ...]:
     """The packages that must come from the workspace: as configured, else as the project's own build names them."""
     configured = project.config.import_names
     return prepared if configured is None else configured
+
+
+def path_without_build(project: Project, workspace: str) -> dict[str, str]:
+    """Where nothing is installed the code is imported from where it lies: ``src`` where there is one, and the root."""
+    roots = [f"{workspace}/src"] if (project.root / "src").is_dir() else []
+    return {"PYTHONPATH": ":".join((*roots, workspace))}

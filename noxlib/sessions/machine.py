@@ -96,10 +96,11 @@ def _disk() -> Iterator[Finding]:
 
 def _interpreters(project: Project) -> Iterator[Finding]:
     from noxlib.engines import interpreters  # noqa: PLC0415
+    from noxlib.ledger import state_folder  # noqa: PLC0415
 
     for python in project.pythons:
         try:
-            yield Finding(f"python {python}", str(interpreters.find(python)))
+            yield Finding(f"python {python}", str(interpreters.find(python, state_folder())))
         except NoxlibError as error:
             needed = project.config.place == "venv"
             yield Finding(f"python {python}", error.what, ok=False, needed=needed, fix=error.todo)

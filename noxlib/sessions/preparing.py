@@ -21,7 +21,7 @@ from noxlib.testground import prepare
 from noxlib.testground.prepare import Prepared
 
 BUDGET = 20 * 1024**3  #: bytes of prepared files kept on this machine
-_LIMITS = Limits(timeout=3600.0, network=False)
+_TIMEOUT = 3600.0  #: seconds
 
 
 def find_or_make(project: Project, key: str, python: str, builder: Callable[[Path], AbstractContextManager[Host]]) -> Prepared:
@@ -39,13 +39,13 @@ def find_or_make(project: Project, key: str, python: str, builder: Callable[[Pat
     cache = Cache(state_folder() / "prepared", BUDGET)
     folder = cache.get(key)
     if folder is not None:
-        found = prepare.read(key, folder)
+        found = prepare.read(key, folder / "prepared")
         taken = prepare.overtaken(found, project.root)
         if not taken:
             return found
         key = f"{key}-{prepare.digest(taken)}"
     made = cache.make(key, lambda target: _build(project, python, target, builder))
-    return prepare.read(key, made)
+    return prepare.read(key, made / "prepared")
 
 
 def _build(project: Project, python: str, target: Path, builder: Callable[[Path], AbstractContextManager[Host]]) -> None:
@@ -57,7 +57,8 @@ def _build(project: Project, python: str, target: Path, builder: Callable[[Path]
         host.put(request, "request.json")
         command = Command(
             argv=(host.python, f"{host.inside}/noxlib_inside/prepare.py", f"{host.scratch}/request.json"),
-            limits=_LIMITS,
+            # A back end that fetches something in the build would make another thing each day; the venv cannot forbid it.
+            limits=Limits(timeout=_TIMEOUT, network=host.name != "container"),
             log=log,
             echo=False,
         )

@@ -36,7 +36,7 @@ def _container(entry: Entry) -> bool:
     """Removed at the engine where it was started; one that cannot be reached keeps the entry."""
     from noxlib.engines.docker import Docker  # noqa: PLC0415 - only where a container was left
 
-    engine = Docker.connect(entry.details.get("environment"))
+    engine = Docker.connect()
     if str(engine.endpoint) != entry.details.get("endpoint", str(engine.endpoint)):
         raise EngineError(f"it belongs to the engine at {entry.details['endpoint']}", "choose that engine, then reap")
     engine.remove(entry.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -133,7 +134,7 @@ class Run:
         plan = self._plan(ground)
         story.planned(plan, ground.section)
         store.write_plan(folder, plan)
-        with ground.host(folder.path, keep=self.arguments["keep"]) as host:
+        with ground.host(folder.path) as host:
             exit_ = self._execute(host, plan, folder)
             with self.clock.phase("carry back"):
                 host.get("result", folder.path / "result")
@@ -185,7 +186,7 @@ class Run:
             suite=self.suite.name,
             python=self.context.python,
             workspace=ground.workspace,
-            result=f"{ground.scratch}/result",
+            result="result",
             select=self.suite.select,
             paths=self.suite.config.paths or self.project.test_paths,
             arguments=arguments,
@@ -214,9 +215,4 @@ class Run:
 
 def _under_nox_parallel() -> bool:
     """Under ``nox -j`` the parent holds every line in memory: the output goes to the log, nox gets the summary."""
-    return False
-
-
-def output_log(folder: Path) -> Path:
-    """Where all that a run printed is kept."""
-    return folder / "logs" / "output.log"
+    return "--parallel-worker" in sys.argv

@@ -1,0 +1,95 @@
+"""The testground as a virtual environment of this machine: the same lock, the same guards."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Optional
+
+from noxlib.config.project import Project
+from noxlib.engines import interpreters
+from noxlib.errors import PlaceError
+from noxlib.ledger import state_folder
+from noxlib.places import environments, slots
+from noxlib.places.host import Host
+from noxlib.places.slots import Slot
+from noxlib.places.venv import Venv
+from noxlib.records.record import TestgroundSection
+from noxlib.sessions import preparing
+from noxlib.sessions.context import Context
+from noxlib.sessions.grounds import Ground, names, path_without_build
+from noxlib.sessions.placing import Placement
+from noxlib.testground import lock, prepare
+from noxlib.testground.lock import Lock
+from noxlib.testground.prepare import Prepared
+
+PLATFORM = "host"
+
+
+def ready(context: Context, project: Project, placement: Placement, *, build: bool) -> Ground:
+    """Find the interpreter, then lock, install and prepare what is not there yet."""
+    interpreter = interpreters.find(context.python, state_folder())
+    locked = lock.find_or_make(project, context.python, PLATFORM)
+    slot = slots.take(state_folder(), project.root, context.python)
+    paths = [locked.folder / name for name in locked.files]
+    if not build and not environments.there(state_folder(), slot, interpreter, paths):
+        raise PlaceError(f"there is no environment of Python {context.python} yet", "run it once without --no-build")
+    environment = environments.make(state_folder(), slot, interpreter, paths)
+    prepared = _prepared(project, context.python, locked, slot, interpreter, environment)
+    return _ground(project, placement, locked, slot, environment, prepared)
+
+
+def known(context: Context, project: Project, placement: Placement) -> Ground:
+    """What is there already; the workspace is not known before one is taken."""
+    locked = lock.find(project, context.python, PLATFORM)
+    found = TestgroundSection(lock=locked.key if locked else None, lock_source=locked.source if locked else None)
+    return Ground(placement, found, str(project.root), _unready)
+
+
+def _unready(_folder: Path) -> AbstractContextManager[Host]:
+    raise AssertionError("a dry run starts no host")
+
+
+def _prepared(
+    project: Project, python: str, locked: Lock, slot: Slot, interpreter: Path, environment: Path
+) -> Optional[Prepared]:
+    if project.build is None:
+        return None
+    build_lock = lock.digest(locked.folder, locked.build_files)
+    # Scripts name the environment's interpreter, so that another environment is another key.
+    key = prepare.key(project, python, f"{PLATFORM} {environment}", str(slot.workspace), build_lock)
+
+    def builder(folder: Path) -> AbstractContextManager[Host]:
+        backend = [locked.folder / name for name in locked.build_files]
+        made = environments.make(state_folder(), slot, interpreter, backend)
+        return Venv(slot.lent(), made, run_id=preparing.caller(), checkout=project.root, run_folder=folder)
+
+    return preparing.find_or_make(project, key, str(environment / "bin" / "python"), builder)
+
+
+def _ground(
+    project: Project, placement: Placement, locked: Lock, slot: Slot, environment: Path, prepared: Optional[Prepared]
+) -> Ground:
+    def host(folder: Path) -> AbstractContextManager[Host]:
+        return Venv(
+            slot,
+            environment,
+            run_id=folder.name,
+            checkout=project.root,
+            run_folder=folder,
+            prepared_site=prepared.site if prepared else None,
+            prepared_tree=prepared.tree if prepared else None,
+        )
+
+    workspace = str(slot.workspace)
+    return Ground(
+        placement=placement,
+        section=TestgroundSection(
+            lock=locked.key, lock_source=locked.source, prepared=prepared.key if prepared else None
+        ),
+        workspace=workspace,
+        host=host,
+        import_names=names(project, prepared.import_names if prepared else ()),
+        import_roots=(workspace, str(slot.site), *((str(prepared.site),) if prepared else ())),
+        environment=dict(prepared.environment) if prepared else path_without_build(project, workspace),
+    )
