@@ -24,7 +24,8 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    result = _Parser(prog=PROGRAM, description="Write what a project lacks, print the schema, tell a run's outcome.", allow_abbrev=False)
+    about = "Write what a project lacks, print the schema, tell a run's outcome."
+    result = _Parser(prog=PROGRAM, description=about, allow_abbrev=False)
     commands = result.add_subparsers(metavar="COMMAND", required=True, dest="command")
     text = "write a noxfile.py and commented settings where there are none; nothing is overwritten"
     init = commands.add_parser("init", help=text, description=text.capitalize() + ".", allow_abbrev=False)

@@ -107,8 +107,14 @@ def check_image(text: str) -> None:
     try:
         values.check_image(text)
     except ValueError as error:
-        clean = re.sub(r"[^a-z0-9/]+", "-", re.sub(r"[:@][^/]*$", "", text.lower())).strip("-/")
-        raise ValueError(error.args[0], clean[:100]) from None
+        raise ValueError(error.args[0], _clean_image(text)) from None
+
+
+def _clean_image(text: str) -> str:
+    """Text as an image name: ``ghcr.io/Owner/My Name:tag`` is ghcr.io/owner/my-name; empty where nothing is left."""
+    untagged = re.sub(r"[:@][^/]*$", "", text.lower())[:100]
+    parts = (re.sub(r"[^a-z0-9._]+|[._-]{2,}", "-", part) for part in untagged.split("/"))
+    return "/".join(filter(None, (re.sub(r"[._-]{2,}", "-", part).strip("._-") for part in parts)))
 
 
 def check_inside(root: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -108,10 +109,15 @@ def _json(name: str, text: str) -> Any:
         ) from None
 
 
+def choices(kind: str) -> tuple[str, ...]:
+    """The words that a Literal names; none for another type."""
+    return tuple(re.findall(r"['\"](\w+)['\"]", kind))
+
+
 def describe(kind: str) -> str:
     """A type in words, as errors name it."""
     if kind.startswith("Literal"):
-        return "one of " + kind[len("Literal[") : -1]
+        return "one of " + ", ".join(choices(kind))
     words = {
         "tuple[str, ...]": "a list of strings",
         "dict[str, str]": "a table of strings",

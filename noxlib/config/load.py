@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 import msgspec
 
-from noxlib.config.environment import annotation, describe, read_environment, suites
+from noxlib.config.environment import annotation, choices, describe, read_environment, suites
 from noxlib.config.files import read_toml
 from noxlib.config.models import Config, SuiteConfig
 from noxlib.errors import ConfigError
@@ -139,8 +139,7 @@ def _wrong_type(key: Key, merged: dict[str, Any], origin: Origin) -> ConfigError
     expected = describe(kind)
     if key == ("pythons",):
         expected += ' such as ["3.9", "3.10"], each in quotes'
-    choices = tuple(re.findall(r'"(\w+)"', kind))
-    return origin.error(key, expected, found, nearest(str(found), choices) if choices else "")
+    return origin.error(key, expected, found, nearest(str(found), choices(kind)))
 
 
 def _check(config: Config, root: Path, origin: Origin) -> None:
