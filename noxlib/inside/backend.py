@@ -81,6 +81,9 @@ def last_words(error: BaseException, workspace: Path) -> str:
     if isinstance(error, subprocess.CalledProcessError):  # its command's own lines were shown as they came
         return str(error)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_inside(frame.filename, workspace)]
+    for frame in frames:
+        if frame.filename == "<string>":  # how setuptools executes it
+            frame.filename = "setup.py"
     return "".join([*traceback.format_list(frames), *traceback.format_exception_only(type(error), error)]).rstrip()
 
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any, Optional
 
-from . import backend, names, tree, wheel
+from . import backend, mesonpy, names, tree, wheel
 
 # Starts coverage in subprocesses of the tests, where the installed coverage brings no such file itself.
 COVERAGE_PTH = "import os; os.environ.get('COVERAGE_PROCESS_START') and __import__('coverage').process_startup()\n"
@@ -60,7 +60,7 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
         "files": files,
         "seconds": round(time.monotonic() - began, 3),
         "backend": request.get("backend"),
-        "environment": names.environment(site),
+        "environment": {},
     }
 
 
@@ -77,6 +77,7 @@ def build(request: dict[str, Any], workspace: Path, output: Path, site: Path) ->
             distribution = wheel.unpack(built, site)
         else:
             distribution = wheel.adopt(built, site, workspace)
+    mesonpy.leave_built(site)
     wheel.write_scripts(site, distribution, request["python"])
     wheel.finish(site, distribution, workspace)
     return names.of_distribution(site, distribution, workspace)

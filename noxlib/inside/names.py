@@ -15,7 +15,7 @@ NOT_THE_PROJECT = {
     *("tool", "tools", "setup", "conftest", "noxfile", "fabfile", "tasks", "versioneer", "build", "dist", "bin"),
 }
 MODULE_ENDINGS = tuple(sorted(importlib.machinery.all_suffixes(), key=len, reverse=True))
-HELPERS = re.compile(r"(__editable___.*finder|_.*_editable_loader|_.*_editable|__editables_.*|_editable_impl_.*)\.py")
+HELPERS = re.compile(r"(__editable___.*finder|_.*_editable_loader|_.*_editable|__editables_.*|_editable_.*)\.py")
 
 
 def of_distribution(site: Path, dist_info: Path, workspace: Path) -> list[str]:
@@ -93,18 +93,20 @@ def mapped(site: Path) -> Iterator[str]:
 
 
 def tables(module: ast.Module) -> Iterator[list[str]]:
-    """Keys of ``MAPPING = {…}`` and ``NAMESPACES = {…}``; of the first dict or set that ``install(…)`` is given."""
+    """Keys of ``MAPPING = {…}`` and ``NAMESPACES = {…}``; of the dicts and sets that a hook is installed with."""
     for node in module.body:
         if isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if any(isinstance(target, ast.Name) and target.id in ("MAPPING", "NAMESPACES") for target in targets):
                 yield strings(node.value)
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and is_install(node.value):
-            yield from [strings(argument) for argument in node.value.args if isinstance(argument, (ast.Dict, ast.Set))]
+    for call in installing(module):
+        yield from [strings(argument) for argument in call.args if isinstance(argument, (ast.Dict, ast.Set))]
 
 
-def is_install(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Name) and call.func.id == "install"
+def installing(module: ast.Module) -> list[ast.Call]:
+    """Calls that install an import hook: of scikit-build-core and older meson-python, and of newer meson-python."""
+    calls = [node for node in ast.walk(module) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    return [call for call in calls if getattr(call.func, "id", "") in ("install", "MesonpyMetaFinder")]
 
 
 def strings(node: ast.expr | None) -> list[str]:
@@ -116,18 +118,3 @@ def strings(node: ast.expr | None) -> list[str]:
     return [
         str(member.value) for member in members if isinstance(member, ast.Constant) and isinstance(member.value, str)
     ]
-
-
-def environment(site: Path) -> dict[str, str]:
-    """Variables that the tests need: meson-python's hook must not try to rebuild where there is no compiler."""
-    folders = [folder for file in sorted(site.glob("_*_editable_loader.py")) for folder in build_folders(file)]
-    return {"MESONPY_EDITABLE_SKIP": os.pathsep.join(folders)} if folders else {}
-
-
-def build_folders(loader: Path) -> list[str]:
-    """The build folder that a generated loader of meson-python names in its call of ``install(…)``."""
-    for node in ast.parse(loader.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and is_install(node.value):
-            texts = [argument.value for argument in node.value.args if isinstance(argument, ast.Constant)]
-            return [text for text in texts if isinstance(text, str) and os.path.isabs(text)]
-    return []

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.projects
 REPOSITORY = Path(__file__).parents[2]
 BACKENDS = (
     *("setuptools", "setuptools-scm", "hatchling", "hatch-vcs", "flit-core", "poetry-core", "pdm-backend"),
-    *("meson-python", "scikit-build-core", "maturin", "cmake", "ninja"),
+    *("meson-python", "scikit-build-core", "maturin", "cffi", "cmake", "ninja"),
 )
 MODULE = "from demo_pkg.part import answer\n\n\ndef main():\n    print(answer())\n"
 PART = "def answer():\n    return 42\n"
@@ -112,15 +112,16 @@ PROJECTS: dict[str, dict[str, str]] = {
     },
     "maturin": {
         "pyproject.toml": project(
-            "maturin", "maturin", '[tool.maturin]\npython-source = "python"\nmodule-name = "demo_pkg._native"\n'
+            "maturin",
+            "maturin",
+            '[tool.maturin]\npython-source = "python"\nmodule-name = "demo_pkg._native"\nbindings = "cffi"\n',
         ),
         "Cargo.toml": '[package]\nname = "demo-pkg"\nversion = "1.0.0"\nedition = "2021"\n\n'
         '[lib]\nname = "_native"\ncrate-type = ["cdylib"]\n',
-        "src/lib.rs": '#[no_mangle]\npub extern "C" fn answer() -> i32 { 42 }\n\n'
-        '#[no_mangle]\npub extern "C" fn PyInit__native() -> *mut u8 { std::ptr::null_mut() }\n',
+        "src/lib.rs": '#[no_mangle]\npub extern "C" fn answer() -> i32 { 42 }\n',
         "python/demo_pkg/__init__.py": MODULE,
         "python/demo_pkg/part.py": "import ctypes, glob, os\n\n\ndef answer():\n"
-        "    return ctypes.CDLL(glob.glob(os.path.dirname(__file__) + '/_native*.so')[0]).answer()\n",
+        "    return ctypes.CDLL(glob.glob(os.path.dirname(__file__) + '/_native/*.so')[0]).answer()\n",
     },
 }
 GENERATED = {
@@ -128,7 +129,7 @@ GENERATED = {
     "setuptools-scm": "src/demo_pkg/_version.py",
     "hatch-vcs": "src/demo_pkg/_version.py",
     "meson-python": "build/",
-    "maturin": "python/demo_pkg/_native.",
+    "maturin": "python/demo_pkg/_native/",
 }
 
 
@@ -196,7 +197,7 @@ def test_prepared_files_over_a_fresh_checkout_are_an_editable_install(
     prepared = json.loads((output / "prepared.json").read_text())
     assert prepared["import_names"] == ["demo_pkg"]
     assert not set(prepared["files"]) & set(PROJECTS[name])
-    assert any(file.startswith(GENERATED.get(name, "")) for file in [*prepared["files"], ""])
+    assert name not in GENERATED or any(file.startswith(GENERATED[name]) for file in prepared["files"])
     shutil.rmtree(workspace)
     write_project(workspace, {**PROJECTS[name], "tests/test_it.py": TEST})
     shutil.copytree(output / "tree", workspace, dirs_exist_ok=True, symlinks=True)
