@@ -149,7 +149,7 @@ def _client(endpoint: Endpoint) -> DockerClient:
 
 
 def command() -> str:
-    """The docker command that has buildx: a static client without plugins may come first on PATH. Raises EngineError."""
+    """The docker command that has buildx: a client without plugins may come first on PATH. Raises EngineError."""
     for folder in os.get_exec_path():
         candidate = Path(folder) / "docker"
         if candidate.is_file() and os.access(candidate, os.X_OK):
@@ -164,7 +164,7 @@ def command() -> str:
 
 @contextlib.contextmanager
 def _secrets() -> Iterator[list[str]]:
-    """BuildKit secrets: the CA bundle, the indexes with their credentials, netrc. Files of mode 0600, gone afterwards."""
+    """BuildKit secrets: the CA bundle, the indexes with their credentials, netrc. Their files have mode 0600 and go."""
     with tempfile.TemporaryDirectory(prefix="noxlib-") as folder:
         found = {"ca": ca_bundle(os.environ), "netrc": _netrc(os.environ)}
         variables = index_secrets(os.environ)
@@ -233,7 +233,7 @@ def failure(lines: list[str], name: str, code: Optional[int], log: Path) -> Engi
 
 
 def excerpt(lines: list[str]) -> list[str]:
-    """From the end of plain progress output: the last lines of the step that failed, then the Dockerfile's own lines."""
+    """The end of plain progress output: the last lines of the step that failed, then the Dockerfile's own lines."""
     marks = [index for index, line in enumerate(lines) if line == "------"]
     start = marks[-2] + 1 if len(marks) > 1 else (marks[-1] + 1 if marks else len(lines))
     block = [
@@ -251,7 +251,7 @@ def registry_failure(reference: str, said: str) -> EngineError:
     if _RATE.search(said):
         return EngineError(
             f"the registry refuses to hand out {reference}: too many pulls from this address (429)",
-            'log in (docker login), wait, or name a mirror: [tool.noxlib] mirrors = {"docker.io" = "mirror.example.org"}',
+            'log in (docker login), wait, or set [tool.noxlib] mirrors = {"docker.io" = "mirror.example.org"}',
             cause="rate-limit",
         )
     lines = [line for line in said.strip().splitlines() if _REGISTRY.search(line)] or said.strip().splitlines()

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _NO_DOWNLOADS = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
 _UNREACHABLE = re.compile(
-    r"error sending request|client error|dns error|Failed to fetch|timed out|tcp connect|Connection refused", re.I
+    r"error sending request|client error|dns error|Failed to fetch|timed out|tcp connect|Connection refused",
+    re.IGNORECASE,
 )
 _FORBIDDEN = re.compile(r"\b(401|403)\b|Unauthorized|Forbidden", re.IGNORECASE)
 

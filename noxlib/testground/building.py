@@ -55,7 +55,7 @@ def build_stage(order: Order, target: str, docker: Docker, *, reference: Optiona
 
 
 def _labels(order: Order) -> dict[str, str]:
-    """OCI annotations as labels, ``created`` being the commit's time; they tell of the build, not of each later commit."""
+    """OCI annotations as labels, ``created`` being the commit's time; they tell of the build, not of later commits."""
     project = order.project
     head = git.head(project.root)
     told = {

@@ -46,18 +46,18 @@ def find_or_build(project: Project, python: str, lock: Lock, docker: Docker, *, 
         BuildError: The build failed, or ``build`` is False and there is none.
         EngineError: The engine, the builder or a registry fails.
     """
-    order = _order(project, python, lock, docker)
+    order = _order(project, python, lock, docker, pull=build)
     found = _found(docker, order.reference, order.fingerprint)
     if found is None and not build:
         what = f"the testground of Python {python} is not built"
-        raise BuildError(what, f"run: nox -s testground_build-{python} (or leave --no-build out)")
+        raise BuildError(what, f"run: nox -s testground_build-{python} (or leave --no-build out)", cause="absent")
     return _testground(found or _build_locked(order, docker), order)
 
 
-def _order(project: Project, python: str, lock: Lock, docker: Docker) -> Order:
+def _order(project: Project, python: str, lock: Lock, docker: Docker, *, pull: bool = True) -> Order:
     """What is wanted, and its fingerprint."""
     planned = recipe.of(project, python, lock)
-    bases = _bases(planned, project, docker)
+    bases = _bases(planned, project, docker, pull=pull)
     mark = fingerprint(
         dockerfile=planned.text,
         files=planned.files,
@@ -72,12 +72,14 @@ def _order(project: Project, python: str, lock: Lock, docker: Docker) -> Order:
     return recipe.Order(project, python, lock, planned, bases, mark, reference, log)
 
 
-def _bases(planned: Recipe, project: Project, docker: Docker) -> dict[str, ImageInfo]:
+def _bases(planned: Recipe, project: Project, docker: Docker, *, pull: bool) -> dict[str, ImageInfo]:
     """The images that it builds on, pulled where they are not there; by their reference in the Dockerfile."""
     known: dict[str, ImageInfo] = {}
     for reference in planned.images:
         source = recipe.mirrored(reference, project.config.mirrors)
         info = docker.image(source)
+        if info is None and not pull:
+            raise BuildError(f"the base image {source} is not here", "run it once without --no-build", cause="absent")
         if info is None:
             from noxlib.engines import builder  # noqa: PLC0415 - not on the warm path
 

@@ -14,7 +14,7 @@ from noxlib import atomic
 from noxlib.errors import LockError
 from noxlib.ledger import state_folder
 from noxlib.testground.cutoff import cutoff
-from noxlib.testground.lockinputs import Reader, lock_key
+from noxlib.testground.lockinputs import Reader, has_own_lock, lock_key
 from noxlib.testground.names import lock_name
 
 if TYPE_CHECKING:
@@ -61,6 +61,13 @@ def checkout_reader(root: Path) -> Reader:
     return read
 
 
+def find(project: Project, python: str, platform: str) -> Optional[Lock]:
+    """The lock of one Python if it is made already; nothing is resolved."""
+    read = checkout_reader(project.root)
+    key = lock_key(project, python, _platform_key(platform), cutoff(project, read), read)
+    return _read(key, state_folder() / "locks" / key)
+
+
 def find_or_make(project: Project, python: str, platform: str, *, upgrade: bool = False) -> Lock:
     """The lock of one Python.
 
@@ -77,7 +84,7 @@ def find_or_make(project: Project, python: str, platform: str, *, upgrade: bool 
     since = cutoff(project, read)
     key = lock_key(project, python, _platform_key(platform), since, read)
     folder = state_folder() / "locks" / key
-    renew = upgrade and project.lock_kind == "none"
+    renew = upgrade and not has_own_lock(project, python)
     found = None if renew else _read(key, folder)
     return found or _make(project, python, platform, since, folder, renew=renew)
 

@@ -48,7 +48,7 @@ def lock_key(project: Project, python: str, platform: str, exclude_newer: Option
     own = project.lock_files.get(python)
     chosen = [
         VERSION, project.name, python, platform, exclude_newer, project.lock_kind, own,
-        project.extras, project.groups, project.requirements, getattr(project, "group_requirements", ()),
+        project.extras, project.groups, project.requirements, project.group_requirements,
         project.config.packages, project.config.constraints, project.is_package, str(project.build),
     ]  # fmt: skip
     paths = (*declaring_files(project, read), *(_closure([own], read) if own else ()))
@@ -72,9 +72,21 @@ def is_dynamic(project: Project) -> bool:
     """Whether only the project's own build knows its dependencies."""
     if not project.is_package:
         return False
+    if is_poetry(project):
+        return False  # its tables are read without a build
     table = project.metadata.get("project")
     dynamic = table.get("dynamic", ()) if isinstance(table, dict) else ("dependencies",)
     return bool({"dependencies", "optional-dependencies"} & set(dynamic))
+
+
+def is_poetry(project: Project) -> bool:
+    """Whether poetry's own table is all the metadata: its requirements come translated, as ``group_requirements``."""
+    return "project" not in project.metadata and "poetry" in project.metadata.get("tool", {})
+
+
+def has_own_lock(project: Project, python: str) -> bool:
+    """Whether the project keeps a lock for this Python; one without is resolved."""
+    return project.lock_kind != "none" and python in project.lock_files
 
 
 def _read_by_build(metadata: Mapping[str, Any], read: Reader) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from noxlib.testground import backend, ownlock, pylock, resolve
 from noxlib.testground.lock import BUILD_FILE, Contents, digest
+from noxlib.testground.lockinputs import has_own_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 def make(project: Project, target: Target, folder: Path) -> Contents:
     """Write the lock's files into ``folder`` and say what they are. Raises LockError."""
-    if project.lock_kind == "none":
+    own = has_own_lock(project, target.python)
+    if not own:
         (folder / "pylock.toml").write_text(resolve.dependencies(project, target), "utf-8")
         files: tuple[str, ...] = ("pylock.toml",)
     else:
@@ -28,7 +30,7 @@ def make(project: Project, target: Target, folder: Path) -> Contents:
         build_files = (BUILD_FILE,)
     every = (*files, *build_files)
     from_source, needs_git = _toolchain(folder, every, target)
-    source = "resolved" if project.lock_kind == "none" else project.lock_kind
+    source = project.lock_kind if own else "resolved"
     return Contents(files, build_files, source, digest(folder, every), from_source, needs_git)
 
 

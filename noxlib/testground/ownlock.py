@@ -36,12 +36,7 @@ def take(project: Project, target: Target, folder: Path) -> tuple[str, ...]:
 
 
 def _text(project: Project, target: Target) -> str:
-    file = project.lock_files.get(target.python)
-    if file is None:
-        raise LockError(
-            f"the project locks its dependencies ({project.lock_kind}), but not for Python {target.python}",
-            "lock it too (nox -s testground_lock), or take that Python out of [tool.noxlib] pythons",
-        )
+    file = project.lock_files[target.python]
     if project.lock_kind == "uv.lock":
         return uv.export(project.root, project.extras, resolve.declared_groups(project), sys.executable)
     if project.lock_kind == "pylock":
@@ -64,7 +59,7 @@ def _direct(project: Project) -> list[str]:
     table = project.metadata.get("project", {})
     optional = table.get("optional-dependencies", {})
     groups = project.metadata.get("dependency-groups", {})
-    stated = [*table.get("dependencies", ()), *project.config.packages, *resolve.group_requirements(project)]
+    stated = [*table.get("dependencies", ()), *project.config.packages, *project.group_requirements]
     stated += [requirement for extra in project.extras for requirement in optional.get(extra, ())]
     stated += [
         requirement for group in project.groups for requirement in groups.get(group, ()) if isinstance(requirement, str)

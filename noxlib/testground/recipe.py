@@ -109,7 +109,7 @@ def _full(reference: str) -> str:
 
 @contextlib.contextmanager
 def staged(project: Project, recipe: Recipe, lock: Lock) -> Iterator[tuple[Path, Path]]:
-    """The build's context and its Dockerfile. For the template that is a folder with the lock files and nothing else."""
+    """The build's context and its Dockerfile. For the template a folder with the lock files only."""
     if recipe.own:
         yield project.root, project.root / str(project.dockerfile)
         return

@@ -15,7 +15,7 @@ import msgspec
 from noxlib.engines import uv
 from noxlib.errors import LockError
 from noxlib.testground import pylock
-from noxlib.testground.lockinputs import is_dynamic
+from noxlib.testground.lockinputs import is_dynamic, is_poetry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,8 +61,8 @@ def dependencies(
             python=target.python,
             interpreter=sys.executable,
             sources=(*_metadata(project), *project.requirements),
-            requirements=(*project.config.packages, *group_requirements(project), *tools),
-            extras=project.extras if project.is_package else (),
+            requirements=(*project.config.packages, *project.group_requirements, *tools),
+            extras=project.extras if _metadata(project) else (),
             groups=declared_groups(project),
             constraints=(*project.config.constraints, *constraints),
             without=(project.name,) if project.is_package else (),
@@ -87,7 +87,7 @@ def compiled(request: uv.Request, target: Target) -> str:
 
 
 def _metadata(project: Project) -> tuple[str, ...]:
-    if not project.is_package:
+    if not project.is_package or is_poetry(project):
         return ()
     names = ("pyproject.toml", "setup.py", "setup.cfg")
     return next(((name,) for name in names if (project.root / name).is_file()), ())
@@ -97,11 +97,6 @@ def declared_groups(project: Project) -> tuple[str, ...]:
     """The chosen groups that uv knows: those of ``[dependency-groups]``."""
     known = project.metadata.get("dependency-groups", {})
     return tuple(group for group in project.groups if group in known)
-
-
-def group_requirements(project: Project) -> tuple[str, ...]:
-    """What poetry's and pdm's own groups ask for."""
-    return tuple(getattr(project, "group_requirements", ()))
 
 
 def _names_local_path(project: Project) -> bool:

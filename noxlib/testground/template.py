@@ -35,14 +35,16 @@ MOUNTS = (
 )
 SECRETS = (
     "set -eu; export UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never;",
-    "if [ -f /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca PIP_CERT=/run/secrets/ca;"
-    " export REQUESTS_CA_BUNDLE=/run/secrets/ca GIT_SSL_CAINFO=/run/secrets/ca CARGO_HTTP_CAINFO=/run/secrets/ca; fi;",
+    "if [ -f /run/secrets/ca ]; then",
+    "  for name in SSL_CERT_FILE PIP_CERT REQUESTS_CA_BUNDLE GIT_SSL_CAINFO CARGO_HTTP_CAINFO; do",
+    "    export $name=/run/secrets/ca; done; fi;",
     "if [ -f /run/secrets/index ]; then set -a; . /run/secrets/index; set +a; fi;",
 )
 # Prepared files where noxlib laid them; in a plain `docker run` the checkout itself, last on the path.
 _PTH = (
-    "import os, site, sys; os.path.isdir('/opt/noxlib/site') and site.addsitedir('/opt/noxlib/site') or "
-    "sys.path.extend(p for p in ('/workspace/src', '/workspace') if not os.path.isdir('/opt/noxlib/site') and os.path.isdir(p))"
+    "import os, site, sys; isdir = os.path.isdir; "
+    "site.addsitedir('/opt/noxlib/site') if isdir('/opt/noxlib/site') else "
+    "sys.path.extend(path for path in ('/workspace/src', '/workspace') if os.path.isdir(path))"
 )
 
 
@@ -112,7 +114,8 @@ def _install(names: tuple[str, ...]) -> str:
         "RUN --mount=type=secret,id=ca,mode=0444 \\\n"
         "    if [ -f /run/secrets/ca ]; then set -- -o Acquire::https::CAInfo=/run/secrets/ca; fi; \\\n"
         '    apt-get "$@" update -qq && \\\n'
-        f'    DEBIAN_FRONTEND=noninteractive apt-get "$@" install -y -qq --no-install-recommends {" ".join(names)} && \\\n'
+        '    DEBIAN_FRONTEND=noninteractive apt-get "$@" install -y -qq --no-install-recommends '
+        f"{' '.join(names)} && \\\n"
         "    rm -rf /var/lib/apt/lists/*\n"
     )
 
