@@ -124,13 +124,18 @@ def check_inside(root: Path, text: str) -> None:
     foreign = text.startswith(("/", "~", "\\")) or PureWindowsPath(text).drive
     if not text or "\0" in text or foreign or ".." in re.split(r"[/\\]", text):
         raise ValueError(expected)
-    plain = [part for part, glob in zip(parts, _globs(parts)) if not glob]
-    try:
-        inside = root.resolve() in (root / Path(*plain) / ".").resolve().parents or _same(root, plain)
-    except (OSError, RuntimeError):  # a loop of links
-        inside = False
-    if not inside:
+    if not _leads_inside(root.resolve(), [part for part, glob in zip(parts, _globs(parts)) if not glob]):
         raise ValueError(expected + " (a link leads out of it)")
+
+
+def _leads_inside(root: Path, parts: list[str]) -> bool:
+    """Whether the path, its links followed, is at or below ``root``. A loop of links leads nowhere."""
+    try:
+        target = root.joinpath(*parts).resolve()
+    except (OSError, RuntimeError):  # a loop, until Python 3.12
+        return False
+    way = (target, *target.parents)
+    return root in way and not any(folder.is_symlink() for folder in way)
 
 
 def _globs(parts: tuple[str, ...]) -> Iterator[bool]:
@@ -139,10 +144,6 @@ def _globs(parts: tuple[str, ...]) -> Iterator[bool]:
     for part in parts:
         seen = seen or any(mark in part for mark in "*?[")
         yield seen
-
-
-def _same(root: Path, plain: list[str]) -> bool:
-    return (root / Path(*plain)).resolve() == root.resolve()
 
 
 def check_file(root: Path, text: str) -> None:

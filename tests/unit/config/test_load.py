@@ -96,7 +96,8 @@ BAD = [
     (
         'unit.env = {"A-B" = "1"}',
         (
-            "pyproject.toml: tool.noxlib.unit.env: expected the name of an environment variable (letters, digits, '_'), "
+            "pyproject.toml: tool.noxlib.unit.env: expected the name of an environment variable "
+            "(letters, digits, '_'), "
             "found ('A-B', '1')"
         ),
     ),
@@ -107,7 +108,8 @@ BAD = [
     (
         'unit.select = "not"',
         (
-            'pyproject.toml: tool.noxlib.unit.select: expected a marker expression such as "not integration and not slow"'
+            "pyproject.toml: tool.noxlib.unit.select: expected a marker expression such as "
+            '"not integration and not slow"'
             ", found 'not'"
         ),
     ),
@@ -162,7 +164,8 @@ BAD = [
     (
         'mirrors = {"docker.io" = "a\\nRUN id"}',
         (
-            'pyproject.toml: tool.noxlib.mirrors: expected registry prefixes such as "docker.io" = "mirror.example.org/hub"'
+            "pyproject.toml: tool.noxlib.mirrors: expected registry prefixes such as "
+            '"docker.io" = "mirror.example.org/hub"'
             ", found ('docker.io', 'a\\nRUN id')"
         ),
     ),
