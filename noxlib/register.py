@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 import msgspec
 import nox
@@ -22,11 +22,15 @@ Body = Callable[[Context], None]
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One row of the table. ``home`` is the module below ``noxlib.sessions`` whose ``run`` carries the step out."""
+    """One row of the table.
+
+    ``home`` is the module below ``noxlib.sessions`` whose ``run`` carries the step out; a project's own step brings a
+    function instead.
+    """
 
     name: str
     purpose: str
-    home: str = ""
+    home: Union[str, Body]
     per_python: bool = False
     umbrella: bool = True  #: a step per Python also has a session without one, which runs them all
     default: bool = False  #: part of a bare ``nox``
@@ -64,15 +68,15 @@ def register(
     """Register noxlib's sessions with nox. ``nox.options`` is left alone.
 
     Args:
-        only: Names of the steps to register; default: all of them.
+        only: Names of noxlib's steps to register; default: all of them.
         tags: Step name -> the tags that its sessions get instead of ours.
-        steps: Further steps; their ``home`` is a full module name with a function ``run(context)``.
+        steps: The project's own steps, beside ours; their ``home`` is a function that takes a Context.
 
     Raises:
         SystemExit: the configuration cannot be read, or a name is unknown; the text is two lines.
     """
     try:
-        table = _chosen((*STEPS, *steps), only, tags or {})
+        table = (*_chosen(STEPS, only, tags or {}), *steps)
         root = Path.cwd()
         pythons = _pythons(root) if any(step.per_python for step in table) else ()
     except NoxlibError as error:
@@ -142,10 +146,11 @@ def _body(step: Step, name: str, python: str, root: Path) -> Callable[[nox.Sessi
 
 
 def _home(step: Step) -> Body:
-    from importlib import import_module  # noqa: PLC0415
+    if not isinstance(step.home, str):
+        return step.home
+    from importlib import import_module  # noqa: PLC0415 - a step is imported when it runs
 
-    home = step.home if "." in step.home else f"noxlib.sessions.{step.home}"
-    run: Body = import_module(home).run
+    run: Body = import_module(f"noxlib.sessions.{step.home}").run
     return run
 
 

@@ -99,11 +99,28 @@ def parse(session: str, purpose: str, posargs: tuple[str, ...], options: tuple[O
         HelpShown: ``--help`` came first; the help is printed.
     """
     own, rest = split(posargs, options)
+    _refuse_misspelt(session, own, posargs, rest, options)
     command = parser(session, purpose, options)
     if "--help" in own or "-h" in own:
         command.print_help()
         raise HelpShown("help shown", "")
     return Arguments(vars(command.parse_args(own)), rest)
+
+
+def _refuse_misspelt(
+    session: str, own: list[str], posargs: tuple[str, ...], rest: tuple[str, ...], options: tuple[Option, ...]
+) -> None:
+    """A word that is nearly one of ours is no option of pytest's; after a second ``--`` it would be passed on."""
+    if len(own) + len(rest) != len(posargs) or not rest or not rest[0].startswith("--"):
+        return
+    from difflib import get_close_matches  # noqa: PLC0415 - only where there is something to compare
+
+    near = get_close_matches(rest[0].partition("=")[0], [option.name for option in options], n=1, cutoff=0.8)
+    if near:
+        raise UsageError(
+            f"{session} has no option {rest[0]}; the nearest is {near[0]}",
+            f"nox -s {session} -- --help shows the step's options; after a second -- everything is passed on",
+        )
 
 
 def no_rest(session: str, arguments: Arguments) -> None:
