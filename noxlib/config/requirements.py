@@ -32,7 +32,13 @@ def find_requirement_files(root: Path) -> RequirementFiles:
     for path, kind in (*_top(root), *_folder(root / "requirements"), *_tests(root)):
         if path.is_file() and root.resolve() in path.resolve().parents:
             found[kind].append(path.relative_to(root).as_posix())
-    return RequirementFiles(tuple(found["main"]), tuple(found["test"]), tuple(found["dev"]))
+    return RequirementFiles(_general(found["main"]), _general(found["test"]), _general(found["dev"]))
+
+
+def _general(files: list[str]) -> tuple[str, ...]:
+    """Without those for one Python (``tests37.txt``), whose pins contradict, where there is one for all."""
+    general = tuple(file for file in files if not Path(file).stem[-1:].isdigit())
+    return general or tuple(files)
 
 
 def _top(root: Path) -> Iterator[tuple[Path, Kind]]:

@@ -46,6 +46,11 @@ def test_of_a_compiled_pair_the_compiled_file_counts(make_project: Any) -> None:
     assert find_requirement_files(root).test == ("requirements/tests.txt", "requirements/test-extra.in")
 
 
+def test_a_file_for_one_python_is_left_out_where_there_is_one_for_all(make_project: Any) -> None:
+    root = make_project(files={"requirements/tests.txt": "", "requirements/tests37.txt": ""})
+    assert find_requirement_files(root).test == ("requirements/tests.txt",)
+
+
 def test_a_link_that_leaves_the_repository_is_not_taken(make_project: Any, tmp_path: Path) -> None:
     (tmp_path / "secret.txt").touch()
     root = make_project(files={"app.py": ""})
