@@ -10,7 +10,10 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, Callable, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class BuildFailed(Exception):  # noqa: N818 - it ends in what happened
@@ -29,11 +32,11 @@ class Backend:
         for attribute in filter(None, attributes.split(".")):
             self.object = getattr(self.object, attribute)
 
-    def hook(self, name: str) -> Optional[Callable[..., Any]]:
-        found: Optional[Callable[..., Any]] = getattr(self.object, name, None)
+    def hook(self, name: str) -> Callable[..., Any] | None:
+        found: Callable[..., Any] | None = getattr(self.object, name, None)
         return found
 
-    def install_requirements(self, settings: Optional[dict[str, Any]], uv: Optional[str]) -> None:
+    def install_requirements(self, settings: dict[str, Any] | None, uv: str | None) -> None:
         """Install what the back end asks for besides ``build-system.requires`` and is not there yet."""
         hook = self.hook("get_requires_for_build_editable")
         if hook is None:
@@ -48,7 +51,7 @@ class Backend:
         if done.returncode:
             raise BuildFailed(f"uv could not install {', '.join(missing)}, which {self.name} needs")
 
-    def build_editable(self, folder: str, settings: Optional[dict[str, Any]]) -> Path:
+    def build_editable(self, folder: str, settings: dict[str, Any] | None) -> Path:
         """Give the editable wheel, or the dist-info folder where the back end is older than PEP 660."""
         hook = self.hook("build_editable")
         if hook is not None:
@@ -71,7 +74,7 @@ class Backend:
         """Call the back end; whatever it raises becomes BuildFailed with its own last lines."""
         try:
             return call()
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a back end may raise anything at all
             sys.stdout.flush()
             raise BuildFailed(f"{self.name} cannot build the project:\n{last_words(error, self.workspace)}") from None
 

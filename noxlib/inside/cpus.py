@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, MutableMapping
 
 CGROUP = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
@@ -27,12 +29,12 @@ def affinity() -> int:
     return os.cpu_count() or 1
 
 
-def quota(root: Path, membership: str) -> Optional[float]:
+def quota(root: Path, membership: str) -> float | None:
     """Give the smallest CPU quota of the own cgroup and of those above it, in CPUs; None where there is none.
 
     Args:
         root: Where the cgroup file systems are mounted, ``/sys/fs/cgroup``.
-        membership: Text of ``/proc/self/cgroup`` (cgroups(7)): ``id:controllers:path`` a line, ``0::path`` in version 2.
+        membership: Text of ``/proc/self/cgroup``, cgroups(7): lines ``id:controllers:path``, in version 2 ``0::path``.
     """
     quotas = []
     for line in membership.splitlines():
@@ -47,7 +49,7 @@ def quota(root: Path, membership: str) -> Optional[float]:
     return min((found for found in quotas if found is not None), default=None)
 
 
-def slurm(environment: Mapping[str, str]) -> Optional[int]:
+def slurm(environment: Mapping[str, str]) -> int | None:
     """Give the CPUs that Slurm granted to this task, or on this node; None outside of Slurm."""
     for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):
         if environment.get(name, "").isdigit():
@@ -73,14 +75,12 @@ def _upwards(base: Path, path: str) -> Iterator[Path]:
         yield base.joinpath(*parts[:length])
 
 
-def _version_2(folder: Path) -> Optional[float]:
-    words = _words(folder / "cpu.max")
-    return _ratio(words[0], words[1]) if len(words) == 2 else None
+def _version_2(folder: Path) -> float | None:
+    return _ratio(*_words(folder / "cpu.max"))
 
 
-def _version_1(folder: Path) -> Optional[float]:
-    words = _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
-    return _ratio(words[0], words[1]) if len(words) == 2 else None
+def _version_1(folder: Path) -> float | None:
+    return _ratio(*_words(folder / "cpu.cfs_quota_us"), *_words(folder / "cpu.cfs_period_us"))
 
 
 def _words(file: Path) -> list[str]:
@@ -90,7 +90,7 @@ def _words(file: Path) -> list[str]:
         return []
 
 
-def _ratio(quota_us: str, period_us: str) -> Optional[float]:
+def _ratio(quota_us: str = "max", period_us: str = "") -> float | None:
     if not quota_us.isdigit() or not period_us.isdigit() or not int(period_us):  # "max" and "-1": no limit
         return None
     return int(quota_us) / int(period_us)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from typing import Any, Callable
@@ -36,19 +36,17 @@ def _wait(seconds: float, stderr: int, expire: Callable[[], None], code: int) ->
         faulthandler.dump_traceback(file=stderr, all_threads=True)
         expire()
     finally:
-        kill_children()
-        os._exit(code)
+        try:
+            kill_children()
+        finally:
+            os._exit(code)
 
 
 def kill_children() -> None:
     """Kill all processes that descend from this one: workers of pytest-xdist outlive their parent."""
     for child in descendants(os.getpid(), parents()):
-        try:
+        with contextlib.suppress(OSError):  # ended by itself, or another user's, whom the place ends
             os.kill(child, signal.SIGKILL)
-        except ProcessLookupError:
-            continue  # ended by itself
-        except PermissionError as error:
-            print(f"noxlib: process {child} is left behind: {error}", file=sys.stderr)
 
 
 def parents() -> dict[int, int]:
@@ -58,11 +56,8 @@ def parents() -> dict[int, int]:
         return dict(zip(map(int, lines[::2]), map(int, lines[1::2])))
     found = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{name}/stat", "rb") as stream:  # proc(5): pid (any name) state ppid …
-                found[int(name)] = int(stream.read().rpartition(b")")[2].split()[1])
-        except OSError:  # ended since it was listed
-            continue
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as stream:  # it may have ended by now
+            found[int(name)] = int(stream.read().rpartition(b")")[2].split()[1])  # proc(5): pid (name) state ppid …
     return found
 
 
@@ -82,7 +77,7 @@ def interrupt_on_sigterm() -> None:
     Forked children get the default back: tests that terminate their own children expect those to die of it.
     """
 
-    def interrupt(signum: int, frame: Any) -> None:
+    def interrupt(_signum: int, _frame: Any) -> None:
         raise KeyboardInterrupt("SIGTERM")
 
     def restore() -> None:

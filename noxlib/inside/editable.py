@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from . import backend, mesonpy, names, tree, wheel
 
@@ -49,10 +49,7 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
     (output / "tree").mkdir(exist_ok=True)
     (site / "noxlib_coverage.pth").write_text(COVERAGE_PTH, encoding="utf-8")
     before = tree.snapshot(workspace, output)
-    if request.get("backend"):
-        found = build(request, workspace, output, site)
-    else:
-        found = root_on_path(workspace, site)
+    found = build(request, workspace, output, site) if request.get("backend") else root_on_path(workspace, site)
     owned = set(before if request.get("owned") is None else request["owned"])
     files = tree.copy_changes(workspace, before, owned, output / "tree", output)
     return {
@@ -70,13 +67,10 @@ def build(request: dict[str, Any], workspace: Path, output: Path, site: Path) ->
     with tempfile.TemporaryDirectory(dir=output, prefix=".wheel-") as folder:
         backend.set_up_environment(folder)
         hooks = backend.Backend(request["backend"], request.get("backend_path") or (), workspace)
-        settings: Optional[dict[str, Any]] = request.get("config_settings") or None
+        settings: dict[str, Any] | None = request.get("config_settings") or None
         hooks.install_requirements(settings, request.get("uv"))
         built = hooks.build_editable(folder, settings)
-        if built.suffix == ".whl":
-            distribution = wheel.unpack(built, site)
-        else:
-            distribution = wheel.adopt(built, site, workspace)
+        distribution = wheel.unpack(built, site) if built.suffix == ".whl" else wheel.adopt(built, site, workspace)
     mesonpy.leave_built(site)
     wheel.write_scripts(site, distribution, request["python"])
     wheel.finish(site, distribution, workspace)

@@ -7,16 +7,18 @@ import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterable, Mapping, Sequence
-from importlib.machinery import ModuleSpec
-from typing import Optional
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from importlib.machinery import ModuleSpec
 
 IMPLEMENTATIONS = {"": "cpython", "cpython": "cpython", "pypy": "pypy", "graalpy": "graalpy"}
 NAME = re.compile(r"(?P<implementation>[a-z]*)-?(?P<version>\d+\.\d+(\.\d+)?)(?P<free>t?)")
 INSTALLED = {"site-packages", "dist-packages"}
 
 
-def interpreter(python: str) -> Optional[str]:
+def interpreter(python: str) -> str | None:
     """Say what is wrong if this interpreter is not ``python`` (``3.10``, ``3.14t``, ``pypy3.11``), else None.
 
     ``guest`` stands for a machine's own Python, whichever it is.
@@ -50,7 +52,7 @@ def interpreter_name() -> str:
     return f"{sys.implementation.name} {version}" + (" free-threaded" if free_threaded() else "")
 
 
-def imports(names: Iterable[str], roots: Sequence[str]) -> Optional[str]:
+def imports(names: Iterable[str], roots: Sequence[str]) -> str | None:
     """Say which of ``names`` is, or would be, imported from outside ``roots``, else None.
 
     A name that cannot be found yet is left to the next look: collection may put its folder on the path.
@@ -85,7 +87,7 @@ def _of_spec(spec: ModuleSpec) -> list[str]:
 
 
 def is_below(path: str, roots: Iterable[str]) -> bool:
-    """Whether ``path`` lies in one of ``roots``, and not in a site-packages folder inside of it (a venv in the tree)."""
+    """Whether ``path`` lies in one of ``roots``, but not in a site-packages folder there (a venv in the tree)."""
     real = os.path.realpath(path)
     for root in roots:
         relative = os.path.relpath(real, os.path.realpath(root))
@@ -105,19 +107,19 @@ def explain(name: str, place: str, roots: Sequence[str]) -> str:
     return f"'import {name}' takes {place}, not the code under test in {' or '.join(roots)}: {why}"
 
 
-def imported(names: Iterable[str], roots: Sequence[str]) -> dict[str, Optional[str]]:
+def imported(names: Iterable[str], roots: Sequence[str]) -> dict[str, str | None]:
     """File of each name that has been imported; None for the others.
 
     Of a namespace package, which has many folders, the first one below ``roots``.
     """
-    found: dict[str, Optional[str]] = {}
+    found: dict[str, str | None] = {}
     for name in names:
         places = locations(name) if name in sys.modules else []
         found[name] = next((place for place in places if is_below(place, roots)), places[0] if places else None)
     return found
 
 
-def outside(files: Mapping[str, Optional[str]], roots: Sequence[str]) -> Optional[str]:
+def outside(files: Mapping[str, str | None], roots: Sequence[str]) -> str | None:
     """Say which of the files that ``imported`` gave lies outside ``roots``, else None."""
     for name, file in files.items():
         if file and not is_below(file, roots):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
-from typing import Any, Optional
+from typing import Any
 
 OPTIONS = (
     "branch",
@@ -19,11 +19,11 @@ OPTIONS = (
     "source",
     "source_pkgs",
 )
-current: Optional[Any] = None  # the Coverage object that measures this process
+current: Any | None = None  # the Coverage object that measures this process
 
 
 def start(folder: str) -> None:
-    """Start measuring by the project's own configuration, into ``folder/.coverage.*`` with paths relative to the checkout.
+    """Start measuring by the project's own configuration, into ``folder/.coverage.*``, paths relative to the checkout.
 
     Does nothing but say so where coverage is not installed.
     """

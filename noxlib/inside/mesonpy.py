@@ -1,16 +1,19 @@
 """Editable installs of meson-python, whose import hook would run ninja again at the first import.
 
-A testground has neither ninja nor a compiler, and its checkout is newer than every object file. What the extensions are
-built from is part of the prepared files' key, so there is nothing to rebuild. (``MESONPY_EDITABLE_SKIP`` would not help:
-it turns the hook off altogether.)
+A testground has neither ninja nor a compiler, and its checkout is newer than every object file. What extensions are
+built from is part of the prepared files' key, so there is nothing to rebuild. (``MESONPY_EDITABLE_SKIP`` would not
+help: it turns the hook off altogether.)
 """
 
 from __future__ import annotations
 
 import ast
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .names import installing
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def leave_built(site: Path) -> None:

@@ -1,27 +1,27 @@
 """The pytest plugin of a run: loaded by ``-p``, for pytest 7 to 9, with pytest-xdist or without.
 
-It takes its task from the file that ``NOXLIB_TASK`` names and does nothing without it. It registers no option, so that it
-collides with none. (PYTEST_DONT_REWRITE: there are no assertions here to explain, and rewriting costs time.)
+It takes its task from the file that ``NOXLIB_TASK`` names and does nothing without it. It registers no option, so that
+it collides with none. (PYTEST_DONT_REWRITE: there are no assertions here to explain, and rewriting costs time.)
 """
 
 from __future__ import annotations
 
 import os
-import re
 import time
-from collections.abc import Iterator
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import cpus, guards, measure, tasks
 from .report import Report
 from .result import GUARD
+from .selection import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 WORKER = "PYTEST_XDIST_WORKER"
-NAME = re.compile(r"[\w:+.\[\]\\/-]+")
-WORDS = {"and", "or", "not", "True", "False", "None"}
-active: Optional[Controller] = None
+active: Controller | None = None
 conftest_failures: list[str] = []
 
 if WORKER in os.environ:
@@ -40,7 +40,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> Optional[int]:
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """After the conftests, before the session: guards, default paths, the share of the CPUs that each worker gets."""
     global active  # noqa: PLW0603 - pytest loads the plugin by name, so run.py can reach it only here
     path = os.environ.get("NOXLIB_TASK")
@@ -53,34 +53,6 @@ def pytest_cmdline_main(config: pytest.Config) -> Optional[int]:
     active = Controller(config, task)
     config.pluginmanager.register(active, "noxlib-controller")
     return active.prepare()
-
-
-class Selection:
-    """Our marker expression and default paths, in each process that collects, and what they and others leave out.
-
-    pytest-xdist hands the original arguments to its workers, so each of them has to choose anew.
-    """
-
-    def __init__(self, config: pytest.Config, task: dict[str, Any]) -> None:
-        self.config: Any = config
-        self.task = task
-        self.select = task.get("select") or ""
-        self.names = task.get("import_names") or ()
-        self.roots = task.get("import_roots") or ()
-        self.deselected = 0
-        self.by_select = 0
-        if task.get("paths") and not config.option.file_or_dir:
-            config.args = list(task["paths"])
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_configure(self, config: pytest.Config) -> None:
-        config.option.markexpr = join(config.option.markexpr, self.select)
-
-    @pytest.hookimpl
-    def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        self.deselected += len(items)
-        if self.select:
-            self.by_select += sum(not matches(self.select, item) for item in items)
 
 
 class Worker(Selection):
@@ -100,20 +72,20 @@ class Controller(Selection):
         super().__init__(config, task)
         self.report = Report(task["result"])
         self.marks: dict[str, float] = {}
-        self.imports: dict[str, Optional[str]] = {}
-        self.cause: Optional[str] = None
-        self.message: Optional[str] = None
+        self.imports: dict[str, str | None] = {}
+        self.cause: str | None = None
+        self.message: str | None = None
         self.crashed = False
-        self.junit: Optional[str] = None
+        self.junit: str | None = None
 
-    def prepare(self) -> Optional[int]:
+    def prepare(self) -> int | None:
         """Check the imports and choose paths; an exit code ends the session before it begins."""
         if self.refuse(guards.imports(self.names, self.roots)):
             return GUARD
         limit_threads(getattr(self.config.option, "numprocesses", None))
         return None
 
-    def refuse(self, problem: Optional[str]) -> bool:
+    def refuse(self, problem: str | None) -> bool:
         if problem is None or self.cause == "guard":
             return self.cause == "guard"
         self.cause, self.message = "guard", problem
@@ -210,7 +182,7 @@ class Controller(Selection):
         self.take(deselected, by_select, imported)
         self.refuse(guards.outside(imported, self.roots))
 
-    def take(self, deselected: int, by_select: int, imported: dict[str, Optional[str]]) -> None:
+    def take(self, deselected: int, by_select: int, imported: dict[str, str | None]) -> None:
         """Join what workers say: each of them collects everything, so the largest number is the whole."""
         self.deselected = self.report.deselected = max(self.deselected, deselected)
         self.by_select = max(self.by_select, by_select)
@@ -235,23 +207,6 @@ def message_of(report: Any) -> str:
         return str(crash.message.strip().splitlines()[0])
     lines = str(report.longrepr or "").strip().splitlines()
     return lines[-1].removeprefix("E").strip() if lines else ""
-
-
-def join(own: str, select: str) -> str:
-    """Join two marker expressions by ``and``; one that holds ours already stays."""
-    if not own or not select or own == select or own.endswith(f"and ({select})"):
-        return own or select
-    return f"({own}) and ({select})"
-
-
-def matches(expression: str, item: pytest.Item) -> bool:
-    """Whether a marker expression holds for a test; an expression that is no plain logic of names does not."""
-    plain = NAME.sub(
-        lambda name: name[0] if name[0] in WORDS else str(item.get_closest_marker(name[0]) is not None), expression
-    )
-    if set(re.findall(r"\w+", plain)) - WORDS or re.search(r"[^\w\s()]", plain):
-        return False
-    return bool(eval(plain, {"__builtins__": {}}))  # noqa: S307 - only True, False, and, or, not are left
 
 
 def limit_threads(workers: Any) -> None:

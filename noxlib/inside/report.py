@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from typing import Any, Optional
+from typing import Any
 
 from .result import COUNTS, shorten
 
@@ -26,24 +26,25 @@ class Report:
 
     def __init__(self, folder: str) -> None:
         self.path = os.path.join(os.path.abspath(folder), "report.jsonl")
-        self.file: Optional[int] = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        self.file: int | None = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         self.outcomes: dict[str, str] = {}
         self.errors: dict[tuple[str, str], None] = {}
         self.subtests: Counter[str] = Counter()
         self.failures: list[dict[str, str]] = []
         self.running: dict[str, float] = {}  # with the duration of the phases so far
         self.deselected = 0
-        self.problem: Optional[str] = None
+        self.problem: str | None = None
 
     def start(self, test: str) -> None:
         self.running[test] = 0.0
-        self._line('{"event": "start", "id": %s}\n' % quote(test))
+        self._line(f'{{"event": "start", "id": {quote(test)}}}\n')
 
     def end(self, test: str) -> None:
         duration = self.running.pop(test, 0.0)
         errors = (test, "setup") in self.errors or (test, "teardown") in self.errors
         outcome = "error" if errors else self.outcomes.get(test, "error")
-        self._line('{"event": "end", "id": %s, "outcome": "%s", "duration": %.6f}\n' % (quote(test), outcome, duration))
+        line = f'{{"event": "end", "id": {quote(test)}, "outcome": "{outcome}", "duration": {duration:.6f}}}\n'
+        self._line(line)
 
     def phase(self, test: str, when: str, outcome: str, duration: float) -> None:
         """Take one phase in. ``outcome`` is passed, failed, skipped, xfailed, xpassed, or anything else to ignore."""
@@ -69,7 +70,7 @@ class Report:
         self._line(json.dumps({"event": name, **values}) + "\n")
 
     def counts(self) -> dict[str, int]:
-        """Counts as ``noxlib.records.record.Counts`` has them; a test that failed its teardown counts twice, as in pytest."""
+        """Count as ``noxlib.records.record.Counts`` has it; a test whose teardown fails counts twice, as in pytest."""
         found: Counter[str] = Counter(self.outcomes.values())
         found.update(self.subtests)
         found.update(errors=len(self.errors), deselected=self.deselected)

@@ -6,10 +6,12 @@ import json
 import os
 import platform
 import sysconfig
-from collections.abc import Mapping
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from . import guards
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 VERSION = 1
 TIMEOUT = 124  # as timeout(1) has it
@@ -83,6 +85,6 @@ def write(folder: str, result: Mapping[str, Any]) -> None:
     os.replace(temporary, os.path.join(folder, "result.json"))
 
 
-def shorten(text: Optional[str], limit: int = 2000) -> str:
+def shorten(text: str | None, limit: int = 2000) -> str:
     """Cut a message to what a record may hold, without characters that cannot be encoded."""
     return (text or "").strip()[:limit].encode("utf-8", "replace").decode("utf-8")

@@ -10,7 +10,7 @@ import sys
 import sysconfig
 import time
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from . import cpus, deadline, guards, measure, result, tasks
 
@@ -26,8 +26,8 @@ class Session:
         self.began = time.monotonic()
         self.folder = os.path.abspath(task["result"])
         self.argv: list[str] = []
-        self.cause: Optional[str] = None
-        self.message: Optional[str] = None
+        self.cause: str | None = None
+        self.message: str | None = None
 
     def run(self) -> int:
         """Give the exit code: pytest's own, or one of ours (see ``result.py``)."""
@@ -124,7 +124,7 @@ class Session:
         found = {step: marks.get(end, now) - marks[step] for step, end in ends.items() if step in marks}
         return {name: round(seconds, 6) for name, seconds in {**found, "total": now - self.began}.items()}
 
-    def copy_junit(self, own: Optional[str]) -> None:
+    def copy_junit(self, own: str | None) -> None:
         """Keep a copy of the JUnit file that the project's own options send elsewhere."""
         if own and os.path.isfile(os.path.expanduser(own)):
             shutil.copyfile(os.path.expanduser(own), os.path.join(self.folder, "junit.xml"))
@@ -157,7 +157,7 @@ def active_plugin() -> Any:
     return getattr(module, "active", None)
 
 
-def conftest_failure() -> Optional[str]:
+def conftest_failure() -> str | None:
     """What made pytest give up while it imported a conftest.py; None if nothing did."""
     failures = getattr(sys.modules.get(f"{__package__}.plugin"), "conftest_failures", ())
     return next(iter(failures), None)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Container, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+    from pathlib import Path
 
 SKIPPED = {".git", ".hg", ".nox", ".noxlib", "__pycache__"}
 Stamp = tuple[int, int]

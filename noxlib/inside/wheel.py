@@ -50,7 +50,7 @@ def target_of(member: str, site: Path) -> Path | None:
         raise ValueError(f"the wheel holds a path that leads out of it: {member!r}")
     if not parts[0].endswith(".data"):
         return site.joinpath(*parts)
-    scheme = parts[1] if len(parts) > 2 else ""
+    scheme = parts[1] if len(parts) > 1 else ""
     if scheme in ("purelib", "platlib"):
         return site.joinpath(*parts[2:])
     return site.joinpath("bin", *parts[2:]) if scheme == "scripts" else None

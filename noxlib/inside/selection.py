@@ -1,0 +1,56 @@
+"""Which tests run: our marker expression beside the project's own, and default paths."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+NAME = re.compile(r"[\w:+.\[\]\\/-]+")
+WORDS = {"and", "or", "not", "True", "False", "None"}
+
+
+class Selection:
+    """Our marker expression and default paths, in each process that collects, and what they and others leave out.
+
+    pytest-xdist hands the original arguments to its workers, so each of them has to choose anew.
+    """
+
+    def __init__(self, config: pytest.Config, task: dict[str, Any]) -> None:
+        self.config: Any = config
+        self.task = task
+        self.select = task.get("select") or ""
+        self.names = task.get("import_names") or ()
+        self.roots = task.get("import_roots") or ()
+        self.deselected = 0
+        self.by_select = 0
+        if task.get("paths") and not config.option.file_or_dir:
+            config.args = list(task["paths"])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.option.markexpr = join(config.option.markexpr, self.select)
+
+    @pytest.hookimpl
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        self.deselected += len(items)
+        if self.select:
+            self.by_select += sum(not matches(self.select, item) for item in items)
+
+
+def join(own: str, select: str) -> str:
+    """Join two marker expressions by ``and``; one that holds ours already stays."""
+    if not own or not select or own == select or own.endswith(f"and ({select})"):
+        return own or select
+    return f"({own}) and ({select})"
+
+
+def matches(expression: str, item: pytest.Item) -> bool:
+    """Whether a marker expression holds for a test; an expression that is no plain logic of names does not."""
+    plain = NAME.sub(
+        lambda name: name[0] if name[0] in WORDS else str(item.get_closest_marker(name[0]) is not None), expression
+    )
+    if set(re.findall(r"\w+", plain)) - WORDS or re.search(r"[^\w\s()]", plain):
+        return False
+    return bool(eval(plain, {"__builtins__": {}}))  # noqa: S307 - only True, False, and, or, not are left
