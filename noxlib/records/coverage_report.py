@@ -65,7 +65,8 @@ def combine(checkout: Path, folders: Iterable[RunFolder], *, out: Path) -> Cover
             return _report(measured, found, out, caught)
         except coverage.CoverageException as error:
             raise RecordError(
-                f"coverage: {error}", "see [tool.coverage] of the project, then run the tests again"
+                f"coverage: {str(error).splitlines()[0]}",
+                "see [tool.coverage] of the project, then run the tests again",
             ) from error
         except OSError as error:
             raise RecordError(f"the coverage report cannot be written: {error}", f"make {out} writable") from error

@@ -98,7 +98,7 @@ def _homes(checkout: Path) -> list[Path]:
 def _ignore(own: Path) -> None:
     """Keep our folder out of git without a change of the project's own .gitignore."""
     file = own / ".gitignore"
-    if own.is_dir() and not os.path.lexists(file):
+    if own.is_dir() and not own.is_symlink() and not os.path.lexists(file):
         atomic.write(file, b"*\n", mode=0o644)
 
 
