@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import signal
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -138,11 +139,18 @@ def _body(step: Step, name: str, python: str, root: Path) -> Callable[[nox.Sessi
     def body(session: nox.Session) -> None:
         # What follows `--` reaches every session of the run; one that is only required by another leaves it alone.
         context = Context(name, step.name, step.purpose, python, root, tuple(session.posargs))
+        _quieten_libraries()
         with _boundary(session):
             _home(step)(context)
 
     body.__doc__ = step.purpose
     return body
+
+
+def _quieten_libraries() -> None:
+    """nox shows whatever any logger says, down to each request to the engine and each command with its values."""
+    for name in ("docker", "python_on_whales", "urllib3", "filelock"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _home(step: Step) -> Body:

@@ -11,6 +11,7 @@ from nox import registry
 from noxlib.register import STEPS, Step, register
 
 if TYPE_CHECKING:
+    from noxlib.sessions.context import Context
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -72,7 +73,7 @@ def test_a_wrong_configuration_is_two_lines_and_no_traceback(tmp_path: Path) -> 
 
 
 def test_a_project_adds_its_own_steps_beside_ours() -> None:
-    greeted = []
+    greeted: list[Context] = []
     register(only=["lint"], steps=[Step("greet", "Greet.", greeted.append, per_python=True)])
     assert {"lint", "greet", "greet-3.10"} <= set(registry.get())
     assert registry.get()["greet-3.10"].func.__doc__ == "Greet."
