@@ -1,52 +1,107 @@
-"""Ends by force: the suite's timeout, and SIGTERM."""
+"""Ends by force: the suite's timeout, and SIGTERM.
+
+There is no thread here: from Python 3.12 on, each ``fork()`` in a process with a second thread raises a warning, which
+fails the tests of projects that take warnings for errors. So a process of its own watches, as no child of this one.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
 import os
+import select
 import signal
 import subprocess
-import threading
 import time
 from typing import Any, Callable
 
-SECOND_LINE = 10.0  # seconds after the first, for a test that never gives the interpreter's lock away
+GRACE = 10.0  # seconds between the first attempt and SIGKILL, for a test that never returns from C
+SIGNAL = signal.SIGRTMAX - 1 if hasattr(signal, "SIGRTMAX") else signal.SIGUSR2  # one that tests do not use
+LONGEST = 2_000_000.0  # seconds that poll(2) can wait
 
 
-def watch(seconds: float, expire: Callable[[], None], code: int) -> None:
-    """Start a thread that ends this process with ``code`` after ``seconds``.
+def watch(seconds: float, expire: Callable[[], None], give_up: Callable[[], None], code: int) -> None:
+    """Have this process ended with ``code`` after ``seconds``.
 
-    It writes the stacks of all threads to the standard error that this process has now (pytest captures it later),
-    calls ``expire``, kills all children and leaves without waiting for anything. Should a test hold the interpreter's
-    lock, faulthandler's own thread ends the process some seconds later with exit code 1 and no result.
+    A signal then has faulthandler write the stacks of all threads to the standard error that this process has now
+    (pytest captures it later), calls ``expire``, kills all children and leaves without waiting for anything. If the
+    interpreter does not get to that, because a test hangs in C, the watching process calls ``give_up`` in its own copy
+    of this one, and kills.
     """
     stderr = os.dup(2)
-    faulthandler.dump_traceback_later(seconds + SECOND_LINE, exit=True, file=stderr)
-    thread = threading.Thread(target=_wait, args=(seconds, stderr, expire, code), name="noxlib-deadline", daemon=True)
-    thread.start()
+    watched = os.getpid()
+
+    def handle(_signum: int, _frame: Any) -> None:
+        if os.getpid() == watched:
+            leave(stderr, f"the suite's timeout of {seconds:g} s has passed; every thread was there", expire, code)
+
+    signal.signal(SIGNAL, handle)
+    faulthandler.register(SIGNAL, file=stderr, all_threads=True, chain=True)
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.fork() == 0:  # twice, so that tests that wait for any child of theirs do not meet this one
+                guard(watched, seconds, give_up)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
 
 
-def _wait(seconds: float, stderr: int, expire: Callable[[], None], code: int) -> None:
-    time.sleep(seconds)
+def leave(stderr: int, message: str, expire: Callable[[], None], code: int) -> None:
+    """End this process at once, whatever its other threads and its exit handlers would say to it."""
     try:
-        os.write(
-            stderr, f"\nnoxlib: the suite's timeout of {seconds:g} s has passed; every thread was here:\n".encode()
-        )
-        faulthandler.dump_traceback(file=stderr, all_threads=True)
+        os.write(stderr, f"\nnoxlib: {message}\n".encode())
         expire()
     finally:
         try:
-            kill_children()
+            kill_children(os.getpid())
         finally:
             os._exit(code)
 
 
-def kill_children() -> None:
-    """Kill all processes that descend from this one: workers of pytest-xdist outlive their parent."""
-    for child in descendants(os.getpid(), parents()):
-        with contextlib.suppress(OSError):  # ended by itself, or another user's, whom the place ends
-            os.kill(child, signal.SIGKILL)
+def guard(watched: int, seconds: float, give_up: Callable[[], None]) -> None:
+    """Watch a process until it ends; if it does not in time, ask it to, and kill it if it still does not."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # sent to the group: they are for the tests
+        signal.signal(number, signal.SIG_IGN)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    if outlives(watched, seconds):
+        os.kill(watched, SIGNAL)
+        if outlives(watched, GRACE):
+            give_up()
+            kill_children(watched)
+            os.kill(watched, signal.SIGKILL)
+
+
+def outlives(process: int, seconds: float) -> bool:
+    """Wait until a process ends or the time has passed; whether it still runs."""
+    try:
+        descriptor = os.pidfd_open(process)  # Linux 5.3
+    except (AttributeError, OSError):
+        return _outlives_by_asking(process, seconds)
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return not poll.poll(min(seconds, LONGEST) * 1000)
+
+
+def _outlives_by_asking(process: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def kill_children(process: int) -> None:
+    """Kill all processes that descend from one: workers of pytest-xdist outlive their parent."""
+    for child in descendants(process, parents()):
+        if child != os.getpid():
+            with contextlib.suppress(OSError):  # ended by itself, or another user's, whom the place ends
+                os.kill(child, signal.SIGKILL)
 
 
 def parents() -> dict[int, int]:

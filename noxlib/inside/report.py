@@ -24,8 +24,8 @@ quote = json.encoder.encode_basestring_ascii
 class Report:
     """Counts by test id, failures, what is running now."""
 
-    def __init__(self, folder: str) -> None:
-        self.path = os.path.join(os.path.abspath(folder), "report.jsonl")
+    def __init__(self, folder: str, name: str = "report.jsonl") -> None:
+        self.path = os.path.join(os.path.abspath(folder), name) if name else folder
         self.file: int | None = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         self.outcomes: dict[str, str] = {}
         self.errors: dict[tuple[str, str], None] = {}
@@ -85,3 +85,32 @@ class Report:
         except OSError as error:  # a full disk, or a test that closed every descriptor, must not fail other tests
             self.file = None
             self.problem = f"{self.path} could not be written any more: {error}"
+
+
+def read(path: str) -> Report:
+    """Read back what a run has written to ``path``, as far as it came; a line that was cut off is left out."""
+    report = Report(os.devnull, name="")
+    with open(path, encoding="utf-8") as stream:
+        for line in stream:
+            if line.endswith("}\n"):
+                replay(report, json.loads(line))
+    return report
+
+
+def replay(report: Report, event: dict[str, Any]) -> None:
+    """Take one line of ``report.jsonl`` in."""
+    kind, test = event["event"], event.get("id", "")
+    if kind == "start":
+        report.start(test)
+    elif kind == "failure":
+        report.failures.append({name: event[name] for name in ("id", "phase", "message")})
+        if event["phase"] == "subtest":
+            report.subtest("failed")
+        else:
+            report.phase(test, event["phase"], "failed", 0.0)
+    elif kind == "end":
+        report.running.pop(test, None)
+        if event["outcome"] != "error":
+            report.outcomes[test] = event["outcome"]
+    elif kind == "collected":
+        report.deselected = event["deselected"]

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import cpus, deadline, guards, measure, result, tasks
+from . import cpus, deadline, guards, measure, report, result, tasks
 
 INHERITED = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID", "PYTEST_CURRENT_TEST")
 CAUSES = {2: "stopped", 3: "internal", 4: "usage"}
@@ -36,7 +36,7 @@ class Session:
             print(f"noxlib: {self.message}", flush=True)
             self.cause = "guard"
             return self.finish(result.GUARD)
-        deadline.watch(self.task["timeout"], self.expire, result.TIMEOUT)
+        deadline.watch(self.task["timeout"], self.expire, self.give_up, result.TIMEOUT)
         deadline.interrupt_on_sigterm()
         try:
             code = self.pytest()
@@ -99,15 +99,15 @@ class Session:
             self.message = "pytest refuses its arguments or its configuration; its own lines above say which"
 
     def describe(self, code: int, plugin: Any) -> dict[str, Any]:
-        report = plugin.report if plugin is not None else None
+        known = plugin.report if plugin is not None else None
         return {
             "version": result.VERSION,
             "exit_code": code,
             "cause": self.cause,
             "message": result.shorten(self.message) or None,
-            "counts": report.counts() if report else dict.fromkeys(result.COUNTS, 0),
-            "failures": list(report.failures) if report else [],
-            "deselected": report.deselected if report else 0,
+            "counts": known.counts() if known else dict.fromkeys(result.COUNTS, 0),
+            "failures": list(known.failures) if known else [],
+            "deselected": known.deselected if known else 0,
             "seeds": plugin.seeds() if plugin is not None else {},
             "interpreter": result.interpreter(),
             "imports": plugin.imports if plugin is not None else {},
@@ -130,13 +130,23 @@ class Session:
             shutil.copyfile(os.path.expanduser(own), os.path.join(self.folder, "junit.xml"))
 
     def expire(self) -> None:
-        """Write the result of a suite whose time is up; runs in the deadline's thread, tests may still be running."""
+        """Write the result of a suite whose time is up, in the middle of whatever it does."""
         plugin = active_plugin()
-        running = list(plugin.report.running) if plugin is not None else []
-        self.cause = "timeout"
-        self.message = f"not done after {self.task['timeout']:g} s; running: {', '.join(running) or 'no test'}"
+        self.time_is_up(list(plugin.report.running) if plugin is not None else [])
         result.write(self.folder, self.describe(result.TIMEOUT, plugin))
         measure.save()
+
+    def give_up(self) -> None:
+        """The same in the watching process, which knows only what the suite has written."""
+        path = os.path.join(self.folder, "report.jsonl")
+        found = report.read(path) if os.path.exists(path) else None
+        self.time_is_up(list(found.running) if found is not None else [])
+        written = {"counts": found.counts(), "failures": found.failures} if found is not None else {}
+        result.write(self.folder, {**self.describe(result.TIMEOUT, None), **written})
+
+    def time_is_up(self, running: list[str]) -> None:
+        self.cause = "timeout"
+        self.message = f"not done after {self.task['timeout']:g} s; running: {', '.join(running) or 'no test'}"
 
 
 def arguments(task: dict[str, Any]) -> list[str]:

@@ -1,5 +1,4 @@
-import ctypes
-import signal
+import itertools
 import time
 
 import pytest
@@ -14,6 +13,5 @@ def test_hangs():
 
 
 @pytest.mark.deep
-def test_hangs_in_c_with_the_lock_held():
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    ctypes.PyDLL(None).sleep(3600)
+def test_hangs_in_c_where_no_signal_is_looked_at():
+    sum(itertools.repeat(0))
