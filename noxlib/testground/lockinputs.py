@@ -130,17 +130,23 @@ def included(path: str, content: bytes) -> list[str]:
 def _relevant(path: str, content: Optional[bytes]) -> Any:
     if content is None:
         return None
-    if path == "pyproject.toml":
-        return _tables(content)
-    if path == "noxlib.toml":
-        return _pick(_toml(content), _NOXLIB)
-    if path == "setup.cfg":
-        return _sections(content)
+    readers = {"pyproject.toml": _tables, "noxlib.toml": _own_tables, "setup.cfg": _sections}
+    try:
+        return readers.get(path, _whole)(content)
+    except (ValueError, AttributeError):  # no UTF-8, no TOML, no tables: possible in an older commit
+        return _whole(content)
+
+
+def _whole(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _own_tables(content: bytes) -> dict[str, Any]:
+    return _pick(tomllib.loads(content.decode("utf-8")), _NOXLIB)
+
+
 def _tables(content: bytes) -> dict[str, Any]:
-    parsed = _toml(content)
+    parsed = tomllib.loads(content.decode("utf-8"))
     tool = parsed.get("tool", {})
     poetry = {key: value for key, value in tool.items() if key == "poetry" and isinstance(value, dict)}
     return {
@@ -160,22 +166,12 @@ def _pick(table: Any, keys: tuple[str, ...]) -> dict[str, Any]:
     return {key: table[key] for key in keys if key in table} if isinstance(table, dict) else {}
 
 
-def _toml(content: bytes) -> dict[str, Any]:
-    try:
-        parsed: dict[str, Any] = tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return {
-            "unreadable": hashlib.sha256(content).hexdigest()
-        }  # of an older commit; the checkout's was parsed before
-    return parsed
-
-
 def _sections(content: bytes) -> Any:
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(content.decode("utf-8"))
-    except (UnicodeDecodeError, configparser.Error):
-        return hashlib.sha256(content).hexdigest()
+    except configparser.Error:
+        return _whole(content)
     return {name: dict(parser.items(name)) for name in _SETUP_CFG if parser.has_section(name)}
 
 
