@@ -55,21 +55,26 @@ def combine(checkout: Path, folders: Iterable[RunFolder], *, out: Path) -> Cover
     found = _newest(folders)
     if not found:
         raise RecordError("no run has left coverage data", "run tests first: nox -s unit -- --coverage")
-    with _inside(checkout), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            _check_kinds(coverage, found)
+    try:
+        with _inside(checkout), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            usable, notes = _usable(coverage, found)
             atomic.remove_tree(out)
             out.mkdir(parents=True)
-            measured = _combined(coverage, checkout, found, out)
-            return _report(measured, found, out, caught)
-        except coverage.CoverageException as error:
-            raise RecordError(
-                f"coverage: {str(error).splitlines()[0]}",
-                "see [tool.coverage] of the project, then run the tests again",
-            ) from error
-        except OSError as error:
-            raise RecordError(f"the coverage report cannot be written: {error}", f"make {out} writable") from error
+            with _combined(coverage, checkout, usable, out) as measured:
+                result = _report(measured, usable, out)
+                notes += _absent(measured)
+        # Connections that coverage leaves to the garbage collector are no news for a user.
+        told = [str(warning.message) for warning in caught if not issubclass(warning.category, ResourceWarning)]
+        text = [result.text, *notes, *dict.fromkeys(told)]
+        return msgspec.structs.replace(result, text="\n".join(text))
+    except (coverage.CoverageException, coverage.exceptions.ConfigError) as error:
+        raise RecordError(
+            f"coverage: {str(error).splitlines()[0]}",
+            "see the project's coverage configuration, then run the tests again",
+        ) from error
+    except OSError as error:
+        raise RecordError(f"the coverage report cannot be written: {error}", f"make {out} writable") from error
 
 
 def _coverage() -> Any:
@@ -109,42 +114,55 @@ def _inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def _check_kinds(coverage: Any, found: list[_Run]) -> None:
-    """Data of branches and of statements alone do not combine: say which run has which."""
-    kinds = {run.session: kind for run in found if (kind := _kind(coverage, run)) is not None}
-    branches = [session for session, with_branches in kinds.items() if with_branches]
-    statements = [session for session, with_branches in kinds.items() if not with_branches]
-    if branches and statements:
+def _usable(coverage: Any, found: list[_Run]) -> tuple[list[_Run], list[str]]:
+    """The runs with those of their files that can be read, and a note for each that cannot.
+
+    Data of branches and of statements alone do not combine: raises RecordError that says which run has which.
+    """
+    kinds: dict[bool, str] = {}
+    usable: dict[str, list[Path]] = {run.session: [] for run in found}
+    notes: list[str] = []
+    for session, path in ((run.session, path) for run in found for path in run.data):
+        try:
+            with_branches = _has_branches(coverage, path)
+        except coverage.CoverageException as error:
+            notes.append(f"left out, as it cannot be read: {path} ({error})")
+            continue
+        usable[session].append(path)
+        if with_branches is not None:
+            kinds.setdefault(with_branches, session)
+    if len(kinds) > 1:
         raise RecordError(
-            f"{branches[0]} measured branches and {statements[0]} statements only, which do not combine",
-            f"set branch in the project's coverage configuration once for all, then run {statements[0]} again",
+            f"{kinds[True]} measured branches and {kinds[False]} statements only, which do not combine",
+            f"set branch in the project's coverage configuration once for all, then run {kinds[False]} again",
         )
+    return [msgspec.structs.replace(run, data=tuple(usable[run.session])) for run in found], notes
 
 
-def _kind(coverage: Any, run: _Run) -> bool | None:
-    """Whether a run measured branches; None if its data is empty or cannot be read, which the report will say."""
-    for path in run.data:
-        data = coverage.CoverageData(basename=str(path))
-        with contextlib.suppress(coverage.CoverageException):
-            data.read()
-            if data.measured_files():
-                return bool(data.has_arcs())
-    return None
+def _has_branches(coverage: Any, path: Path) -> bool | None:
+    """Whether the data is of branches; None if there is none in it."""
+    with contextlib.closing(coverage.CoverageData(basename=str(path))) as data:
+        data.read()
+        return bool(data.has_arcs()) if data.measured_files() else None
 
 
-def _combined(coverage: Any, checkout: Path, found: list[_Run], out: Path) -> Any:
+@contextlib.contextmanager
+def _combined(coverage: Any, checkout: Path, found: list[_Run], out: Path) -> Iterator[Any]:
     measured = coverage.Coverage(data_file=str(out / ".coverage"))
     workspaces = sorted({_WORKSPACE, *(run.workspace for run in found)} - {"", "/", str(checkout)})
     own = measured.get_option("paths") or {}
     measured.set_option("paths", {**own, "noxlib": [str(checkout), *workspaces]})
     measured.set_option("run:relative_files", True)
     measured.set_option("report:ignore_errors", True)  # generated files are in no checkout; they are named below
-    measured.combine([str(path) for run in found for path in run.data], strict=True, keep=True)
-    measured.save()
-    return measured
+    try:
+        measured.combine([str(path) for run in found for path in run.data], strict=True, keep=True)
+        measured.save()
+        yield measured
+    finally:
+        measured.get_data().close()
 
 
-def _report(measured: Any, found: list[_Run], out: Path, caught: list[warnings.WarningMessage]) -> CoverageResult:
+def _report(measured: Any, found: list[_Run], out: Path) -> CoverageResult:
     text = io.StringIO()
     percent = float(measured.report(file=text))
     measured.html_report(directory=str(out / "html"))
@@ -152,9 +170,8 @@ def _report(measured: Any, found: list[_Run], out: Path, caught: list[warnings.W
     measured.json_report(outfile=str(out / "coverage.json"))
     atomic.write(out / "badge.svg", badge(percent).encode(), mode=0o644)
     sessions = tuple(run.session for run in found)
-    notes = [*_absent(measured), *dict.fromkeys(str(warning.message) for warning in caught)]
-    parts = [text.getvalue().rstrip(), f"of {', '.join(sessions)}", *notes]
-    return CoverageResult(percent, _count(out), "\n".join(parts), sessions, _below(measured, percent))
+    lines = f"{text.getvalue().rstrip()}\nof {', '.join(sessions)}"
+    return CoverageResult(percent, _count(out), lines, sessions, _below(measured, percent))
 
 
 def _absent(measured: Any) -> list[str]:

@@ -85,7 +85,7 @@ def told(folder: store.RunFolder, plan: Plan, exit_: Exit, run: float = 1.0) -> 
     ],
 )
 def test_the_result_of_the_tests_decides_where_the_host_agrees(
-    folder: store.RunFolder, plan: Plan, code: int, changes: dict[str, Any], outcome: str, cause: str | None
+    folder: store.RunFolder, plan: Plan, *, code: int, changes: dict[str, Any], outcome: str, cause: str | None
 ) -> None:
     leave(folder, **{"exit_code": code, **changes})
     record = told(folder, plan, Exit(code))
