@@ -59,6 +59,7 @@ class Attached:
 
     def close(self) -> None:
         self._owner.close()
+        self._socket.close()  # the owner only looks at it
 
     def _receive(self, timeout: float) -> Optional[bytes]:
         process = getattr(self._socket, "proc", None)

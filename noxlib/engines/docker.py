@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import logging
 import os
 import signal
 from pathlib import Path
@@ -12,16 +10,13 @@ from typing import TYPE_CHECKING, Any, Optional
 import msgspec
 
 from noxlib.engines.attached import Attached
+from noxlib.engines.connection import connect
 from noxlib.engines.endpoint import Endpoint, resolve_endpoint
-from noxlib.engines.refusals import absent_is_none, in_time, no_engine, signals_held_back, speaking
+from noxlib.engines.refusals import absent_is_none, in_time, signals_held_back, speaking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
-
-CONNECT_SECONDS = 2.0
-CALL_SECONDS = 120.0  #: an engine under load may take long to create; for ever it may not
-SSH_SECONDS = 15.0
 
 
 class ImageInfo(msgspec.Struct, frozen=True):
@@ -48,9 +43,9 @@ class State(msgspec.Struct, frozen=True):
 class Docker:
     """One engine at one endpoint. Every method raises EngineError, in two lines, where the engine fails."""
 
-    def __init__(self, api: Any, endpoint: Endpoint) -> None:
-        self._api = api  # the SDK's stubs know half of it
+    def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
+        self._api, self._version = connect(endpoint)
 
     @classmethod
     def connect(cls, environ: Optional[Mapping[str, str]] = None, home: Optional[Path] = None) -> Docker:
@@ -59,8 +54,7 @@ class Docker:
         Raises:
             EngineError: None answers within 2 s.
         """
-        endpoint = resolve_endpoint(os.environ if environ is None else environ, home or Path.home())
-        return cls(_client(endpoint), endpoint)
+        return cls(resolve_endpoint(os.environ if environ is None else environ, home or Path.home()))
 
     @classmethod
     def connect_to(cls, url: str) -> Docker:
@@ -70,13 +64,11 @@ class Docker:
             EngineError: None answers.
         """
         found = resolve_endpoint(os.environ, Path.home())
-        endpoint = found if found.url == url else Endpoint(url, "the ledger")
-        return cls(_client(endpoint), endpoint)
+        return cls(found if found.url == url else Endpoint(url, "the ledger"))
 
-    @functools.cached_property
-    def _version(self) -> dict[str, Any]:
-        with self._speaking("asking for its version"):
-            return dict(self._api.version())
+    def close(self) -> None:
+        """Close the connections; the end of the process does it as well."""
+        self._api.close()
 
     @property
     def version(self) -> str:
@@ -193,42 +185,6 @@ class Docker:
 
     def _speaking(self, doing: str) -> AbstractContextManager[None]:
         return speaking(str(self.endpoint), doing)
-
-
-def _client(endpoint: Endpoint) -> Any:
-    import docker  # noqa: PLC0415 - 0.1 s: only where an engine is used
-    import requests  # noqa: PLC0415
-
-    for chatty in ("docker", "urllib3"):  # nox shows all that loggers say
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    ssh = endpoint.url.startswith("ssh://")
-    try:
-        api = docker.APIClient(
-            base_url=endpoint.url,
-            version="auto",
-            timeout=int(SSH_SECONDS if ssh else CONNECT_SECONDS),
-            tls=_tls(endpoint) or False,
-            use_ssh_client=ssh,
-        )
-    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError) as error:
-        raise no_engine(endpoint, error) from error
-    api.timeout = int(CALL_SECONDS)
-    return api
-
-
-def _tls(endpoint: Endpoint) -> Any:
-    if endpoint.tls is None:
-        return None
-    from docker.tls import TLSConfig  # noqa: PLC0415
-
-    folder = Path(endpoint.tls)
-    pair = (str(folder / "cert.pem"), str(folder / "key.pem"))
-    ca = folder / "ca.pem"
-    return TLSConfig(
-        client_cert=pair if Path(pair[0]).exists() else None,
-        ca_cert=str(ca) if ca.exists() else None,
-        verify=endpoint.verify,
-    )
 
 
 def _label_filter(labels: Mapping[str, str]) -> list[str]:

@@ -11,8 +11,6 @@ from noxlib.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from noxlib.engines.endpoint import Endpoint
-
 T = TypeVar("T")
 
 
@@ -47,17 +45,6 @@ def in_time(call: Callable[[], object]) -> bool:
             return False
         raise
     return True
-
-
-def no_engine(endpoint: Endpoint, error: Exception) -> EngineError:
-    """Nothing answered at an endpoint."""
-    where = f"no container engine answers at {endpoint.url} (from {endpoint.origin})"
-    if "PermissionError" in str(error) or "Permission denied" in str(error):
-        return EngineError(
-            f"{where}: permission denied",
-            "join the group of the socket (`sudo usermod -aG docker $USER`), log in again",
-        )
-    return EngineError(where, "start docker or podman, set DOCKER_HOST, or run with NOXLIB_PLACE=venv")
 
 
 def _refused(doing: str, error: Any) -> EngineError:

@@ -1,0 +1,87 @@
+"""The connection to an engine, made or given up within 2 s."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noxlib.errors import EngineError
+
+if TYPE_CHECKING:
+    from noxlib.engines.endpoint import Endpoint
+
+CONNECT_SECONDS = 2.0
+CALL_SECONDS = 120.0  #: an engine under load may take long to create; for ever it may not
+SSH_SECONDS = 15.0
+FIRST_API = "1.41"  #: a placeholder until the engine has told its own
+
+
+def connect(endpoint: Endpoint) -> tuple[Any, dict[str, Any]]:
+    """The SDK's low-level client (its stubs know half of it, so it is Any), and what the engine tells of its version.
+
+    Raises:
+        EngineError: No engine answers.
+    """
+    _knock(endpoint)
+    import docker  # noqa: PLC0415 - 0.1 s: only where an engine is used
+    import requests  # noqa: PLC0415 - the SDK has loaded it
+
+    for chatty in ("docker", "urllib3"):  # nox shows all that loggers say
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    expected = (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError, KeyError)
+    ssh = endpoint.url.startswith("ssh://")
+    seconds = int(SSH_SECONDS if ssh else CONNECT_SECONDS)
+    try:
+        # With version="auto" it would ask by itself, and leave its sockets open where nothing answers.
+        api: Any = docker.APIClient(endpoint.url, FIRST_API, seconds, tls=_tls(endpoint) or False, use_ssh_client=ssh)
+    except expected as error:
+        raise _no_engine(endpoint, error) from error
+    try:
+        version = dict(api.version(api_version=False))
+        api._version = version["ApiVersion"]  # noqa: SLF001 - what "auto" does
+    except expected as error:
+        api.close()
+        raise _no_engine(endpoint, error) from error
+    api.timeout = int(CALL_SECONDS)
+    return api, version
+
+
+def _knock(endpoint: Endpoint) -> None:
+    """See whether anybody listens at a socket of this machine, before 0.1 s goes into the SDK's import."""
+    scheme, _, path = endpoint.url.partition("://")
+    if scheme != "unix":
+        return
+    with socket.socket(socket.AF_UNIX) as knocking:
+        knocking.settimeout(CONNECT_SECONDS)
+        try:
+            knocking.connect(path)
+        except OSError as error:
+            raise _no_engine(endpoint, error) from error
+
+
+def _tls(endpoint: Endpoint) -> Any:
+    if endpoint.tls is None:
+        return None
+    from docker.tls import TLSConfig  # noqa: PLC0415 - rarely needed
+
+    folder = Path(endpoint.tls)
+    pair = (str(folder / "cert.pem"), str(folder / "key.pem"))
+    ca = folder / "ca.pem"
+    return TLSConfig(
+        client_cert=pair if Path(pair[0]).exists() else None,
+        ca_cert=str(ca) if ca.exists() else None,
+        verify=endpoint.verify,
+    )
+
+
+def _no_engine(endpoint: Endpoint, error: Exception) -> EngineError:
+    """Nothing answered at an endpoint."""
+    where = f"no container engine answers at {endpoint.url} (from {endpoint.origin})"
+    if isinstance(error, PermissionError) or "Permission denied" in str(error):
+        return EngineError(
+            f"{where}: permission denied",
+            "join the group of the socket (`sudo usermod -aG docker $USER`), log in again",
+        )
+    return EngineError(where, "start docker or podman, set DOCKER_HOST, or run with NOXLIB_PLACE=venv")
