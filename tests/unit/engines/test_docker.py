@@ -6,7 +6,7 @@ import hashlib
 import json
 import struct
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -18,6 +18,9 @@ from noxlib.engines.docker import Docker
 from noxlib.engines.endpoint import Endpoint, resolve_endpoint
 from noxlib.engines.refusals import speaking
 from noxlib.errors import EngineError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def add_context(home: Path, name: str, host: str, *, tls: bool = False) -> Path:
@@ -158,6 +161,9 @@ def test_what_the_engine_refuses_is_told_in_two_lines(status: int, text: str, wh
 def test_an_engine_that_went_away_is_lost() -> None:
     import requests
 
-    with pytest.raises(EngineError, match="unix:///s stopped answering while waiting") as caught, speaking("unix:///s", "waiting"):
+    with (
+        pytest.raises(EngineError, match="unix:///s stopped answering while waiting") as caught,
+        speaking("unix:///s", "waiting"),
+    ):
         raise requests.exceptions.ConnectionError("Connection refused")
     assert caught.value.cause == "lost"

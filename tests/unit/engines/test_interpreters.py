@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -31,7 +32,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def fake(path: Path, *, version: str = "3.99", implementation: str = "cpython", threaded: bool = False) -> Path:
     """A program that answers as an interpreter does, and counts its starts in a file beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    answer = f'{{"executable": "{path}", "implementation": "{implementation}", "version": "{version}", "threaded": {str(threaded).lower()}}}'
+    answer = json.dumps(
+        {"executable": str(path), "implementation": implementation, "version": version, "threaded": threaded}
+    )
     path.write_text(f"#!/bin/sh\necho >> '{path}.starts'\necho '{answer}'\n")
     path.chmod(0o755)
     return path

@@ -39,7 +39,9 @@ def wait_until_gone(pid: int) -> bool:
 
 
 def test_a_short_tool_gives_its_output_and_its_code() -> None:
-    done = process.run(python("import sys; print('ö'); print('e', file=sys.stderr); sys.exit(3)"), env={"PYTHONUTF8": "1"})
+    done = process.run(
+        python("import sys; print('ö'); print('e', file=sys.stderr); sys.exit(3)"), env={"PYTHONUTF8": "1"}
+    )
     assert (done.returncode, done.stdout, done.stderr) == (3, "ö\n", "e\n")
 
 
@@ -74,7 +76,7 @@ def test_a_program_that_may_not_be_run_is_told_in_two_lines(tmp_path: Path) -> N
 
 
 def test_a_tool_that_hangs_is_stopped() -> None:
-    with pytest.raises(EngineError, match="gave no answer within 0.2 s"):
+    with pytest.raises(EngineError, match=r"gave no answer within 0\.2 s"):
         process.run(("sleep", "30"), timeout=0.2)
 
 
@@ -93,7 +95,9 @@ def test_output_is_shown_and_logged_alike(tmp_path: Path, capfdbinary: pytest.Ca
 def test_a_line_without_its_end_is_seen_at_once(tmp_path: Path) -> None:
     log = tmp_path / "log"
     script = "import os, time; os.write(1, b'.'); time.sleep(30)"
-    thread = threading.Thread(target=process.stream, args=(python(script),), kwargs={"log": log, "echo": False, "timeout": 2})
+    thread = threading.Thread(
+        target=process.stream, args=(python(script),), kwargs={"log": log, "echo": False, "timeout": 2}
+    )
     thread.start()
     started = time.monotonic()
     while not (log.exists() and log.read_bytes() == b"."):
@@ -113,7 +117,10 @@ def test_a_program_that_ends_in_time_after_closing_its_output_keeps_its_code() -
 
 
 def test_at_the_deadline_the_program_is_asked_to_stop(tmp_path: Path) -> None:
-    script = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(print('bye', flush=True) or 7)); print('up', flush=True); time.sleep(30)"
+    script = (
+        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(print('bye', flush=True) or 7)); "
+        "print('up', flush=True); time.sleep(30)"
+    )
     ended = process.stream(python(script), log=tmp_path / "log", echo=False, timeout=0.5)
     assert ended == process.Ended(7, "timeout")
     assert (tmp_path / "log").read_text() == "up\nbye\n"
@@ -155,7 +162,8 @@ def test_a_signal_lets_the_program_write_its_result_and_leaves_nothing(tmp_path:
         "print(os.getpid(), subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
     )
     script = (
-        "import signal, sys; from pathlib import Path; from noxlib.engines import process; from noxlib.errors import Cancelled\n"
+        "import signal, sys; from pathlib import Path\n"
+        "from noxlib.engines import process; from noxlib.errors import Cancelled\n"
         "def cancel(*_): raise Cancelled('cancelled', 'run it again')\n"
         "signal.signal(15, cancel)\n"
         f"process.stream((sys.executable, '-c', {inner!r}), log=Path({str(tmp_path / 'log')!r}), echo=False)"

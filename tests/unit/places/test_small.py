@@ -1,0 +1,197 @@
+"""Slots, tars, accounts, the globs' folders, exits, and the scheduler of this machine."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from typing_extensions import Self
+
+from noxlib.engines.docker import State
+from noxlib.errors import PlaceError, UsageError
+from noxlib.places import copied, files, slots, tars
+from noxlib.places.accounts import with_account
+from noxlib.places.following import outcome
+from noxlib.places.host import Command, Exit
+from noxlib.places.local import Local
+from noxlib.places.scheduler import HostTask, Result
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_two_runs_at_once_get_two_workspaces(tmp_path: Path) -> None:
+    first = slots.take(tmp_path / "state", tmp_path, "3.10")
+    second = slots.take(tmp_path / "state", tmp_path, "3.10")
+    other = slots.take(tmp_path / "state", tmp_path / "other", "3.10")
+    assert [slot.folder.name for slot in (first, second, other)] == ["3.10", "3.10-1", "3.10"]
+    assert first.folder.parent != other.folder.parent
+    first.release()
+    again = slots.take(tmp_path / "state", tmp_path, "3.10")
+    assert again.workspace == first.workspace
+    for slot in (second, other, again):
+        slot.release()
+
+
+def test_a_slot_lent_is_held_until_the_last_gives_it_back(tmp_path: Path) -> None:
+    slot = slots.take(tmp_path / "state", tmp_path, "3.10")
+    guest = slot.lent()
+    guest.release()
+    other = slots.take(tmp_path / "state", tmp_path, "3.10")
+    assert other.folder != slot.folder
+    slot.release()
+    other.release()
+
+
+def test_a_killed_process_holds_no_slot(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; from noxlib.places import slots\n"
+        f"slot = slots.take(Path({str(tmp_path / 'state')!r}), Path({str(tmp_path)!r}), '3.10')\n"
+        "print(slot.folder.name, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen((sys.executable, "-c", script), stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"3.10\n"
+        child.kill()
+    slot = slots.take(tmp_path / "state", tmp_path, "3.10")
+    assert slot.folder.name == "3.10"
+    slot.release()
+
+
+def test_a_state_folder_that_cannot_be_made_is_told_in_two_lines(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(PlaceError, match="cannot be written") as caught:
+        slots.take(tmp_path / "state", tmp_path, "3.10")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_tar_goes_there_and_back(tmp_path: Path) -> None:
+    source = tmp_path / "run"
+    (source / "deep").mkdir(parents=True)
+    (source / "deep" / "ä.txt").write_text("text")
+    (source / "link").symlink_to("/etc/passwd")
+    with tars.pack(tars.folder("run", source), 7, 8) as packed:
+        raw = packed.read()
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        members = tar.getmembers()
+    assert {(member.uid, member.gid, member.uname) for member in members} == {(7, 8, "")}
+    tars.unpack((raw[start : start + 100] for start in range(0, len(raw), 100)), tmp_path / "back")
+    assert (tmp_path / "back" / "deep" / "ä.txt").read_text() == "text"
+    assert not os.path.lexists(tmp_path / "back" / "link")
+
+
+def test_a_hostile_tar_stays_below_its_folder(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name in ("run/../../out", "/run/abs", "../../out", "run/ok", "run/./x"):
+            member = tarfile.TarInfo(name)
+            member.size = 1
+            tar.addfile(member, io.BytesIO(b"x"))
+        device = tarfile.TarInfo("run/dev")
+        device.type = tarfile.CHRTYPE
+        tar.addfile(device)
+    tars.unpack([packed.getvalue()], tmp_path / "deep" / "target")
+    found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert found == ["deep/target/abs", "deep/target/ok", "deep/target/x"]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        ((".pytest_cache/**", ".hypothesis/**"), (".hypothesis", ".pytest_cache")),
+        (("tests/golden/*.txt", "tests/golden/a/b", "tests/x"), ("tests/golden", "tests/x")),
+        (("**/*.ambr", ".pytest_cache/**"), ("",)),
+    ],
+)
+def test_only_the_folders_that_globs_can_mean_are_fetched(patterns: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    assert copied.roots(patterns) == expected
+
+
+def test_the_caller_gets_an_account_of_its_own() -> None:
+    text = "root:x:0:0:root:/root:/bin/bash\nann:x:7:7::/:/bin/sh\n"
+    line = "ann:x:1000:1000:ann:/home/noxlib:/bin/sh"
+    assert with_account(text, line) == f"root:x:0:0:root:/root:/bin/bash\n{line}\n"
+    assert with_account(f"{line}\n", "bob:x:1000:1000:bob:/:/bin/sh") == f"{line}\n"
+
+
+@pytest.mark.parametrize(
+    ("state", "in_time", "expected"),
+    [
+        (State(running=False, code=0, oom=False), True, Exit(0, "exit")),
+        (State(running=False, code=3, oom=False), True, Exit(3, "exit")),
+        (State(running=False, code=137, oom=False), True, Exit(137, "signal")),
+        (State(running=False, code=137, oom=True), True, Exit(137, "out-of-memory", oom=True)),
+        (State(running=False, code=1, oom=True), True, Exit(1, "exit", oom=True)),
+        (State(running=False, code=143, oom=False), False, Exit(143, "timeout")),
+        (State(running=False, code=255, oom=False), True, Exit(255, "exit")),
+    ],
+)
+def test_the_engines_own_state_says_how_it_ended(state: State, in_time: bool, expected: Exit) -> None:
+    assert outcome(state, in_time=in_time) == expected
+
+
+def test_a_file_copied_onto_itself_stays(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("x")
+    files.copy(tmp_path / "f", tmp_path / "f")
+    assert (tmp_path / "f").read_text() == "x"
+
+
+class HereHost:
+    """The smallest host: it answers at once, or waits, or fails."""
+
+    name = workspace = python = inside = scratch = "here"
+
+    def __init__(self, seen: list[str], gate: threading.Event) -> None:
+        self.seen = seen
+        self.gate = gate
+
+    def __enter__(self) -> Self:
+        self.seen.append("enter")
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.seen.append("exit")
+
+    def put(self, source: Path, target: str) -> None:
+        self.seen.append(f"put {target}")
+
+    def get(self, source: str, target: Path) -> None:
+        self.seen.append(f"get {source}")
+
+    def write_back(self, patterns: tuple[str, ...], checkout: Path) -> tuple[str, ...]:
+        return ()
+
+    def run(self, command: Command) -> Exit:
+        self.gate.wait(10)
+        if command.argv == ("fail",):
+            raise PlaceError("it failed", "mend it")
+        return Exit(int(command.argv[0]))
+
+
+def test_the_local_scheduler_gives_results_back_by_id(tmp_path: Path) -> None:
+    seen: list[str] = []
+    gate = threading.Event()
+
+    def task(word: str) -> HostTask:
+        return HostTask(
+            lambda: HereHost(seen, gate), Command((word,)), files=((tmp_path, "in"),), results=(("out", tmp_path),)
+        )
+
+    with Local(1) as local:
+        first, second, third = local.submit((task("3"), task("fail"), task("0")))
+        assert local.cancel(third)
+        assert local.state(second) == "waiting"
+        gate.set()
+        assert local.fetch(first) == Result("done", Exit(3))
+        assert local.fetch(second) == Result("failed", message="it failed\n  mend it")
+        assert local.fetch(third).state == "cancelled"
+        assert (local.state(first), local.state(second), local.state(third)) == ("done", "failed", "cancelled")
+        with pytest.raises(UsageError, match="no task 'x'"):
+            local.state("x")
+    assert seen == ["enter", "put in", "get out", "exit"] * 2
