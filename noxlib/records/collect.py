@@ -6,6 +6,8 @@ import os
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from noxlib import __version__
 from noxlib.errors import NoxlibError
 from noxlib.plan import Plan  # noqa: TC001 - a frozen value in signatures that others resolve
@@ -76,36 +78,46 @@ class Story:
         timings: Mapping[str, float],
         code: int | None = None,
     ) -> Record:
-        plan = self.plan
         found = result or results.Result(0, counts=progress.counts, failures=progress.failures)
-        record = Record(
+        crashes = _crashes(verdict, progress)
+        record = msgspec.structs.replace(
+            self._known(),
+            outcome=verdict.outcome,
+            cause=verdict.cause,
+            message=results.text(verdict.message) if verdict.message else None,
+            exit_code=code,
+            ended=timestamp(datetime.now(timezone.utc)),
+            source=SourceSection(source.commit, source.branch, source.dirty) if source else SourceSection(),
+            interpreter=found.interpreter,
+            counts=msgspec.structs.replace(found.counts, failed=found.counts.failed + len(crashes)),
+            failures=(*found.failures, *crashes),
+            seeds=found.seeds,
+            timings={**timings, **{f"inside {name}": seconds for name, seconds in found.timings.items()}},
+            imports=found.imports,
+        )
+        if found.argv:
+            record = msgspec.structs.replace(record, argv=found.argv)
+        return masked(record, known_secrets({**os.environ, **(self.plan.environment if self.plan else {})}))
+
+    def _known(self) -> Record:
+        """What was known before the command ended, as far as it came."""
+        plan = self.plan
+        return Record(
             run=self.folder.name,
             session=self.session,
             suite=self.suite,
             python=self.python,
             project=self.project,
-            outcome=verdict.outcome,
-            cause=verdict.cause,
-            message=results.text(verdict.message) if verdict.message else None,
-            exit_code=code,
+            outcome="error",
             started=timestamp(self.started),
-            ended=timestamp(datetime.now(timezone.utc)),
             place=PlaceSection(plan.place, plan.place_reason, plan.fallback) if plan else None,
             testground=self.section,
-            source=SourceSection(source.commit, source.branch, source.dirty) if source else SourceSection(),
-            interpreter=found.interpreter,
-            counts=found.counts,
-            failures=(*found.failures, *_crashes(verdict, result, progress)),
             select=plan.task.select if plan else "",
-            seeds=found.seeds,
-            argv=found.argv or (plan.task.arguments if plan else ()),
-            timings={**timings, **{f"inside {name}": seconds for name, seconds in found.timings.items()}},
-            imports=found.imports,
+            argv=plan.task.arguments if plan else (),
             written_back=self.carried,
             attempts=self.attempts,
             noxlib=__version__,
         )
-        return masked(record, known_secrets({**os.environ, **(plan.environment if plan else {})}))
 
 
 def any_test_began(folder: RunFolder) -> bool:
@@ -128,11 +140,10 @@ def _kind(error: NoxlibError) -> str:
     return type(error).__name__.replace("Error", "").lower()
 
 
-def _crashes(verdict: Verdict, result: results.Result | None, progress: results.Progress) -> tuple[Failure, ...]:
-    """The tests that were running when their process ended without a result count as failures."""
-    if not verdict.crashed or result is not None:
-        return ()
-    return tuple(Failure(test, "call", verdict.message or "") for test in progress.running)
+def _crashes(verdict: Verdict, progress: results.Progress) -> tuple[Failure, ...]:
+    """The tests that were running when their process ended, or its time was up, count as failures."""
+    running = progress.running if verdict.crashed else ()
+    return tuple(Failure(test, "call", verdict.message or "") for test in running)
 
 
 def _move_out(source: Path, target: Path) -> None:

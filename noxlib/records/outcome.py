@@ -36,7 +36,7 @@ _STOPPED = {_SIGNAL + signal.SIGINT, _SIGNAL + signal.SIGTERM}
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """``crashed`` tells that the test that was running counts as failed."""
+    """``crashed`` tells that the tests that were running count as failed: they ended the process, or hung."""
 
     outcome: Outcome
     cause: Optional[str] = None
@@ -54,7 +54,8 @@ def judge(exit_: Exit, result: Result | None, progress: Progress, *, overdue: bo
         overdue: The suite's own timeout had passed.
     """
     if exit_.cause in _OF_HOST:
-        return Verdict(_OF_HOST[exit_.cause], exit_.cause, _of_host(exit_, progress), crashed=exit_.cause != "lost")
+        ended_tests = exit_.cause in {"timeout", "out-of-memory"}
+        return Verdict(_OF_HOST[exit_.cause], exit_.cause, _of_host(exit_, progress), crashed=ended_tests)
     if result is not None and result.exit_code == exit_.code and exit_.cause == "exit":
         return _of_result(result, oom=exit_.oom)
     if result is not None and result.exit_code == 0:
@@ -87,7 +88,7 @@ def _of_result(result: Result, *, oom: bool) -> Verdict:
     if oom and outcome == "failed":
         killed = "the kernel killed a process of the tests for lack of memory"
         return Verdict(outcome, "out-of-memory", f"{killed}; {result.message}" if result.message else killed)
-    return Verdict(outcome, result.cause, result.message)
+    return Verdict(outcome, result.cause, result.message, crashed=outcome == "timeout")
 
 
 def _of_host(exit_: Exit, progress: Progress) -> str:

@@ -17,7 +17,7 @@ _MESSAGE = 300  # characters
 def summary_line(record: Record, folder: RunFolder) -> str:
     """``unit-3.10 passed: 123 passed, 4 skipped in 3.2 s (container, py3.10-…; .noxlib/runs/…)``."""
     head = f"{record.session} {record.outcome}"
-    if record.cause:
+    if record.cause and record.cause != record.outcome:
         head += f" ({record.cause})"
     parts = [f"{head}: {counted(record.counts)} in {_seconds(record):.1f} s ({_place(record)}; {folder.shown})"]
     if record.message and record.outcome != "passed":

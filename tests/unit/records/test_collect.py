@@ -114,10 +114,11 @@ def test_without_a_result_the_host_and_the_report_tell(
     leave(folder, report=True)
     record = told(folder, plan, exit_)
     assert (record.outcome, record.cause) == (outcome, cause)
-    assert record.counts == Counts(passed=1, failed=1, deselected=3)
+    ended = cause not in {"cancelled", "lost", "interrupted"}
+    assert record.counts == Counts(passed=1, failed=1 + ended, deselected=3)
     assert record.failures[0] == Failure("t.py::b", "call", "assert 0")
-    assert cause == "cancelled" or "t.py::c" in (record.message or "")
-    assert [failure.id for failure in record.failures[1:]] in (["t.py::c"], [])
+    assert "t.py::c" in (record.message or "")
+    assert [failure.id for failure in record.failures[1:]] == ["t.py::c"] * ended
 
 
 def test_a_crash_names_the_test_that_was_running_as_failed(folder: store.RunFolder, plan: Plan) -> None:
@@ -137,6 +138,13 @@ def test_nothing_at_all_is_never_green(
     record = told(folder, plan, Exit(code))
     assert (record.outcome, record.cause) == (outcome, cause)
     assert "before the first test" in (record.message or "")
+
+
+def test_a_test_that_hangs_until_the_suites_timeout_counts_as_failed(folder: store.RunFolder, plan: Plan) -> None:
+    leave(folder, report=True, exit_code=124, cause="timeout", message="not done after 60 s")
+    record = told(folder, plan, Exit(124))
+    assert record.failures == (Failure("t.py::c", "call", "not done after 60 s"),)
+    assert record.counts.failed == 1
 
 
 def test_a_process_that_dies_after_a_green_result_is_not_green(folder: store.RunFolder, plan: Plan) -> None:

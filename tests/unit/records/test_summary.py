@@ -50,6 +50,11 @@ def test_a_failed_run_says_why_in_one_line(folder: RunFolder) -> None:
     )
 
 
+def test_a_cause_that_says_no_more_than_the_outcome_is_left_out(folder: RunFolder) -> None:
+    record = msgspec.structs.replace(PASSED, outcome="timeout", cause="timeout")
+    assert summary_line(record, folder).startswith("unit-3.10 timeout: ")
+
+
 def test_a_fallback_is_named(folder: RunFolder) -> None:
     record = msgspec.structs.replace(
         PASSED, place=PlaceSection("venv", "no engine", fallback=True), testground=TestgroundSection()
