@@ -32,7 +32,9 @@ def run(session: str, command: tuple[str, ...], root: Path, *, environment: dict
     Raises:
         UsageError: it found something, or could not run; its own lines say what.
     """
-    ended = process.stream(command, cwd=root, env={**os.environ, **(environment or {})})
+    # What such a tool starts by name, a hook of pre-commit for one, stands beside this interpreter.
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    ended = process.stream(command, cwd=root, env={**os.environ, "PATH": path, **(environment or {})})
     if ended.code != 0:
         raise ToolFailed(f"{session}: {_name(command)} ended with {ended.code}", "its own lines above say what to do")
 
