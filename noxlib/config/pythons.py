@@ -10,7 +10,7 @@ from noxlib.config.models import Config
 from noxlib.errors import ConfigError
 
 DEFAULT = ("3.9", "3.10", "3.11", "3.12")
-NEWER = ("3.13", "3.14", "3.15", "3.8", "3.7")
+NEWER = ("3.13", "3.14", "3.15")
 
 _PATCHES = range(40, -1, -1)  # plausible patch releases: ">=3.9.2" admits 3.9, "<3.12" does not admit 3.12
 

@@ -22,9 +22,24 @@ def run(context: Context) -> None:
             say(f"would remove the {entry.kind} {entry.name}")
         return
     done = reaping.sweep(context.root)
+    for name in _unlisted():
+        say(f"noxlib: removed {name}, which the ledger did not know, of a run that died")
     kept = [reaped for reaped in done if reaped.outcome == "kept"]
     for reaped in kept:
         say(f"kept the {reaped.entry.kind} {reaped.entry.name}: {reaped.reason}")
     say(f"reap: {len(done) - len(kept)} removed, {len(kept)} kept")
     if kept:
         raise EngineError(f"{len(kept)} things of dead runs could not be removed", "start their engine, then reap again")
+
+
+def _unlisted() -> tuple[str, ...]:
+    """The second witness: labels on the engine's side, where there is an engine."""
+    from noxlib.engines.docker import Docker  # noqa: PLC0415 - no other part of this step needs an engine
+    from noxlib.places.leftovers import unowned  # noqa: PLC0415
+
+    try:
+        docker = Docker.connect()
+    except EngineError as error:
+        say(f"reap: {error.what}; only the ledger was asked")
+        return ()
+    return unowned(docker)

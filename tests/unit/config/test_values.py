@@ -25,7 +25,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         values.parse_size(text)
 
 
-@pytest.mark.parametrize("text", ["3.7", "3.12", "3.14t", "pypy3.11", "3.20"])
+@pytest.mark.parametrize("text", ["3.9", "3.12", "3.14t", "pypy3.11", "3.20"])
 def test_pythons_are_named_as_uv_names_them(text: str) -> None:
     check_python(text)
 
@@ -41,7 +41,8 @@ def test_pythons_are_named_as_uv_names_them(text: str) -> None:
         ("pypy3.11t", "pypy3.11"),
         ("3.12t", "3.12"),
         ("3.1", "3.1"),
-        ("2.7", "3.7"),
+        ("2.7", "3.9"),
+        ("3.8", "3.9"),
         ("3.99", "3.9"),
     ],
 )

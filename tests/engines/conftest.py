@@ -1,0 +1,128 @@
+"""Projects in folders of their own, and nox run in them as a user would."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable
+
+import msgspec
+import pytest
+
+from noxlib.records import store
+from noxlib.records.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PROJECTS = Path(__file__).resolve().parent.parent / "projects"
+NOXFILE = "import noxlib\n\nnoxlib.register()\n"
+DEADLINE = 300.0
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a call of nox ended: code, and all that it printed."""
+
+    code: int
+    output: str
+
+
+class Nox:
+    """nox in one project's folder."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.environment = {**environment}
+
+    def argv(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "nox", "--no-color", *words]
+
+    def __call__(self, *words: str, **variables: str) -> Ended:
+        """Run nox with these words and further environment variables; stdout and stderr in order."""
+        done = subprocess.run(
+            self.argv(*words),
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout)
+
+    def start(self, *words: str, **variables: str) -> subprocess.Popen[str]:
+        """Start nox in a process group of its own."""
+        return subprocess.Popen(
+            self.argv(*words),
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def record(self) -> Record:
+        """The newest run's record."""
+        return store.read_record(store.runs(self.folder)[0].path)
+
+    def events(self) -> str:
+        """The newest run's report, as text."""
+        return (store.runs(self.folder)[0].path / "report.jsonl").read_text()
+
+
+def kill_group(process: subprocess.Popen[Any], number: int = signal.SIGKILL) -> None:
+    """Signal a started nox and all that it started, but what the engine runs."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+    """Wait for a condition; fails by name when it does not come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """The environment without what configures noxlib or says that this is CI: each test says so itself."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("NOXLIB_") or key == "NOXLIB_CACHE_DIR"}
+    kept.pop("CI", None)
+    return kept
+
+
+@pytest.fixture
+def adopt(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Nox]:
+    """Copy a project of ours, give it the two-line noxfile and more configuration; nox in its folder."""
+
+    def adopted(name: str, configuration: str = "", folder: str = "project") -> Nox:
+        target = tmp_path / folder
+        shutil.copytree(PROJECTS / name, target)
+        (target / "noxfile.py").write_text(NOXFILE)
+        if configuration:
+            (target / "noxlib.toml").write_text(configuration)
+        return Nox(target, environment)
+
+    return adopted
+
+
+@pytest.fixture
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Iterator[Path]:
+    """A state folder of this test's own, for tests that count what is left in it."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("NOXLIB_CACHE_DIR", str(folder))
+    environment["NOXLIB_CACHE_DIR"] = str(folder)
+    yield folder
