@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
     """Carry out the request whose file is the one argument; exit code 1 and the back end's own words if it fails."""
     try:
         (path,) = argv[1:]
-        request = json.loads(Path(path).read_text(encoding="utf-8"))
+        request = read(path)
         prepared = prepare(request)
     except backend.BuildFailed as error:
         print(f"noxlib: {error}", file=sys.stderr)
@@ -38,6 +38,15 @@ def main(argv: list[str]) -> int:
     temporary.write_text(json.dumps(prepared, indent=1), encoding="utf-8")
     temporary.replace(target)
     return 0
+
+
+def read(path: str) -> dict[str, Any]:
+    """Read a request; raises OSError, or ValueError where it is none."""
+    request = json.loads(Path(path).read_text(encoding="utf-8"))
+    missing = [name for name in ("workspace", "output", "python") if name not in request]
+    if missing:
+        raise ValueError(f"the request lacks {', '.join(missing)}")
+    return dict(request)
 
 
 def prepare(request: dict[str, Any]) -> dict[str, Any]:

@@ -228,7 +228,8 @@ def check_metadata(python: Path, output: Path, environment: dict[str, str]) -> N
     code = (
         "import importlib.metadata as m; d = m.distribution('demo-pkg'); "
         "assert d.version.startswith('1.0'), d.version; assert d.read_text('INSTALLER') == 'noxlib\\n'; "
-        "assert '\"editable\": true' in d.read_text('direct_url.json'); assert all(f.locate().exists() for f in d.files)"
+        "assert '\"editable\": true' in d.read_text('direct_url.json'); "
+        "assert all(f.locate().exists() for f in d.files)"
     )
     subprocess.run([python, "-c", code], check=True, env=environment)
     script = subprocess.run([output / "site/bin/demo-pkg"], check=True, env=environment, capture_output=True, text=True)

@@ -1,0 +1,84 @@
+"""Runs of ``inside/run.py`` on copies of the projects in tests/projects, with this interpreter."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+class Run:
+    """What a run of ``run.py`` left behind."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[str]) -> None:
+        self.folder = folder
+        self.workspace = folder / "workspace"
+        self.process = process
+
+    def finish(self) -> Run:
+        self.output, _ = self.process.communicate(timeout=60)
+        self.code = self.process.returncode
+        return self
+
+    @property
+    def result(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "result/result.json").read_text(encoding="utf-8"))
+        return found
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {name: count for name, count in self.result["counts"].items() if count}
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        text = (self.folder / "result/report.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+
+StartRun = Callable[..., Run]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> StartRun:
+    """Start ``run.py`` on a project; keywords overwrite entries of its task."""
+
+    def start_run(project: str, *arguments: str, environment: dict[str, str] | None = None, **task: Any) -> Run:
+        shutil.copytree(REPOSITORY / "tests/projects" / project, tmp_path / "workspace")
+        (tmp_path / "lib").mkdir()
+        (tmp_path / "lib/noxlib_inside").symlink_to(REPOSITORY / "noxlib/inside")
+        whole = {
+            "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
+            "workspace": str(tmp_path / "workspace"),
+            "result": str(tmp_path / "result"),
+            "arguments": ["-p", "no:cacheprovider", *arguments],
+            "import_roots": [str(tmp_path / "workspace")],
+            "timeout": 60,
+            **task,
+        }
+        (tmp_path / "task.json").write_text(json.dumps(whole))
+        command = [sys.executable, str(tmp_path / "lib/noxlib_inside/run.py"), str(tmp_path / "task.json")]
+        # The plugins of this environment cost more than a run does.
+        variables = {
+            **os.environ,
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTHONPATH": str(tmp_path / "workspace/src"),
+            **(environment or {}),
+        }
+        streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
+        return Run(tmp_path, subprocess.Popen(command, env=variables, text=True, **streams))
+
+    return start_run
+
+
+@pytest.fixture
+def run(start: StartRun) -> StartRun:
+    """Start ``run.py`` on a project and wait for its end."""
+    return lambda *arguments, **task: start(*arguments, **task).finish()
