@@ -16,8 +16,9 @@ import msgspec
 
 from noxlib import atomic
 from noxlib.engines import process
+from noxlib.engines.buildfailure import failure, registry_failure
 from noxlib.engines.index import ca_bundle, index_secrets, mask
-from noxlib.errors import BuildError, EngineError
+from noxlib.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
 
 _KEPT = 400  # last lines of the builder's output, for the error
 _STEP = re.compile(r"#\d+ (\[.*)")
-_RATE = re.compile(r"\b429\b|toomanyrequests|rate limit", re.IGNORECASE)
-_REGISTRY = re.compile(
-    r"failed to resolve source metadata|failed to do request|no such host|dial tcp|TLS handshake|i/o timeout"
-    r"|unauthorized|not found",
-    re.IGNORECASE,
-)
-_DISK = re.compile(r"no space left on device", re.IGNORECASE)
-_NO_ENGINE = re.compile(r"cannot connect to the docker daemon|connection refused|EOF$", re.IGNORECASE)
 
 
 class Build(msgspec.Struct, frozen=True):
@@ -55,7 +48,7 @@ def build(wanted: Build, endpoint: Endpoint) -> None:
     """Build and tag in the engine; the whole output goes to ``wanted.log``, each step's name to stdout.
 
     Raises:
-        BuildError: The Dockerfile failed; its own line and the last output are shown.
+        noxlib.errors.BuildError: The Dockerfile failed; its own line and the last output are shown.
         EngineError: There is no builder, or a registry does not answer.
     """
     from python_on_whales.exceptions import DockerException  # noqa: PLC0415 - this module's one heavy import, when needed
@@ -206,58 +199,3 @@ def _family_stopped_on_error() -> Iterator[None]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     child.terminate()
         raise
-
-
-def failure(lines: list[str], name: str, code: Optional[int], log: Path) -> EngineError | BuildError:
-    """What the builder itself said: the Dockerfile's line, and the end of that step's output."""
-    text = "\n".join(lines)
-    image = re.search(r"failed to resolve source metadata for (\S+?):? ", text + " ")
-    if image or re.search(r"toomanyrequests", text):
-        return registry_failure(image.group(1) if image else "a base image", text)
-    if _DISK.search(text):
-        return EngineError(
-            "the engine's disk is full", "free space: docker system df, then docker builder prune", cause="disk-full"
-        )
-    shown = excerpt(lines)
-    if not shown:
-        said = lines[-1] if lines else f"it ended with {code} and said nothing"
-        if _NO_ENGINE.search(said):
-            return EngineError(
-                f"the engine went away during the build: {said}", "start it again; docker info says more"
-            )
-        return BuildError(f"{name} cannot be built: {said}", f"mend {name}; all of the builder's output: {log}")
-    where = next((line for line in shown if re.match(rf"{re.escape(name)}:\d+", line)), name)
-    return BuildError(
-        f"{where} failed\n" + "\n".join(f"  {line}" for line in shown), f"mend that line; all of the output: {log}"
-    )
-
-
-def excerpt(lines: list[str]) -> list[str]:
-    """The end of plain progress output: the last lines of the step that failed, then the Dockerfile's own lines."""
-    marks = [index for index, line in enumerate(lines) if line == "------"]
-    start = marks[-2] + 1 if len(marks) > 1 else (marks[-1] + 1 if marks else len(lines))
-    block = [
-        line for line in lines[start:] if line.strip("-") and not line.startswith(("ERROR: failed to", "WARNING:"))
-    ]
-    if not marks:
-        block = [line.partition("ERROR: ")[2] for line in lines if line.startswith("ERROR: failed to")]
-        numbered = [line for line in lines if re.match(r"\S+:\d+$|\s+\d+ \|", line)]
-        block = numbered + [line for line in block if line]
-    return [line.rstrip() for line in block][-30:]
-
-
-def registry_failure(reference: str, said: str) -> EngineError:
-    """Why an image could not be pulled, and what to do."""
-    if _RATE.search(said):
-        return EngineError(
-            f"the registry refuses to hand out {reference}: too many pulls from this address (429)",
-            'log in (docker login), wait, or set [tool.noxlib] mirrors = {"docker.io" = "mirror.example.org"}',
-            cause="rate-limit",
-        )
-    lines = [line for line in said.strip().splitlines() if _REGISTRY.search(line)] or said.strip().splitlines()
-    reason = lines[-1].strip()[:300] if lines else "the engine gave no reason"
-    return EngineError(
-        f"the image {reference} is not here and cannot be pulled: {reason}",
-        "check the name and the network, log in, load it (docker load), or set mirrors in [tool.noxlib]",
-        cause="registry",
-    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from noxlib.engines import dockerignore
+from noxlib.engines.buildfailure import TEMPLATE
 from noxlib.errors import ConfigError
 from noxlib.testground import context, dockerfile, template
 
@@ -115,10 +116,10 @@ def staged(project: Project, recipe: Recipe, lock: Lock) -> Iterator[tuple[Path,
         return
     with tempfile.TemporaryDirectory(prefix="noxlib-") as temporary:
         folder = Path(temporary)
-        (folder / "Dockerfile.test").write_text(recipe.text, "utf-8")
+        (folder / TEMPLATE).write_text(recipe.text, "utf-8")
         for name in (*lock.files, *lock.build_files):
             target = folder / "locks" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(lock.folder / name, target)
             target.chmod(0o644)
-        yield folder, folder / "Dockerfile.test"
+        yield folder, folder / TEMPLATE
