@@ -41,6 +41,7 @@ class Container:
         prepared_tree: Files made by the build that are laid over the checkout.
         python: The testground's interpreter in the image.
         ledger: Where what we start is written down.
+        keep: Leave the workspace to the user, and say where it is.
     """
 
     name = "container"
@@ -61,8 +62,10 @@ class Container:
         prepared_tree: Optional[Path] = None,
         python: str = PYTHON,
         ledger: Optional[Ledger] = None,
+        keep: bool = False,
     ) -> None:
         self.python = python
+        self._keep = keep
         self._docker = docker
         self._image = image
         self._run_id = run_id
@@ -89,6 +92,9 @@ class Container:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        if self._keep:
+            print(f"noxlib: kept, and yours to remove: {self._now.workspace.keep()}", flush=True)
+            return
         try:
             self._now.workspace.close()
         except (OSError, EngineError) as error:  # the ledger keeps it for the next start
@@ -132,7 +138,7 @@ class Container:
         folder = scratch_root(self._ledger.folder.parent, self._checkout) / name
         overlay = Overlay(self._checkout, self._prepared_tree, folder)
         if reaches.overlay and overlay.possible():
-            return Scratch(self._docker, self._image, self._ledger, overlay, folder)
+            return Scratch(self._docker, self._image, self._ledger, run=self._run_id, overlay=overlay, folder=folder)
         return Copied(
             self._docker,
             self._image,

@@ -47,7 +47,7 @@ class Copied:
 
     def create(self) -> None:
         """Make the volume and send the files. Raises OSError and EngineError."""
-        details = {"endpoint": str(self._docker.endpoint)}
+        details = {"endpoint": str(self._docker.endpoint), "run": self._labels[f"{box.LABEL}run"]}
         self._entry = self._ledger.add("volume", self._name, details=details)
         self._docker.create_volume(self._name, self._labels)
         with self._holder() as container, tars.pack(self._files(), *self._owner) as tar:
@@ -69,6 +69,12 @@ class Copied:
             return (*carry.carry(written, checkout), *carry.remove(gone, checkout))
         finally:
             atomic.remove_tree(temporary)
+
+    def keep(self) -> str:
+        """Leave the volume to the user; its name is returned."""
+        if self._entry is not None:
+            self._ledger.strike(self._entry)
+        return f"the engine's volume {self._name}"
 
     def close(self) -> None:
         """Remove the volume; its containers must be gone. Raises EngineError."""

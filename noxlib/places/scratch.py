@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Scratch:
     """An overlay workspace: written to the ledger before it exists, struck out when it is gone."""
 
-    def __init__(self, docker: Docker, image: str, ledger: Ledger, overlay: Overlay, folder: Path) -> None:
+    def __init__(self, docker: Docker, image: str, ledger: Ledger, *, run: str, overlay: Overlay, folder: Path) -> None:
+        self._run = run
         self._docker = docker
         self._image = image
         self._ledger = ledger
@@ -29,7 +30,7 @@ class Scratch:
 
     def create(self) -> None:
         """Make the folder. Raises OSError."""
-        details = {"endpoint": str(self._docker.endpoint), "image": self._image}
+        details = {"endpoint": str(self._docker.endpoint), "image": self._image, "run": self._run}
         self._entry = self._ledger.add("scratch", str(self._folder), details=details)
         self._overlay.create()
 
@@ -40,6 +41,12 @@ class Scratch:
     def write_back(self, patterns: Sequence[str], checkout: Path) -> tuple[str, ...]:
         """Copy what tests wrote and a glob names to the checkout."""
         return self._overlay.write_back(patterns, checkout)
+
+    def keep(self) -> str:
+        """Leave the folder to the user: what tests wrote lies below the path returned."""
+        if self._entry is not None:
+            self._ledger.strike(self._entry)
+        return str(self._overlay.upper)
 
     def close(self) -> None:
         """Remove the folder. Raises OSError and EngineError."""

@@ -13,7 +13,7 @@ from noxlib.places import box
 from noxlib.places.container import PYTHON, Container
 from noxlib.places.host import Host
 from noxlib.records.record import TestgroundSection
-from noxlib.sessions import preparing
+from noxlib.sessions import own_image, preparing
 from noxlib.sessions.context import Context
 from noxlib.sessions.grounds import Ground, names, path_without_build
 from noxlib.sessions.placing import Placement
@@ -31,6 +31,8 @@ def ready(context: Context, project: Project, placement: Placement, *, build: bo
     assert docker is not None
     locked = lock.find_or_make(project, context.python, docker.platform)
     testground = image.find_or_build(project, context.python, locked, docker, build=build)
+    if testground.own_dockerfile:
+        return _ground(project, placement, docker, testground, own_image.prepared(project, testground, docker))
     prepared = _prepared(project, testground, locked, docker)
     return _ground(project, placement, docker, testground, prepared)
 
@@ -50,12 +52,12 @@ def known(context: Context, project: Project, placement: Placement) -> Ground:
     return Ground(placement, found, box.WORKSPACE, _unready, import_roots=(box.WORKSPACE, box.SITE))
 
 
-def _unready(_folder: Path) -> AbstractContextManager[Host]:
+def _unready(_folder: Path, _keep: bool) -> AbstractContextManager[Host]:
     raise AssertionError("a dry run starts no host")
 
 
 def _prepared(project: Project, testground: Testground, locked: Lock, docker: Docker) -> Optional[Prepared]:
-    if project.build is None or testground.own_dockerfile:
+    if project.build is None:
         return None
     build_lock = lock.digest(locked.folder, locked.build_files)
     key = prepare.key(project, testground.python, docker.platform, box.WORKSPACE, build_lock)
@@ -77,7 +79,9 @@ def _prepared(project: Project, testground: Testground, locked: Lock, docker: Do
 def _ground(
     project: Project, placement: Placement, docker: Docker, testground: Testground, prepared: Optional[Prepared]
 ) -> Ground:
-    def host(folder: Path) -> AbstractContextManager[Host]:
+    built = prepared is not None and not testground.own_dockerfile
+
+    def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
         return Container(
             docker,
             testground.id,
@@ -88,6 +92,7 @@ def _ground(
             prepared_site=prepared.site if prepared else None,
             prepared_tree=prepared.tree if prepared else None,
             python=testground.interpreter,
+            keep=keep,
         )
 
     return Ground(
@@ -95,9 +100,9 @@ def _ground(
         section=section(testground, prepared),
         workspace=box.WORKSPACE,
         host=host,
-        import_names=names(project, prepared.import_names if prepared else ()),
+        import_names=names(project, prepared.import_names if built and prepared else own_image.layout_names(project.root)),
         import_roots=(box.WORKSPACE, box.SITE),
-        environment=dict(prepared.environment) if prepared else path_without_build(project, box.WORKSPACE),
+        environment=dict(prepared.environment) if built and prepared else path_without_build(project, box.WORKSPACE),
     )
 
 

@@ -18,13 +18,13 @@ from noxlib.sessions.placing import Placement
 class Ground(msgspec.Struct, frozen=True):
     """Where a suite runs. Paths are those of the place.
 
-    ``host`` takes the run's folder on this machine and gives the host, not started yet; the host knows its own scratch.
+    ``host`` takes the run's folder on this machine, and whether to keep the workspace; it gives the host, not started yet; the host knows its own scratch.
     """
 
     placement: Placement
     section: TestgroundSection
     workspace: str
-    host: Callable[[Path], AbstractContextManager[Host]]
+    host: Callable[[Path, bool], AbstractContextManager[Host]]
     import_names: tuple[str, ...] = ()
     import_roots: tuple[str, ...] = ()
     environment: dict[str, str] = {}

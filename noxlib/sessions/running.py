@@ -134,7 +134,7 @@ class Run:
         plan = self._plan(ground)
         story.planned(plan, ground.section)
         store.write_plan(folder, plan)
-        with ground.host(folder.path) as host:
+        with ground.host(folder.path, self.arguments["keep"]) as host:
             exit_ = self._execute(host, plan, folder)
             with self.clock.phase("carry back"):
                 host.get("result", folder.path / "result")

@@ -38,7 +38,7 @@ def run(context: Context) -> None:
     reaping.sweep(context.root)
     placement = placing.choose(project.config, arguments["place"])
     ground = grounds.ready(context, project, placement, build=not arguments["no_build"])
-    with tempfile.TemporaryDirectory(prefix="noxlib-shell-") as folder, ground.host(Path(folder)) as host:
+    with tempfile.TemporaryDirectory(prefix="noxlib-shell-") as folder, ground.host(Path(folder), False) as host:
         say(f"{context.session}: {placement.name} {ground.section.image or ''} at {host.workspace}")
         command = Command(arguments.rest or _SHELL, environment=ground.environment, terminal=on_terminal())
         ended = host.run(command)

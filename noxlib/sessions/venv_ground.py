@@ -16,8 +16,9 @@ from noxlib.places.slots import Slot
 from noxlib.places.venv import Venv
 from noxlib.records.record import TestgroundSection
 from noxlib.sessions import preparing
-from noxlib.sessions.context import Context
+from noxlib.sessions.context import Context, say
 from noxlib.sessions.grounds import Ground, names, path_without_build
+from noxlib.sessions.own_image import layout_names
 from noxlib.sessions.placing import Placement
 from noxlib.testground import lock, prepare
 from noxlib.testground.lock import Lock
@@ -46,7 +47,7 @@ def known(context: Context, project: Project, placement: Placement) -> Ground:
     return Ground(placement, found, str(project.root), _unready)
 
 
-def _unready(_folder: Path) -> AbstractContextManager[Host]:
+def _unready(_folder: Path, _keep: bool) -> AbstractContextManager[Host]:
     raise AssertionError("a dry run starts no host")
 
 
@@ -70,7 +71,9 @@ def _prepared(
 def _ground(
     project: Project, placement: Placement, locked: Lock, slot: Slot, environment: Path, prepared: Optional[Prepared]
 ) -> Ground:
-    def host(folder: Path) -> AbstractContextManager[Host]:
+    def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
+        if keep:
+            say(f"noxlib: kept until the next run: {slot.workspace}")
         return Venv(
             slot,
             environment,
@@ -89,7 +92,7 @@ def _ground(
         ),
         workspace=workspace,
         host=host,
-        import_names=names(project, prepared.import_names if prepared else ()),
+        import_names=names(project, prepared.import_names if prepared else layout_names(project.root)),
         import_roots=(workspace, str(slot.site), *((str(prepared.site),) if prepared else ())),
         environment=dict(prepared.environment) if prepared else path_without_build(project, workspace),
     )

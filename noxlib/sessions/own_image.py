@@ -1,0 +1,71 @@
+"""An image of the project's own Dockerfile.test: what its build generated at /workspace, and what it imports."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from noxlib.cache import Cache, state_folder
+from noxlib.config.project import Project
+from noxlib.engines import git
+from noxlib.engines.docker import Docker
+from noxlib.places import box, tars
+from noxlib.sessions.preparing import BUDGET
+from noxlib.testground import prepare
+from noxlib.testground.image import Testground
+from noxlib.testground.prepare import Prepared
+
+# Folders in a project's root, or in src, that are seldom what is under test.
+_ELSE = frozenset(
+    ("test", "tests", "testing", "doc", "docs", "example", "examples", "benchmark", "benchmarks", "scripts", "tools")
+)
+
+
+def prepared(project: Project, testground: Testground, docker: Docker) -> Prepared:
+    """What an editable install in the image left at /workspace, and the checkout does not own, as prepared files.
+
+    Taken once for each image and state of the checkout's own list of files.
+    """
+    key = f"own-{prepare.digest((testground.id, str(project.root)))}-{testground.id.rpartition(':')[2][:24]}"
+    cache = Cache(state_folder() / "prepared", BUDGET)
+    folder = cache.get(key)
+    found = prepare.read(key, folder) if folder else None
+    if found is not None and not prepare.overtaken(found, project.root):
+        return found
+    if found is not None:
+        key = f"{key}-{prepare.digest(prepare.overtaken(found, project.root))}"
+    return prepare.read(key, cache.make(key, lambda target: _extract(project, testground, docker, target)))
+
+
+def _extract(project: Project, testground: Testground, docker: Docker, target: Path) -> None:
+    tree = target / "tree"
+    tree.mkdir()
+    (target / "site").mkdir()
+    owned = git.owned(project.root)
+    files = []
+    name = f"noxlib-look-{os.getpid()}"
+    container = docker.create(name, {"Image": testground.id, "Entrypoint": ["true"], "Labels": box.labels(name, project.name)})
+    try:
+        for relative, member, tar in tars.members(docker.get_archive(container, box.WORKSPACE) or ()):
+            if member.isreg() and _is_generated(relative, project.root, owned):
+                tars.save(member, tar, tree / relative)
+                files.append(relative)
+    finally:
+        docker.remove(name)
+    (target / "prepared.json").write_bytes(msgspec.json.encode({"files": files}))
+
+
+def _is_generated(relative: str, root: Path, owned: frozenset[str] | None) -> bool:
+    parts = relative.split("/")
+    if ".git" in parts or "__pycache__" in parts:
+        return False
+    return not os.path.lexists(root / relative) if owned is None else relative not in owned
+
+
+def layout_names(root: Path) -> tuple[str, ...]:
+    """Packages directly below ``src``, or else the root: what the guard watches where no build names anything."""
+    home = root / "src" if (root / "src").is_dir() else root
+    found = [path.parent.name for path in home.glob("*/__init__.py")]
+    return tuple(sorted(name for name in found if name.isidentifier() and name not in _ELSE))
