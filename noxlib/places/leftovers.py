@@ -51,16 +51,26 @@ class Removers:
         return True
 
     def _volume(self, entry: Entry) -> bool:
+        self._stop_users(entry)
         self._engine(entry).remove_volume(entry.name)
         return True
 
     def _scratch(self, entry: Entry) -> bool:
         folder = Path(entry.name)
+        self._stop_users(entry)
         if entry.details.get("image") is None:
             remove_scratch(folder)
         else:
             scratch.remove(lambda: self._engine(entry), entry.details["image"], self._ledger, folder)
         return True
+
+    def _stop_users(self, entry: Entry) -> None:
+        """A dead run's containers may still run and write: they go before what they write to."""
+        run = entry.details.get("run")
+        if run is not None:
+            for found in self._engine(entry).containers({f"{box.LABEL}run": run}):
+                if _is_dead(found["Labels"]):
+                    self._engine(entry).remove(found["Id"])
 
     def _process(self, entry: Entry) -> bool:
         strays.kill_marked(MARK, entry.name)

@@ -42,17 +42,26 @@ def of(docker: Docker, image: str, ledger: Ledger, labels: dict[str, str]) -> Re
     Raises:
         EngineError: The engine fails.
     """
-    state = ledger.folder.parent
-    key = hashlib.sha256(f"{docker.endpoint.url}\0{identity().boot}\0{os.getuid()}\0{state}".encode()).hexdigest()[:24]
-    memory = state / "engines" / f"{key}.json"
     with contextlib.suppress(OSError, msgspec.DecodeError):  # not tried yet, or by another version
-        return msgspec.json.decode(memory.read_bytes(), type=Reach)
+        return msgspec.json.decode(_memory(docker, ledger).read_bytes(), type=Reach)
     found = _try(docker, image, ledger, labels)
     if not found.overlay:
         print(f"noxlib: {docker.endpoint} cannot mount the checkout ({found.reason}); it is copied instead", flush=True)
+    remember(docker, ledger, found)
+    return found
+
+
+def remember(docker: Docker, ledger: Ledger, found: Reach) -> None:
+    """Note what was found; it holds until the machine is booted again. Raises OSError."""
+    memory = _memory(docker, ledger)
     memory.parent.mkdir(parents=True, exist_ok=True)
     atomic.write(memory, msgspec.json.encode(found))
-    return found
+
+
+def _memory(docker: Docker, ledger: Ledger) -> Path:
+    state = ledger.folder.parent
+    text = "\0".join((docker.endpoint.url, identity().boot, str(os.getuid()), str(state)))
+    return state / "engines" / f"{hashlib.sha256(os.fsencode(text)).hexdigest()[:24]}.json"
 
 
 def forget(ledger: Ledger) -> None:

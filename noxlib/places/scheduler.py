@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager  # noqa: TC003 - msgspec resolves the annotations
-from pathlib import Path  # noqa: TC003 - as above
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Callable, Literal, Optional, Protocol
 
 import msgspec
 
-from noxlib.places.host import Command, Exit, Host  # noqa: TC001 - as above
+from noxlib.places.host import Command, Exit, Host
 
 TaskState = Literal["waiting", "running", "done", "failed", "cancelled"]
 

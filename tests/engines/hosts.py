@@ -1,0 +1,138 @@
+"""Hosts of every kind over one small checkout, for the conformance suite and for the processes that it kills."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noxlib.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from noxlib.engines.docker import Docker
+    from noxlib.places.host import Host
+
+IMAGE = "python:3.10-slim"
+
+
+class World:
+    """A checkout, a run's folder and a state folder below one temporary folder."""
+
+    def __init__(self, root: Path, kind: str, run_id: str) -> None:
+        self.root = root
+        self.kind = kind
+        self.run_id = run_id
+        self.checkout = root / "check,out ö:1"
+        self.run_folder = root / "run folder"
+        self.state = root / "state"
+        self.ledger = Ledger(self.state)
+
+    def create(self) -> World:
+        self.checkout.mkdir()
+        (self.checkout / "given.txt").write_text("given")
+        (self.checkout / "golden").mkdir()
+        (self.checkout / "golden" / "old").write_text("old")
+        return self
+
+    @contextmanager
+    def host(self, **options: Any) -> Iterator[Host]:
+        """A host of this world's kind, entered."""
+        if self.kind == "venv":
+            with self._venv(**options) as host:
+                yield host
+            return
+        from noxlib.engines.docker import Docker
+
+        docker = Docker.connect()
+        try:
+            with self._container(docker, **options) as host:
+                yield host
+        finally:
+            docker.close()
+
+    def _container(self, docker: Docker, **options: Any) -> Any:
+        from noxlib.places import reach
+        from noxlib.places.container import Container
+
+        if self.kind != "container":  # as if the engine saw none of our files, or could not mount an overlay of them
+            found = reach.Reach(self.kind == "bound", overlay=False, uid=os.getuid(), gid=os.getgid())
+            reach.remember(docker, self.ledger, found)
+        return Container(
+            docker,
+            IMAGE,
+            run_id=self.run_id,
+            project="conformance",
+            checkout=self.checkout,
+            run_folder=self.run_folder,
+            python="python",
+            ledger=self.ledger,
+            **options,
+        )
+
+    def _venv(self, **options: Any) -> Any:
+        from noxlib.places import environments, slots
+        from noxlib.places.venv import Venv
+
+        slot = slots.take(self.state, self.checkout, "3.10")
+        interpreter = Path(getattr(sys, "_base_executable", sys.executable))
+        return Venv(
+            slot,
+            environments.make(self.state, slot, interpreter, ()),
+            run_id=self.run_id,
+            checkout=self.checkout,
+            run_folder=self.run_folder,
+            ledger=self.ledger,
+            **options,
+        )
+
+
+def leftovers(world: World) -> list[str]:
+    """All that a run left: containers, volumes, scratch folders, marked processes, ledger entries."""
+    found = [entry.name for entry in world.ledger.entries()]
+    found += [str(path) for path in (world.state / "scratch").glob("*")]
+    found += [entry.name for entry in os.scandir("/proc") if entry.name.isdigit() and _is_of(entry.path, world.run_id)]
+    if world.kind != "venv":
+        from noxlib.engines.docker import Docker
+
+        docker = Docker.connect()
+        found += [item["Id"] for item in docker.containers({"io.noxlib.run": world.run_id})]
+        found += [item["Name"] for item in docker.volumes({"io.noxlib.run": world.run_id})]
+        docker.close()
+    return found
+
+
+def _is_of(process: str, run_id: str) -> bool:
+    try:
+        return f"NOXLIB_RUN={run_id}-".encode() in Path(process, "environ").read_bytes()
+    except OSError:
+        return False
+
+
+def main() -> None:
+    """``python hosts.py ROOT KIND RUN_ID CODE…``: run Python code in a host, told to stop as a session is told."""
+    import signal
+
+    from noxlib.errors import Cancelled
+    from noxlib.places.host import Command
+
+    def cancel(*_: object) -> None:
+        raise Cancelled("cancelled", "run it again")
+
+    signal.signal(signal.SIGTERM, cancel)
+    root, kind, run_id, code = sys.argv[1:]
+    world = World(Path(root), kind, run_id)
+    with world.host() as host:
+        terminal = sys.stdin.isatty()
+        log = None if terminal else world.root / "log"
+        ended = host.run(Command((host.python, "-c", code), log=log, echo=False, terminal=terminal))
+    import resource
+
+    print(ended.code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+if __name__ == "__main__":
+    main()
