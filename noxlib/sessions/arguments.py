@@ -42,7 +42,9 @@ class Arguments(msgspec.Struct, frozen=True):
 
 
 DRY_RUN = Option("--dry-run", "print the plan as JSON and carry nothing out")
-PLACE = Option("--place", "where to run: a container of the testground, or a virtual environment", "PLACE", ("container", "venv"))
+PLACE = Option(
+    "--place", "where to run: a container of the testground, or a virtual environment", "PLACE", ("container", "venv")
+)
 KEEP = Option("--keep", "keep the run's workspace and say where it is")
 NO_BUILD = Option("--no-build", "fail instead of building where the testground is not there yet")
 

@@ -14,7 +14,9 @@ def run(context: Context) -> None:
     arguments = context.parse(DRY_RUN)
     if not (context.root / "benchmarks" / "__main__.py").exists():
         raise tools.nothing_to_do(
-            context.session, "there is no benchmarks/__main__.py", "write one that prints target, measured, met or missed"
+            context.session,
+            "there is no benchmarks/__main__.py",
+            "write one that prints target, measured, met or missed",
         )
     command = (sys.executable, "-m", "benchmarks", *arguments.rest)
     if arguments["dry_run"]:

@@ -19,7 +19,7 @@ from noxlib.sessions.grounds import Ground, names, path_without_build
 from noxlib.sessions.placing import Placement
 from noxlib.testground import image, lock, prepare
 from noxlib.testground.image import Testground
-from noxlib.testground.lock import Lock
+from noxlib.testground.locked import Lock, digest
 from noxlib.testground.prepare import Prepared
 
 BUILD_PYTHON = "/opt/build/bin/python"
@@ -59,7 +59,7 @@ def _unready(_folder: Path, _keep: bool) -> AbstractContextManager[Host]:
 def _prepared(project: Project, testground: Testground, locked: Lock, docker: Docker) -> Optional[Prepared]:
     if project.build is None:
         return None
-    build_lock = lock.digest(locked.folder, locked.build_files)
+    build_lock = digest(locked.folder, locked.build_files)
     key = prepare.key(project, testground.python, docker.platform, box.WORKSPACE, build_lock)
 
     def builder(folder: Path) -> AbstractContextManager[Host]:
@@ -100,7 +100,9 @@ def _ground(
         section=section(testground, prepared),
         workspace=box.WORKSPACE,
         host=host,
-        import_names=names(project, prepared.import_names if built and prepared else own_image.layout_names(project.root)),
+        import_names=names(
+            project, prepared.import_names if built and prepared else own_image.layout_names(project.root)
+        ),
         import_roots=(box.WORKSPACE, box.SITE),
         environment=dict(prepared.environment) if built and prepared else path_without_build(project, box.WORKSPACE),
     )

@@ -30,5 +30,6 @@ def run(context: Context) -> None:
     say(f"{context.session}: {result.percent:.1f} % of {result.files} files; HTML, XML, JSON and badge in {FOLDER}")
     if result.below is not None:
         raise CoverageBelow(
-            f"coverage is {result.percent:.2f} %, below fail_under = {result.below:g}", "see the lines marked missing above"
+            f"coverage is {result.percent:.2f} %, below fail_under = {result.below:g}",
+            "see the lines marked missing above",
         )

@@ -11,7 +11,6 @@ import msgspec
 from noxlib.config.project import Project
 from noxlib.places.host import Host
 from noxlib.records.record import TestgroundSection
-from noxlib.sessions.context import Context
 from noxlib.sessions.placing import Placement
 
 
@@ -28,32 +27,6 @@ class Ground(msgspec.Struct, frozen=True):
     import_names: tuple[str, ...] = ()
     import_roots: tuple[str, ...] = ()
     environment: dict[str, str] = {}
-
-
-def ready(context: Context, project: Project, placement: Placement, *, build: bool) -> Ground:
-    """The ground, its testground built and the project's own build prepared.
-
-    Raises:
-        NoxlibError: it cannot be made, or ``build`` is False and it is not there yet.
-    """
-    if placement.name == "container":
-        from noxlib.sessions import container_ground  # noqa: PLC0415 - a venv pays for no engine
-
-        return container_ground.ready(context, project, placement, build=build)
-    from noxlib.sessions import venv_ground  # noqa: PLC0415
-
-    return venv_ground.ready(context, project, placement, build=build)
-
-
-def known(context: Context, project: Project, placement: Placement) -> Ground:
-    """The ground as far as it is made already, for ``--dry-run``: nothing is resolved, built or started."""
-    if placement.name == "container":
-        from noxlib.sessions import container_ground  # noqa: PLC0415 - as above
-
-        return container_ground.known(context, project, placement)
-    from noxlib.sessions import venv_ground  # noqa: PLC0415
-
-    return venv_ground.known(context, project, placement)
 
 
 def names(project: Project, prepared: tuple[str, ...]) -> tuple[str, ...]:

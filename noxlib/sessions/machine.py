@@ -112,7 +112,9 @@ def _uv() -> Finding:
     try:
         return Finding("uv", find_uv_bin())
     except FileNotFoundError:
-        return Finding("uv", "the uv package holds no program", ok=False, needed=True, fix="pip install --force-reinstall uv")
+        return Finding(
+            "uv", "the uv package holds no program", ok=False, needed=True, fix="pip install --force-reinstall uv"
+        )
 
 
 def _program(name: str, program: str, fix: str) -> Finding:

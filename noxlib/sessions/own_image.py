@@ -46,7 +46,9 @@ def _extract(project: Project, testground: Testground, docker: Docker, target: P
     owned = git.owned(project.root)
     files = []
     name = f"noxlib-look-{os.getpid()}"
-    container = docker.create(name, {"Image": testground.id, "Entrypoint": ["true"], "Labels": box.labels(name, project.name)})
+    container = docker.create(
+        name, {"Image": testground.id, "Entrypoint": ["true"], "Labels": box.labels(name, project.name)}
+    )
     try:
         for relative, member, tar in tars.members(docker.get_archive(container, box.WORKSPACE) or ()):
             if member.isreg() and _is_generated(relative, project.root, owned):

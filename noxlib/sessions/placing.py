@@ -30,7 +30,9 @@ def choose(config: Config, asked: Optional[str]) -> Placement:
         EngineError: a container was asked for and no engine answers.
         PlaceError: under CI, a fallback that the configuration does not allow.
     """
-    wanted, reason = (asked, "asked for by --place") if asked else (config.place, f"configured: place = {config.place!r}")
+    wanted, reason = (
+        (asked, "asked for by --place") if asked else (config.place, f"configured: place = {config.place!r}")
+    )
     if wanted == "venv":
         return Placement("venv", reason)
     from noxlib.engines.docker import Docker  # noqa: PLC0415 - a venv pays for no engine

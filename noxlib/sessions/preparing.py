@@ -24,7 +24,9 @@ BUDGET = 20 * 1024**3  #: bytes of prepared files kept on this machine
 _TIMEOUT = 3600.0  #: seconds
 
 
-def find_or_make(project: Project, key: str, python: str, builder: Callable[[Path], AbstractContextManager[Host]]) -> Prepared:
+def find_or_make(
+    project: Project, key: str, python: str, builder: Callable[[Path], AbstractContextManager[Host]]
+) -> Prepared:
     """The prepared files of a key.
 
     Args:
@@ -48,7 +50,9 @@ def find_or_make(project: Project, key: str, python: str, builder: Callable[[Pat
     return prepare.read(key, made / "prepared")
 
 
-def _build(project: Project, python: str, target: Path, builder: Callable[[Path], AbstractContextManager[Host]]) -> None:
+def _build(
+    project: Project, python: str, target: Path, builder: Callable[[Path], AbstractContextManager[Host]]
+) -> None:
     say(f"noxlib: preparing {project.name} with {project.build.backend if project.build else 'no back end'}")
     log = target / "prepare.log"
     with builder(target) as host:

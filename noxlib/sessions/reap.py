@@ -29,7 +29,9 @@ def run(context: Context) -> None:
         say(f"kept the {reaped.entry.kind} {reaped.entry.name}: {reaped.reason}")
     say(f"reap: {len(done) - len(kept)} removed, {len(kept)} kept")
     if kept:
-        raise EngineError(f"{len(kept)} things of dead runs could not be removed", "start their engine, then reap again")
+        raise EngineError(
+            f"{len(kept)} things of dead runs could not be removed", "start their engine, then reap again"
+        )
 
 
 def _unlisted() -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Optional
 
 import msgspec
@@ -21,9 +20,10 @@ from noxlib.places.host import Command, Exit, Host
 from noxlib.plan import Plan, Task
 from noxlib.records import collect, store
 from noxlib.records.record import Record
-from noxlib.sessions import grounds, placing, reaping
+from noxlib.sessions import making, placing, reaping
 from noxlib.sessions.arguments import DRY_RUN, KEEP, NO_BUILD, PLACE, TERMINAL_OPTIONS, Arguments, Option
 from noxlib.sessions.context import Context, on_terminal, say
+from noxlib.sessions.grounds import Ground
 from noxlib.sessions.suites import Suite
 
 ATTEMPTS = 2  #: an infrastructure error before the first test is tried once more
@@ -99,7 +99,7 @@ class Run:
     def show_plan(self) -> None:
         """``--dry-run``: the plan as JSON. Nothing is built; what is not known before a build is null."""
         placement = placing.choose(self.project.config, self.arguments["place"])
-        ground = grounds.known(self.context, self.project, placement)
+        ground = making.known(self.context, self.project, placement)
         say(msgspec.json.format(msgspec.json.encode(self._plan(ground)), indent=2).decode())
 
     def carry_out(self) -> None:
@@ -130,7 +130,7 @@ class Run:
     def _attempt(self, folder: store.RunFolder, story: collect.Story) -> Record:
         with self.clock.phase("testground"):
             placement = placing.choose(self.project.config, self.arguments["place"])
-            ground = grounds.ready(self.context, self.project, placement, build=not self.arguments["no_build"])
+            ground = making.ready(self.context, self.project, placement, build=not self.arguments["no_build"])
         plan = self._plan(ground)
         story.planned(plan, ground.section)
         store.write_plan(folder, plan)
@@ -158,7 +158,7 @@ class Run:
         with self.clock.phase("run"):
             return host.run(command)
 
-    def _plan(self, ground: grounds.Ground) -> Plan:
+    def _plan(self, ground: Ground) -> Plan:
         suite, rest = self.suite, self.arguments.rest
         return Plan(
             session=self.context.session,
@@ -178,7 +178,7 @@ class Run:
             write_back=self.project.config.write_back,
         )
 
-    def _task(self, ground: grounds.Ground, arguments: tuple[str, ...]) -> Task:
+    def _task(self, ground: Ground, arguments: tuple[str, ...]) -> Task:
         coverage = self.suite.config.coverage
         wanted = self.project.coverage if coverage is None else coverage
         return Task(
@@ -197,7 +197,7 @@ class Run:
             interactive=self.interactive,
         )
 
-    def _environment(self, ground: grounds.Ground) -> dict[str, str]:
+    def _environment(self, ground: Ground) -> dict[str, str]:
         seed = {"PYTHONHASHSEED": os.environ["PYTHONHASHSEED"]} if "PYTHONHASHSEED" in os.environ else {}
         return {**seed, **ground.environment, **self.suite.config.env}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from noxlib.config.detect import load_project
 from noxlib.errors import NoxlibError, UsageError
 from noxlib.places.host import Command
-from noxlib.sessions import grounds, placing, reaping
+from noxlib.sessions import making, placing, reaping
 from noxlib.sessions.arguments import NO_BUILD, PLACE
 from noxlib.sessions.context import Context, on_terminal, say
 
@@ -37,10 +37,12 @@ def run(context: Context) -> None:
     project = load_project(context.root)
     reaping.sweep(context.root)
     placement = placing.choose(project.config, arguments["place"])
-    ground = grounds.ready(context, project, placement, build=not arguments["no_build"])
+    ground = making.ready(context, project, placement, build=not arguments["no_build"])
     with tempfile.TemporaryDirectory(prefix="noxlib-shell-") as folder, ground.host(Path(folder), False) as host:
         say(f"{context.session}: {placement.name} {ground.section.image or ''} at {host.workspace}")
         command = Command(arguments.rest or _SHELL, environment=ground.environment, terminal=on_terminal())
         ended = host.run(command)
     if ended.code != 0 and arguments.rest:
-        raise CommandFailed(f"{context.session}: {arguments.rest[0]} ended with {ended.code}", "its own lines stand above")
+        raise CommandFailed(
+            f"{context.session}: {arguments.rest[0]} ended with {ended.code}", "its own lines stand above"
+        )

@@ -21,7 +21,7 @@ from noxlib.sessions.grounds import Ground, names, path_without_build
 from noxlib.sessions.own_image import layout_names
 from noxlib.sessions.placing import Placement
 from noxlib.testground import lock, prepare
-from noxlib.testground.lock import Lock
+from noxlib.testground.locked import Lock, digest
 from noxlib.testground.prepare import Prepared
 
 PLATFORM = "host"
@@ -56,7 +56,7 @@ def _prepared(
 ) -> Optional[Prepared]:
     if project.build is None:
         return None
-    build_lock = lock.digest(locked.folder, locked.build_files)
+    build_lock = digest(locked.folder, locked.build_files)
     # Scripts name the environment's interpreter, so that another environment is another key.
     key = prepare.key(project, python, f"{PLATFORM} {environment}", str(slot.workspace), build_lock)
 

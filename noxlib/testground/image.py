@@ -14,7 +14,7 @@ from noxlib.testground.fingerprint import fingerprint
 if TYPE_CHECKING:
     from noxlib.config.project import Project
     from noxlib.engines.docker import Docker, ImageInfo
-    from noxlib.testground.lock import Lock
+    from noxlib.testground.locked import Lock
     from noxlib.testground.recipe import Order, Recipe
 
 INTERPRETER = "/opt/testground/bin/python"

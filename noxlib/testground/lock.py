@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from noxlib import atomic
 from noxlib.errors import LockError
 from noxlib.ledger import state_folder
 from noxlib.testground.cutoff import cutoff
+from noxlib.testground.locked import Contents, Lock
 from noxlib.testground.lockinputs import Reader, has_own_lock, lock_key
 from noxlib.testground.names import lock_name
 
@@ -21,31 +21,6 @@ if TYPE_CHECKING:
     from noxlib.config.project import Project
 
 _META = "lock.json"
-BUILD_FILE = "pylock.build.toml"
-
-
-class Contents(msgspec.Struct, frozen=True):
-    """``lock.json``: what a lock's folder holds."""
-
-    files: tuple[str, ...]  #: names below the folder, in order of installation
-    build_files: tuple[str, ...]  #: the locked build back end; empty where nothing is built
-    source: str  #: ``resolved``, ``uv.lock``, ``pylock``, ``poetry.lock``, ``pdm.lock``, ``requirements``
-    digest: str  #: SHA-256 over the names and contents of all files
-    from_source: tuple[str, ...] = ()  #: packages without a fitting wheel: the builder needs a compiler
-    needs_git: bool = False  #: a package comes from a repository
-
-
-class Lock(msgspec.Struct, frozen=True):
-    """The lock of one Python on one platform; see ``Contents`` for the fields that both have."""
-
-    key: str
-    folder: Path
-    files: tuple[str, ...]
-    build_files: tuple[str, ...]
-    source: str
-    digest: str
-    from_source: tuple[str, ...] = ()
-    needs_git: bool = False
 
 
 def checkout_reader(root: Path) -> Reader:
@@ -80,13 +55,29 @@ def find_or_make(project: Project, python: str, platform: str, *, upgrade: bool 
     Raises:
         LockError: The index cannot be reached, nothing satisfies the requirements, or the own lock is out of date.
     """
+    folder, since = _place(project, python, platform)
+    renew = upgrade and not has_own_lock(project, python)
+    found = None if renew else _read(folder.name, folder)
+    return found or _make(project, python, platform, since, folder, renew=renew)
+
+
+def find(project: Project, python: str, platform: str) -> Optional[Lock]:
+    """The lock of one Python, if it has been made; nothing is resolved."""
+    folder, _ = _place(project, python, platform)
+    return _read(folder.name, folder)
+
+
+def of_dockerfile(project: Project) -> Lock:
+    """For a project whose own Dockerfile.test installs what the tests need: nothing is resolved, nothing is locked."""
+    return Lock(key="", folder=project.root, files=(), build_files=(), source=str(project.dockerfile), digest="")
+
+
+def _place(project: Project, python: str, platform: str) -> tuple[Path, Optional[str]]:
+    """The folder of this lock, named by its key, and as of when it is resolved."""
     read = checkout_reader(project.root)
     since = cutoff(project, read)
     key = lock_key(project, python, _platform_key(platform), since, read)
-    folder = state_folder() / "locks" / key
-    renew = upgrade and not has_own_lock(project, python)
-    found = None if renew else _read(key, folder)
-    return found or _make(project, python, platform, since, folder, renew=renew)
+    return state_folder() / "locks" / key, since
 
 
 def _platform_key(platform: str) -> str:
@@ -137,14 +128,6 @@ def _publish(project: Project, python: str, platform: str, since: Optional[str],
             folder.rename(Path(temporary) / "old")
         made.rename(folder)
     return Lock(key=folder.name, folder=folder, **msgspec.structs.asdict(contents))
-
-
-def digest(folder: Path, names: tuple[str, ...]) -> str:
-    """SHA-256 over names and contents."""
-    total = hashlib.sha256()
-    for name in names:
-        total.update(name.encode() + b"\0" + hashlib.sha256((folder / name).read_bytes()).digest())
-    return total.hexdigest()
 
 
 def write_to_checkout(lock: Lock, project: Project, python: str) -> Path:

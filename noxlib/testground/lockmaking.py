@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noxlib.testground import backend, ownlock, pylock, resolve
-from noxlib.testground.lock import BUILD_FILE, Contents, digest
+from noxlib.testground.locked import BUILD_FILE, Contents, digest
 from noxlib.testground.lockinputs import has_own_lock
 
 if TYPE_CHECKING:

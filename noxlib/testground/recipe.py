@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from noxlib.config.project import Project
     from noxlib.engines.docker import ImageInfo
-    from noxlib.testground.lock import Lock
+    from noxlib.testground.locked import Lock
 
 TARGET = "test"
 

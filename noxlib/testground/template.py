@@ -12,7 +12,7 @@ from noxlib.errors import ConfigError
 
 if TYPE_CHECKING:
     from noxlib.config.project import Project
-    from noxlib.testground.lock import Lock
+    from noxlib.testground.locked import Lock
 
 VERSION = 1
 _APT_NAME = re.compile(

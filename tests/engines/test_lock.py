@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from noxlib.testground.lock import Lock
+    from noxlib.testground.locked import Lock
 
 pytestmark = pytest.mark.docker  # as the other tests that need more than this machine's files
 

@@ -10,7 +10,7 @@ from by_hand import make_project
 from noxlib import atomic
 from noxlib.errors import LockError
 from noxlib.testground import cutoff, lock, lockinputs
-from noxlib.testground.lock import Contents
+from noxlib.testground.locked import Contents
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +84,11 @@ def test_the_digest_depends_on_names_and_contents(tmp_path: Path) -> None:
     for name, text in (("a", "1"), ("b", "1"), ("c", "2")):
         (tmp_path / name).write_text(text)
     assert len({lock.digest(tmp_path, names) for names in (("a",), ("b",), ("c",), ("a", "b"), ())}) == 5
+
+
+def test_looking_for_a_lock_makes_none(tmp_path: Path) -> None:
+    assert lock.find(make_project(tmp_path), "3.10", "linux/amd64") is None
+    folder = stored(tmp_path)
+    found = lock.find(make_project(tmp_path), "3.10", "linux/amd64")
+    assert found
+    assert found.folder == folder

@@ -10,7 +10,7 @@ from noxlib.config.project import BuildSystem, Project
 from noxlib.errors import ConfigError
 from noxlib.testground import recipe, template
 from noxlib.testground.fingerprint import fingerprint
-from noxlib.testground.lock import Lock
+from noxlib.testground.locked import Lock
 
 if TYPE_CHECKING:
     from pathlib import Path
