@@ -20,6 +20,7 @@ from noxlib.sessions.arguments import HelpShown
 from noxlib.sessions.context import Context
 
 Body = Callable[[Context], None]
+GROUND = "testground"  #: tag of the steps that make testgrounds
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -31,7 +32,7 @@ class Step(msgspec.Struct, frozen=True):
 
     name: str
     purpose: str
-    home: Union[str, Body]
+    home: Union[str, Body]  # noqa: UP007 - msgspec resolves it on Python 3.9
     per_python: bool = False
     umbrella: bool = True  #: a step per Python also has a session without one, which runs them all
     default: bool = False  #: part of a bare ``nox``
@@ -40,15 +41,15 @@ class Step(msgspec.Struct, frozen=True):
 
 STEPS: tuple[Step, ...] = (
     Step("unit", "Run the unit tests in the testground.", "unit", per_python=True, default=True, tags=("test",)),
-    Step("testground_build", "Build the testground's image.", "testground_build", per_python=True, tags=("testground",)),
-    Step("testground_lock", "Write the lock of each Python into the checkout.", "testground_lock", tags=("testground",)),
+    Step("testground_build", "Build the testground's image.", "testground_build", per_python=True, tags=(GROUND,)),
+    Step("testground_lock", "Write the lock of each Python into the checkout.", "testground_lock", tags=(GROUND,)),
     Step(
         "testground_shell",
         "Open a shell in the very environment that the tests get.",
         "testground_shell",
         per_python=True,
         umbrella=False,
-        tags=("testground",),
+        tags=(GROUND,),
     ),
     Step("coverage", "Combine the coverage of all Pythons into one report.", "coverage", tags=("report",)),
     Step("doctor", "Show what was detected and what is missing.", "doctor", tags=("care",)),
@@ -148,7 +149,7 @@ def _body(step: Step, name: str, python: str, root: Path) -> Callable[[nox.Sessi
 
 
 def _quieten_libraries() -> None:
-    """nox shows whatever any logger says, down to each request to the engine and each command with its values."""
+    """Without this nox shows whatever any logger says: each request to the engine, each command with its values."""
     for name in ("docker", "python_on_whales", "urllib3", "filelock"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

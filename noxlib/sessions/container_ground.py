@@ -29,7 +29,7 @@ def ready(context: Context, project: Project, placement: Placement, *, build: bo
     """Lock, build and prepare what is not there yet, then the ground."""
     docker = placement.engine
     assert docker is not None
-    locked = lock.find_or_make(project, context.python, docker.platform)
+    locked = _lock(project, context.python, docker)
     testground = image.find_or_build(project, context.python, locked, docker, build=build)
     if testground.own_dockerfile:
         return _ground(project, placement, docker, testground, own_image.prepared(project, testground, docker))
@@ -37,11 +37,17 @@ def ready(context: Context, project: Project, placement: Placement, *, build: bo
     return _ground(project, placement, docker, testground, prepared)
 
 
+def _lock(project: Project, python: str, docker: Docker) -> Lock:
+    """The project's own Dockerfile.test says itself what it installs; else the lock does."""
+    return lock.of_dockerfile(project) if project.dockerfile else lock.find_or_make(project, python, docker.platform)
+
+
 def known(context: Context, project: Project, placement: Placement) -> Ground:
     """What is there already; the section is empty where it is not."""
     docker = placement.engine
     assert docker is not None
-    locked = lock.find(project, context.python, docker.platform)
+    own = project.dockerfile is not None
+    locked = lock.of_dockerfile(project) if own else lock.find(project, context.python, docker.platform)
     try:
         testground = image.find_or_build(project, context.python, locked, docker, build=False) if locked else None
     except BuildError as error:
@@ -79,8 +85,6 @@ def _prepared(project: Project, testground: Testground, locked: Lock, docker: Do
 def _ground(
     project: Project, placement: Placement, docker: Docker, testground: Testground, prepared: Optional[Prepared]
 ) -> Ground:
-    built = prepared is not None and not testground.own_dockerfile
-
     def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
         return Container(
             docker,
@@ -95,16 +99,17 @@ def _ground(
             keep=keep,
         )
 
+    found, environment = own_image.layout_names(project.root), path_without_build(project, box.WORKSPACE)
+    if prepared is not None and not testground.own_dockerfile:
+        found, environment = prepared.import_names, prepared.environment
     return Ground(
         placement=placement,
         section=section(testground, prepared),
         workspace=box.WORKSPACE,
         host=host,
-        import_names=names(
-            project, prepared.import_names if built and prepared else own_image.layout_names(project.root)
-        ),
+        import_names=names(project, found),
         import_roots=(box.WORKSPACE, box.SITE),
-        environment=dict(prepared.environment) if built and prepared else path_without_build(project, box.WORKSPACE),
+        environment=environment,
     )
 
 

@@ -1,4 +1,4 @@
-"""``doctor``: one line a fact, one fix a line for what is missing; 1 only if what the configuration needs is missing."""
+"""``doctor``: one line a fact, one fix a line for what is missing; it fails only where the configuration needs it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ from noxlib.sessions.placing import Placement
 class Ground(msgspec.Struct, frozen=True):
     """Where a suite runs. Paths are those of the place.
 
-    ``host`` takes the run's folder on this machine, and whether to keep the workspace; it gives the host, not started yet; the host knows its own scratch.
+    ``host`` takes the run's folder on this machine, and whether to keep the workspace; it gives the host, not started
+    yet.
     """
 
     placement: Placement

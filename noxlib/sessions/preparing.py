@@ -61,7 +61,7 @@ def _build(
         host.put(request, "request.json")
         command = Command(
             argv=(host.python, f"{host.inside}/noxlib_inside/prepare.py", f"{host.scratch}/request.json"),
-            # A back end that fetches something in the build would make another thing each day; the venv cannot forbid it.
+            # A build that fetches something would make another thing each day; the venv cannot forbid it.
             limits=Limits(timeout=_TIMEOUT, network=host.name != "container"),
             log=log,
             echo=False,

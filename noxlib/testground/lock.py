@@ -36,13 +36,6 @@ def checkout_reader(root: Path) -> Reader:
     return read
 
 
-def find(project: Project, python: str, platform: str) -> Optional[Lock]:
-    """The lock of one Python if it is made already; nothing is resolved."""
-    read = checkout_reader(project.root)
-    key = lock_key(project, python, _platform_key(platform), cutoff(project, read), read)
-    return _read(key, state_folder() / "locks" / key)
-
-
 def find_or_make(project: Project, python: str, platform: str, *, upgrade: bool = False) -> Lock:
     """The lock of one Python.
 

@@ -9,7 +9,7 @@ from by_hand import make_project
 
 from noxlib import atomic
 from noxlib.errors import LockError
-from noxlib.testground import cutoff, lock, lockinputs
+from noxlib.testground import cutoff, lock, locked, lockinputs
 from noxlib.testground.locked import Contents
 
 
@@ -75,7 +75,7 @@ def test_the_lock_is_written_beside_pyproject_toml(tmp_path: Path) -> None:
 
 def test_a_foreign_lock_is_not_written_over(tmp_path: Path) -> None:
     project = make_project(tmp_path)
-    made = lock.Lock("k", tmp_path, ("pylock.toml",), (), "uv.lock", "0")
+    made = Lock("k", tmp_path, ("pylock.toml",), (), "uv.lock", "0")
     with pytest.raises(LockError, match=r"uv\.lock"):
         lock.write_to_checkout(made, project, "3.10")
 
@@ -83,7 +83,7 @@ def test_a_foreign_lock_is_not_written_over(tmp_path: Path) -> None:
 def test_the_digest_depends_on_names_and_contents(tmp_path: Path) -> None:
     for name, text in (("a", "1"), ("b", "1"), ("c", "2")):
         (tmp_path / name).write_text(text)
-    assert len({lock.digest(tmp_path, names) for names in (("a",), ("b",), ("c",), ("a", "b"), ())}) == 5
+    assert len({locked.digest(tmp_path, names) for names in (("a",), ("b",), ("c",), ("a", "b"), ())}) == 5
 
 
 def test_looking_for_a_lock_makes_none(tmp_path: Path) -> None:
