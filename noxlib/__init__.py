@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from noxlib.config.models import Config, SuiteConfig
     from noxlib.errors import NoxlibError
-    from noxlib.register import register
+    from noxlib.registration import register
 
 __all__ = ["Config", "NoxlibError", "SuiteConfig", "__version__", "register"]
 
@@ -25,7 +25,7 @@ _HOMES = {
     "Config": "noxlib.config.models",
     "NoxlibError": "noxlib.errors",
     "SuiteConfig": "noxlib.config.models",
-    "register": "noxlib.register",
+    "register": "noxlib.registration",  # a module named register would hide the function once imported
 }
 
 

@@ -8,7 +8,7 @@ import nox
 import pytest
 from nox import registry
 
-from noxlib.register import STEPS, Step, register
+from noxlib.registration import STEPS, Step, register
 
 if TYPE_CHECKING:
     from noxlib.sessions.context import Context
