@@ -20,9 +20,7 @@ def run(context: Context) -> None:
     reaping.sweep(context.root)
     docker = placing.engine()
     if arguments["dry_run"]:
-        say(
-            f"{context.session}: would build {local_name(project.name)} for Python {context.python} at {docker.endpoint}"
-        )
+        say(f"{context.session}: would build {local_name(project.name)} at {docker.endpoint}")
         return
     locked = lock.find_or_make(project, context.python, docker.platform, upgrade=arguments["upgrade"])
     testground = image.find_or_build(project, context.python, locked, docker)
