@@ -16,6 +16,7 @@ import pytest
 from noxlib.config.detect import load_project
 from noxlib.engines import builder
 from noxlib.engines.docker import Docker
+from noxlib.engines.index import ca_bundle
 from noxlib.errors import BuildError, ConfigError, EngineError
 from noxlib.testground import image, lock
 
@@ -152,7 +153,7 @@ def test_no_secret_is_in_layers_or_history(
     archive = tmp_path / "image.tar"
     cli("image", "save", "--output", str(archive), reference, built.reference)
     assert SECRET.encode() not in archive.read_bytes()
-    bundle = builder.ca_bundle(os.environ)
+    bundle = ca_bundle(os.environ)
     if bundle:
         assert Path(bundle).read_bytes()[-400:] not in archive.read_bytes()
     for log in (tmp_path_of_state() / "builds").glob("*.log"):
@@ -215,7 +216,7 @@ def test_an_own_dockerfile_works_with_docker_alone_and_gets_coverage_here(projec
     assert "Coverage.py" in cli("run", "--rm", built.reference, built.interpreter, "-m", "coverage", "--version")
     assert made(project, docker, build=False) == built
     plain = built.reference + "-plain"
-    secrets = ["--secret", f"id=ca,src={bundle}"] if (bundle := builder.ca_bundle(os.environ)) else []
+    secrets = ["--secret", f"id=ca,src={bundle}"] if (bundle := ca_bundle(os.environ)) else []
     stage = ["--target", "test", "--build-arg", f"PYTHON_VERSION={PYTHON}"]
     cli("build", "-f", "Dockerfile.test", *stage, *secrets, "-t", plain, ".", cwd=project)
     mount = f"type=bind,source={project},target=/workspace"
@@ -236,6 +237,20 @@ def test_a_base_image_that_cannot_be_pulled_is_one_line(project: Path, docker: D
     with pytest.raises(EngineError, match=r"127\.0\.0\.1:9/none:3\.10") as caught:
         made(project, docker)
     assert "\n" not in caught.value.what
+
+
+def test_without_building_no_base_image_is_pulled(project: Path, docker: Docker) -> None:
+    write(project, "Dockerfile.test", "ARG PYTHON_VERSION\nFROM 127.0.0.1:9/none:${PYTHON_VERSION}\n")
+    with pytest.raises(BuildError) as caught:
+        made(project, docker, build=False)
+    assert caught.value.cause == "absent"
+
+
+def test_an_own_dockerfile_needs_no_lock(project: Path, docker: Docker) -> None:
+    write(project, "Dockerfile.test", OWN)
+    found = load_project(project)
+    built = image.find_or_build(found, PYTHON, lock.of_dockerfile(found), docker)
+    assert "Coverage.py" in cli("run", "--rm", built.reference, "python", "-m", "coverage", "--version")
 
 
 def test_a_mirror_takes_the_place_of_a_registry(project: Path, docker: Docker) -> None:
@@ -278,6 +293,7 @@ import sys
 from pathlib import Path
 from noxlib.config.detect import load_project
 from noxlib.engines.docker import Docker
+from noxlib.engines.index import ca_bundle
 from noxlib.testground import image, lock
 project = load_project(Path(sys.argv[1]))
 docker = Docker.connect()

@@ -10,7 +10,7 @@ from by_hand import make_project
 from noxlib import atomic
 from noxlib.errors import LockError
 from noxlib.testground import cutoff, lock, locked, lockinputs
-from noxlib.testground.locked import Contents
+from noxlib.testground.locked import Contents, Lock
 
 
 @pytest.fixture(autouse=True)
