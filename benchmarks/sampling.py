@@ -1,0 +1,72 @@
+"""Commands timed in turns: A B A B …, so that a machine that is busy for a while is busy for all of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+SECONDS = 1800.0  #: after which a command hangs
+
+
+class Failed(Exception):
+    """A command of a benchmark ended with an error: then its time means nothing."""
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    print(text, flush=True)
+
+
+def timed(argv: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> float:
+    """Seconds that a command takes from its start to its end; its output is read and dropped.
+
+    Raises:
+        Failed: it ended with anything but 0; its last lines are told.
+    """
+    start = time.perf_counter()
+    done = subprocess.run(
+        argv,
+        cwd=folder,
+        env={**base_environment(), **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=SECONDS,
+        check=False,
+    )
+    seconds = time.perf_counter() - start
+    if done.returncode != 0:
+        tail = done.stdout.decode("utf-8", "replace").splitlines()[-15:]
+        raise Failed("\n  ".join((f"{' '.join(argv)} ended with {done.returncode}", *tail)))
+    return seconds
+
+
+def base_environment() -> dict[str, str]:
+    """Ours, without what would make Python compile noxlib or nox anew each time: installed packages are compiled."""
+    left_out = ("PYTHONDONTWRITEBYTECODE", "NOXLIB_PLACE", "CI")
+    return {name: value for name, value in os.environ.items() if name not in left_out}
+
+
+def in_turns(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """What each call measured, by name: one round to warm up, which is dropped, then so many rounds of all in turns."""
+    values: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds + 1):
+        for name, call in calls.items():
+            value = call()
+            if number:
+                values[name].append(value)
+        if number:
+            say(f"  round {number}: " + ", ".join(f"{name} {found[-1]:.3f}" for name, found in values.items()))
+    return values
+
+
+def nox(*arguments: str) -> list[str]:
+    """The nox of this interpreter."""
+    return [sys.executable, "-m", "nox", *arguments]
