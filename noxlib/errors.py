@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import errno
+from typing import ClassVar, Optional
 
 
 class NoxlibError(Exception):
@@ -62,3 +63,30 @@ class Cancelled(NoxlibError):  # noqa: N818 - it is no error: somebody pressed C
     """The run was cancelled by a signal."""
 
     outcome = "cancelled"
+
+
+class MachineError(NoxlibError):
+    """This machine refuses something: its disk is full, a file is not the caller's, a limit is reached."""
+
+
+_REFUSALS = {
+    errno.ENOSPC: "free space (`df -h` shows where), or set NOXLIB_CACHE_DIR to a folder on another disk",
+    errno.EDQUOT: "free space (`quota` shows how much is yours), or set NOXLIB_CACHE_DIR to a folder elsewhere",
+    errno.EROFS: "make it writable, or set NOXLIB_CACHE_DIR to a folder elsewhere",
+    errno.EACCES: "make it readable and writable for you",
+    errno.EPERM: "make it yours",
+    errno.EIO: "the disk may be failing: see the system's log",
+    errno.EMFILE: "raise the limit of open files: ulimit -n",
+    errno.ENFILE: "end other programs, or raise the machine's limit of open files",
+    errno.ENOMEM: "free memory on this machine",
+}
+
+
+def of_machine(error: OSError) -> Optional[MachineError]:
+    """The two lines of what the machine refused; None for what is no refusal, and so a mistake of ours."""
+    todo = _REFUSALS.get(error.errno or 0)
+    if todo is None:
+        return None
+    at = f"{error.filename}: " if error.filename is not None else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return MachineError(f"{at}{error.strerror}", todo, cause="disk-full" if full else "machine")

@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, NoReturn, Optional, Union
 
 import msgspec
 import nox
 
-from noxlib.errors import Cancelled, NoxlibError, UsageError
+from noxlib.errors import Cancelled, NoxlibError, UsageError, of_machine
 from noxlib.sessions.arguments import HelpShown
 from noxlib.sessions.context import Context
 
@@ -172,10 +172,19 @@ def _boundary(session: nox.Session) -> Iterator[None]:
     except HelpShown:
         return
     except NoxlibError as error:
-        sys.stdout.flush()
-        session.error(f"{error.what}\n  {error.todo}" if error.todo else error.what)
+        _tell(session, error)
+    except OSError as error:
+        refusal = of_machine(error)
+        if refusal is None:
+            raise
+        _tell(session, refusal)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _tell(session: nox.Session, error: NoxlibError) -> NoReturn:
+    sys.stdout.flush()
+    session.error(f"{error.what}\n  {error.todo}" if error.todo else error.what)
 
 
 def _terminated(number: int, _frame: Optional[FrameType]) -> None:

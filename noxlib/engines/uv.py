@@ -20,6 +20,7 @@ _UNREACHABLE = re.compile(
     r"error sending request|client error|dns error|Failed to fetch|timed out|tcp connect|Connection refused",
     re.IGNORECASE,
 )
+_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _FORBIDDEN = re.compile(r"\b(401|403)\b|Unauthorized|Forbidden", re.IGNORECASE)
 
 
@@ -131,7 +132,7 @@ def _install_step(argv: list[str], cwd: Optional[Path], text: Optional[str] = No
     done = process.run(argv, cwd=cwd, env=_environment(), input=text)
     if done.returncode != 0:
         failure = explained(done.stderr)
-        raise BuildError(failure.what, failure.todo)
+        raise BuildError(failure.what, failure.todo, cause=failure.cause)
 
 
 def _environment() -> Mapping[str, str]:
@@ -146,11 +147,23 @@ def explained(stderr: str) -> LockError:
         line for line in mask(stderr).splitlines() if line.strip() and not line.startswith(("warning:", "  warning:"))
     ]
     said = "\n  ".join(line.strip() for line in lines[:12]) or "uv failed and said nothing"
+    if _DISK_FULL.search(said):
+        what = "the disk is full: " + lines[-1].strip().removeprefix("cause: ")
+        return LockError(
+            what, "free space there, or set NOXLIB_CACHE_DIR, or UV_CACHE_DIR, to a folder elsewhere", cause="disk-full"
+        )
     if _FORBIDDEN.search(said):
         return LockError(said, "give uv the index's credentials: UV_INDEX_<NAME>_USERNAME and _PASSWORD, or ~/.netrc")
     if _UNREACHABLE.search(said):
         todo = "check the network, UV_DEFAULT_INDEX or PIP_INDEX_URL, and for a private CA SSL_CERT_FILE"
-        return LockError(f"the package index cannot be reached: {said}", todo, cause="unreachable")
+        return LockError(f"the package index cannot be reached: {_in_one_line(lines)}", todo, cause="unreachable")
     return LockError(
         said, "change the requirement that uv names (or exclude_newer in [tool.noxlib]) and run this again"
     )
+
+
+def _in_one_line(lines: list[str]) -> str:
+    """Of uv's chain of causes the address that was asked for and the last one, which is the network's own word."""
+    causes = [line.strip().removeprefix("cause: ").removeprefix("error: ") for line in lines]
+    asked = next((cause for cause in causes if "://" in cause), causes[0])
+    return asked if asked == causes[-1] else f"{asked}: {causes[-1]}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from noxlib import __version__
-from noxlib.errors import NoxlibError
+from noxlib.errors import NoxlibError, of_machine
 from noxlib.plan import Plan  # noqa: TC001 - a frozen value in signatures that others resolve
 from noxlib.records import result as results
 from noxlib.records.outcome import Verdict, judge
@@ -126,6 +126,8 @@ def any_test_began(folder: RunFolder) -> bool:
 
 
 def _of_error(error: BaseException) -> Verdict:
+    if isinstance(error, OSError):
+        error = of_machine(error) or error
     if isinstance(error, NoxlibError):
         return Verdict(
             "cancelled" if error.outcome == "cancelled" else "error", error.cause or _kind(error), error.what

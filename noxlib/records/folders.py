@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator  # noqa: TC003 - msgspec resolves the annotations
 from datetime import datetime, timezone
 from pathlib import Path  # noqa: TC003 - as above
@@ -16,6 +17,8 @@ from noxlib import atomic
 from noxlib.errors import RecordError
 from noxlib.ledger import identity, state_folder
 
+RESERVE = "reserve"  #: a file in the run's folder that makes way for the record
+RESERVED = 128 * 1024  #: bytes: a record with some hundred failures, and what an atomic write needs beside it
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-(.+)-([0-9a-f]{6})")
 
 
@@ -49,6 +52,8 @@ class RunFolder(msgspec.Struct, frozen=True):
 def new_run(checkout: Path, session: str) -> RunFolder:
     """Make the folder of a new run, with ``logs/`` and ``result/``, in the checkout or, where that cannot be, in ours.
 
+    It holds some bytes in reserve, so that a record can be written where the tests filled the disk.
+
     Raises RecordError if neither can be written.
     """
     utc = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
@@ -56,19 +61,26 @@ def new_run(checkout: Path, session: str) -> RunFolder:
     problem: OSError | None = None
     for parent in _homes(checkout):
         try:
-            path = parent / name
-            (path / "logs").mkdir(parents=True)
-            (path / "result").mkdir()
-            atomic.write(path / "owner.json", atomic.to_json(identity()))
-            _ignore(checkout / ".noxlib")
-        except OSError as error:  # noqa: PERF203 - a read-only checkout, or something in the way
+            _make(parent / name)
+            if checkout in parent.parents:
+                _ignore(checkout / ".noxlib")
+        except OSError as error:  # noqa: PERF203 - a read-only checkout, a full disk, or something in the way
             problem = error
+            shutil.rmtree(parent / name, ignore_errors=True)
         else:
-            return RunFolder(path, checkout)
+            return RunFolder(parent / name, checkout)
     assert problem is not None  # there are homes
     raise RecordError(
-        f"no folder for the run can be made: {problem}", "make the checkout writable, or set NOXLIB_CACHE_DIR"
+        f"no folder for the run can be made: {problem}",
+        "make the checkout writable or free space there, or set NOXLIB_CACHE_DIR",
     ) from problem
+
+
+def _make(path: Path) -> None:
+    (path / "logs").mkdir(parents=True)
+    (path / "result").mkdir()
+    atomic.write(path / "owner.json", atomic.to_json(identity()))
+    (path / RESERVE).write_bytes(bytes(RESERVED))
 
 
 def runs(checkout: Path) -> list[RunFolder]:

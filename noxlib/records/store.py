@@ -13,7 +13,7 @@ from noxlib.ledger import Owner, alive, identity
 from noxlib.plan import Limits, Plan, Task
 from noxlib.records import record as current
 from noxlib.records import result as results
-from noxlib.records.folders import RunFolder, new_run, runs, unsorted
+from noxlib.records.folders import RESERVE, RunFolder, new_run, runs, unsorted
 from noxlib.records.record import PlaceSection, Record, TestgroundSection, timestamp
 from noxlib.secret import Masker, known_secrets
 
@@ -36,7 +36,8 @@ def write_plan(folder: RunFolder, plan: Plan) -> None:
 
 
 def write_record(folder: RunFolder, record: Record) -> None:
-    """Write ``record.json``, secrets masked. Raises RecordError."""
+    """Write ``record.json``, secrets masked, into the space kept in reserve for it. Raises RecordError."""
+    (folder.path / RESERVE).unlink(missing_ok=True)
     _write(folder.path / "record.json", record, known_secrets(os.environ))
 
 

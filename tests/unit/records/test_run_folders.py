@@ -21,7 +21,7 @@ def test_a_runs_folder_has_its_name_its_places_and_its_owner(checkout: Path) -> 
     folder = store.new_run(checkout, "unit-3.10")
     assert re.fullmatch(r"\d{8}T\d{6}Z-unit-3\.10-[0-9a-f]{6}", folder.name)
     assert folder.path.parent == checkout / ".noxlib" / "runs"
-    assert sorted(path.name for path in folder.path.iterdir()) == ["logs", "owner.json", "result"]
+    assert sorted(path.name for path in folder.path.iterdir()) == ["logs", "owner.json", "reserve", "result"]
     assert folder.session == "unit-3.10"
     assert folder.shown == f".noxlib/runs/{folder.name}"
     assert str(identity().pid) in (folder.path / "owner.json").read_text()
