@@ -7,6 +7,7 @@ from typing import Literal, Optional
 import msgspec
 
 Outcome = Literal["passed", "failed", "no-tests", "error", "timeout", "cancelled"]
+ASKED = "asked for by"  #: begins a place's reason where it holds for one call only: an option, a variable
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from noxlib.plan import ASKED
 from noxlib.secret import MASK
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _rerun(record: Record) -> str | None:
     if test is None:
         return None
     # After a second "--" everything is pytest's, also an id that looks like an option of ours.
-    words = ["--", "--", test] if test.startswith("-") else ["--", test]
+    words = ["--", *_place_option(record), *(["--"] if test.startswith("-") else []), test]
     return f"run it again: {_nox(record.session)} {' '.join(shlex.quote(word) for word in words)}"
 
 
@@ -67,7 +68,14 @@ def _selection(record: Record) -> str | None:
 
 def _shell(record: Record) -> str | None:
     session = f"testground_shell-{record.python}" if record.python else "testground_shell"
-    return f"a shell in the same environment: {_nox(session)}"
+    words = ["--", *option] if (option := _place_option(record)) else []
+    return " ".join((f"a shell in the same environment: {_nox(session)}", *words))
+
+
+def _place_option(record: Record) -> list[str]:
+    """What makes a place that was asked for this one time the place of the next command as well."""
+    place = record.place
+    return ["--place", place.name] if place is not None and place.reason.startswith(ASKED) else []
 
 
 def _nox(session: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
 from noxlib.config.models import Config
 from noxlib.errors import EngineError, PlaceError
+from noxlib.plan import ASKED
 from noxlib.sessions.context import say, under_ci
 
 if TYPE_CHECKING:
@@ -30,9 +32,7 @@ def choose(config: Config, asked: Optional[str]) -> Placement:
         EngineError: a container was asked for and no engine answers.
         PlaceError: under CI, a fallback that the configuration does not allow.
     """
-    wanted, reason = (
-        (asked, "asked for by --place") if asked else (config.place, f"configured: place = {config.place!r}")
-    )
+    wanted, reason = _wanted(config, asked)
     if wanted == "venv":
         return Placement("venv", reason)
     from noxlib.engines.docker import Docker  # noqa: PLC0415 - a venv pays for no engine
@@ -45,6 +45,14 @@ def choose(config: Config, asked: Optional[str]) -> Placement:
         return _fallback(config, error)
     found = f"{engine.kind} {engine.version} answers at {engine.endpoint}"
     return Placement("container", found if wanted == "auto" else reason, engine=engine)
+
+
+def _wanted(config: Config, asked: Optional[str]) -> tuple[str, str]:
+    if asked:
+        return asked, f"{ASKED} --place"
+    if os.environ.get("NOXLIB_PLACE"):
+        return config.place, f"{ASKED} NOXLIB_PLACE"
+    return config.place, f"configured: place = {config.place!r}"
 
 
 def engine() -> Docker:

@@ -97,3 +97,11 @@ def test_a_badge_shows_the_percentage_in_its_colour(percent: float, value: str, 
     svg = badge(percent)
     assert f">{value}</text>" in svg
     assert f'fill="{colour}"' in svg
+
+
+def test_a_place_that_was_asked_for_is_asked_for_again() -> None:
+    record = failed("t.py::a", place=PlaceSection("venv", "asked for by --place"))
+    assert advice(record) == (
+        "run it again: nox -s unit-3.10 -- --place venv t.py::a",
+        "a shell in the same environment: nox -s testground_shell-3.10 -- --place venv",
+    )
