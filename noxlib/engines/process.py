@@ -245,7 +245,7 @@ def _attended(argv: Sequence[str], cwd: Optional[Path], env: Optional[Mapping[st
         while True:
             try:
                 return _ended(process.wait())
-            except KeyboardInterrupt:  # noqa: PERF203 - Ctrl-C is the debugger's; it reached the program as well
+            except KeyboardInterrupt:
                 continue
             except BaseException:
                 process.kill()

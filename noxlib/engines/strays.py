@@ -55,5 +55,5 @@ def _by_psutil() -> Iterator[tuple[int, list[bytes]]]:
     for process in psutil.process_iter():
         try:
             yield process.pid, [f"{key}={value}".encode() for key, value in process.environ().items()]
-        except (psutil.Error, OSError):  # noqa: PERF203 - as above
+        except (psutil.Error, OSError):
             continue

@@ -65,7 +65,7 @@ def carry(sources: Iterable[tuple[str, Path]], checkout: Path) -> tuple[str, ...
         try:
             if _may_go_to(relative, checkout) and _place(source, checkout / relative, checkout):
                 changed.append(relative)
-        except OSError as error:  # noqa: PERF203 - one file that cannot be written is told, the others go on
+        except OSError as error:
             print(f"noxlib: {relative} is not carried back to the checkout: {error.strerror}", flush=True)
             if not os.access(checkout, os.W_OK):  # the others would say the same
                 break

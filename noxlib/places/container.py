@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional
 
 from noxlib.errors import EngineError
 from noxlib.ledger import Ledger
@@ -133,7 +133,7 @@ class Container:
         assert self._ready is not None, "a host is entered before it is used"
         return self._ready
 
-    def _new_workspace(self, reaches: reach.Reach) -> Union[Scratch, Copied]:
+    def _new_workspace(self, reaches: reach.Reach) -> Scratch | Copied:
         name = box.name_of(self._run_id, secrets.token_hex(3))
         folder = scratch_root(self._ledger.folder.parent, self._checkout) / name
         overlay = Overlay(self._checkout, self._prepared_tree, folder)
@@ -201,7 +201,7 @@ class Container:
 class _Ready:
     """What is known once the host has been entered."""
 
-    def __init__(self, image: ImageInfo, reaches: reach.Reach, workspace: Union[Scratch, Copied]) -> None:
+    def __init__(self, image: ImageInfo, reaches: reach.Reach, workspace: Scratch | Copied) -> None:
         self.image = image
         self.reach = reaches
         self.workspace = workspace

@@ -16,15 +16,13 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # tests are no package
-
-from hosts import World, leftovers
-
 from noxlib import ledger
 from noxlib.places.host import Command, Exit, Host
 from noxlib.places.leftovers import Removers
 from noxlib.plan import Limits
+from tests.engines.hosts import World, leftovers
 
+ROOT = Path(__file__).parent.parent.parent
 KINDS = [*(pytest.param(kind, marks=pytest.mark.docker) for kind in ("container", "bound", "remote")), "venv"]
 
 
@@ -248,16 +246,20 @@ def test_nothing_of_a_command_outlives_it(world: World) -> None:
 
 
 def test_an_exception_leaves_nothing(world: World) -> None:
-    with pytest.raises(ZeroDivisionError), world.host() as host:
-        run(host, "open('f', 'w').close()", world.root / "log")
-        raise ZeroDivisionError
+    def fail() -> None:
+        with world.host() as host:
+            run(host, "open('f', 'w').close()", world.root / "log")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert leftovers(world) == []
 
 
 def child(world: World, code: str) -> subprocess.Popen[bytes]:
     """A process that runs code in a host, once that has begun to print."""
-    argv = (sys.executable, str(Path(__file__).parent / "hosts.py"), str(world.root), world.kind, world.run_id, code)
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    argv = (sys.executable, "-m", "tests.engines.hosts", str(world.root), world.kind, world.run_id, code)
+    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
 
 
 def await_output(world: World, process: subprocess.Popen[bytes]) -> None:
@@ -336,10 +338,11 @@ def test_a_terminal_is_a_terminal_and_gives_the_exit_code(world: World) -> None:
     code = (
         "import sys; name = input('name? '); print('hello', name, sys.stdin.isatty(), sys.stdout.isatty()); sys.exit(5)"
     )
-    script = str(Path(__file__).parent / "hosts.py")
+    argv = (sys.executable, "-m", "tests.engines.hosts", str(world.root), world.kind, world.run_id, code)
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execv(sys.executable, (sys.executable, script, str(world.root), world.kind, world.run_id, code))
+        os.chdir(ROOT)
+        os.execv(sys.executable, argv)
     shown = read_until(terminal, b"name? ")
     os.write(terminal, b"ann\n")
     shown += read_until(terminal, None)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import secrets
 import socket
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,18 +14,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # tests are no package
-
-from hosts import IMAGE, World, leftovers
-
 from noxlib.engines.docker import Docker
 from noxlib.errors import EngineError
-from noxlib.ledger import Ledger
+from noxlib.places import box, reach
 from noxlib.places import leftovers as places_leftovers
-from noxlib.places import reach
 from noxlib.places.container import Container
 from noxlib.places.host import Command, Exit, Host
 from noxlib.plan import Limits
+from tests.engines.hosts import IMAGE, World, leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,23 +91,24 @@ def test_cpus_and_shared_memory_are_as_configured(world: World) -> None:
 
 def test_a_device_is_handed_in(world: World) -> None:
     with world.host() as host:
-        assert (
-            run(world, host, "import os; print(os.path.exists('/dev/fuse'))", Limits(devices=("/dev/fuse",)))[1]
-            == "True\n"
-        )
+        code = "import os; print(os.path.exists('/dev/fuse'))"
+        assert run(world, host, code, Limits(devices=("/dev/fuse",)))[1] == "True\n"
 
 
 def test_home_is_writable_and_programs_run_from_it(world: World) -> None:
     code = (
-        "import os, pathlib, subprocess; script = pathlib.Path.home() / 'x'; script.write_text('#!/bin/sh\\necho ran\\n'); "
-        "script.chmod(0o755); print(subprocess.check_output([script]), os.access('/tmp', os.W_OK))"
+        "import os, pathlib, subprocess; script = pathlib.Path.home() / 'x'; "
+        "script.write_text('#!/bin/sh\\necho ran\\n'); script.chmod(0o755); print(subprocess.check_output([script]), os.access('/tmp', os.W_OK))"
     )
     with world.host() as host:
         assert run(world, host, code, Limits())[1] == "b'ran\\n' True\n"
 
 
 def test_what_is_bound_read_only_cannot_be_written(world: World) -> None:
-    code = "import errno\ntry:\n    open('/opt/noxlib/lib/noxlib_inside/evil', 'w')\nexcept OSError as e: print(errno.errorcode[e.errno])"
+    code = (
+        "import errno\ntry:\n    open('/opt/noxlib/lib/noxlib_inside/evil', 'w')\n"
+        "except OSError as error: print(errno.errorcode[error.errno])"
+    )
     with world.host() as host:
         assert run(world, host, code, Limits())[1] == "EROFS\n"
 
@@ -154,14 +151,6 @@ def test_the_engine_is_tried_once_and_remembered(world: World, docker: Docker) -
 
 
 def test_what_bears_a_dead_owners_labels_is_removed_without_a_ledger(world: World, docker: Docker) -> None:
-    dead = {
-        "io.noxlib.run": world.run_id,
-        "io.noxlib.pid": "1",
-        "io.noxlib.start": "1",
-        "io.noxlib.boot": Ledger.__name__,
-    }
-    from noxlib.places import box
-
     live = box.labels(world.run_id, "p")
     dead = {**live, "io.noxlib.start": "1"}  # our pid, given out before to another process
     names = [f"noxlib-test-{secrets.token_hex(4)}" for _ in range(3)]
@@ -213,6 +202,7 @@ class Relay:
             target.shutdown(socket.SHUT_WR)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the SDK leaves such a socket open
 def test_an_engine_that_goes_away_is_lost_and_what_it_held_is_removed_later(
     world: World, docker: Docker, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -250,3 +240,5 @@ def test_an_engine_that_goes_away_is_lost_and_what_it_held_is_removed_later(
         assert docker.remove(entry.name)
         world.ledger.strike(entry)
     assert leftovers(world) == []
+    del through, host, caught
+    gc.collect()

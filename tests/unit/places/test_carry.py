@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from noxlib.places.carry import carry, files_below, matches, remove
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
