@@ -5,7 +5,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import PYPROJECT, make_project
+from tests.unit.testground.by_hand import PYPROJECT, make_project
 
 from noxlib.config.models import Config
 from noxlib.testground.cutoff import cutoff

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from by_hand import make_project
+from tests.unit.testground.by_hand import make_project
 
 from noxlib import atomic
 from noxlib.errors import LockError

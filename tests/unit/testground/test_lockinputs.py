@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import PYPROJECT, make_project
+from tests.unit.testground.by_hand import PYPROJECT, make_project
 
 from noxlib.config.models import Config
 from noxlib.testground import lockinputs
