@@ -98,7 +98,8 @@ def test_a_device_is_handed_in(world: World) -> None:
 def test_home_is_writable_and_programs_run_from_it(world: World) -> None:
     code = (
         "import os, pathlib, subprocess; script = pathlib.Path.home() / 'x'; "
-        "script.write_text('#!/bin/sh\\necho ran\\n'); script.chmod(0o755); print(subprocess.check_output([script]), os.access('/tmp', os.W_OK))"
+        "script.write_text('#!/bin/sh\\necho ran\\n'); script.chmod(0o755); "
+        "print(subprocess.check_output([script]), os.access('/tmp', os.W_OK))"
     )
     with world.host() as host:
         assert run(world, host, code, Limits())[1] == "b'ran\\n' True\n"
