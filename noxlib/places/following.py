@@ -8,7 +8,8 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from noxlib.engines.process import GRACE, STOP_SECONDS, Output, stream
+from noxlib.engines.output import Output
+from noxlib.engines.process import GRACE, STOP_SECONDS, stream
 from noxlib.errors import Cancelled, EngineError
 from noxlib.places.host import Command, Exit
 

@@ -1,0 +1,46 @@
+"""Where a program's output goes, as it comes."""
+
+from __future__ import annotations
+
+import sys
+from typing import IO, TYPE_CHECKING, Optional
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+
+class Output:
+    """Where a program's output goes: a log file, this process' stdout, both or neither. Bytes stay as they are."""
+
+    def __init__(self, log: Optional[Path], *, echo: bool) -> None:
+        self._log: Optional[IO[bytes]] = None
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            self._log = log.open("ab", buffering=0)
+        self._echo = echo
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._log is not None:
+            self._log.close()
+
+    def write(self, chunk: bytes) -> None:
+        """Pass on a chunk at once, so that a line without its end (a progress dot, a prompt) is seen as well."""
+        if self._log is not None:
+            self._log.write(chunk)
+        if self._echo:
+            _show(chunk)
+
+
+def _show(chunk: bytes) -> None:
+    sys.stdout.flush()
+    binary = getattr(sys.stdout, "buffer", None)
+    if binary is None:  # somebody replaced stdout by a text stream
+        sys.stdout.write(chunk.decode("utf-8", "replace"))
+    else:
+        binary.write(chunk)
+        binary.flush()
