@@ -63,6 +63,7 @@ def test_a_path_inside_a_container_or_of_an_example_is_not(tmp_path: Path, line:
         (b"a\n" + b"<" * 7 + b" HEAD\n", "2: a marker of a merge"),
         (b"\0" * 500_001, "500001 bytes"),
     ],
+    ids=["newline", "empty line", "blanks", "merge", "size"],
 )
 def test_untidy_text_is_found(tmp_path: Path, content: bytes, what: str) -> None:
     file = tmp_path / "page.md"
