@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from datetime import datetime, timezone
@@ -14,7 +15,7 @@ from noxlib.engines import process
 from noxlib.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -23,7 +24,6 @@ class Head(msgspec.Struct, frozen=True):
     commit: str
     branch: Optional[str]  #: None for a detached head
     dirty: bool
-    time: Optional[str]  #: of the commit, RFC 3339 in UTC; None where a shallow clone does not hold the commit
     changed: tuple[str, ...]  #: paths with uncommitted changes, untracked ones included, relative to the repository
 
 
@@ -54,19 +54,52 @@ def _git(root: Path, *arguments: str, text: Optional[str] = None) -> Optional[st
     return done.stdout if done.returncode == 0 else None
 
 
+def _ask(root: Path, *arguments: str) -> Callable[[], Optional[str]]:
+    """As ``_git``, but git works until the answer is taken."""
+    import subprocess  # noqa: PLC0415 - as for ``contents``
+
+    try:
+        asked = subprocess.Popen(
+            ["git", *arguments],
+            cwd=root,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:
+        return lambda: None  # no git, or it cannot start
+
+    def answer() -> Optional[str]:
+        output, _ = asked.communicate()
+        return output.decode("utf-8", "replace") if asked.returncode == 0 else None
+
+    return answer
+
+
 def head(root: Path) -> Optional[Head]:
-    """The commit that is checked out, whether the tree differs from it, and when it was made; None without git."""
-    output = _git(root, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--no-renames", ".")
-    if output is None:
-        return None
-    fields = [line for line in output.split("\0") if line]
+    """The commit that is checked out, and whether the tree differs from it; None without git."""
+    return ask_head(root)()
+
+
+def ask_head(root: Path) -> Callable[[], Optional[Head]]:
+    """``head`` asked now and answered later: git looks at a large tree while something else is done.
+
+    The answer is to be taken, any number of times: it ends the subprocess.
+    """
+    answer = _ask(root, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--no-renames", ".")
+    return functools.lru_cache(maxsize=None)(lambda: _head(answer()))
+
+
+def _head(output: Optional[str]) -> Optional[Head]:
+    fields = [line for line in (output or "").split("\0") if line]
     told = dict(line[2:].split(" ", 1) for line in fields if line.startswith("# branch."))
     if told.get("branch.oid", "(initial)") == "(initial)":
         return None
     branch = told.get("branch.head")
     changed = tuple(_path(line) for line in fields if not line.startswith("#"))
     commit = _pull_request_head() or told["branch.oid"]
-    return Head(commit, None if branch == "(detached)" else branch, bool(changed), commit_time(root, commit), changed)
+    return Head(commit, None if branch == "(detached)" else branch, bool(changed), changed)
 
 
 def _path(line: str) -> str:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Optional
 
 import msgspec
 
@@ -95,6 +95,7 @@ class Run:
         self.arguments = arguments
         self.clock = clock
         self.interactive = interactive
+        self._source: Callable[[], Optional[git.Head]] = lambda: None
 
     def show_plan(self) -> None:
         """``--dry-run``: the plan as JSON. Nothing is built; what is not known before a build is null."""
@@ -105,6 +106,7 @@ class Run:
     def carry_out(self) -> None:
         """Run it; whatever happens on the way, a record is left."""
         folder = store.new_run(self.context.root, self.context.session)
+        self._source = git.ask_head(self.context.root)
         story = collect.Story(folder, self.context.session, self.suite.name, self.context.python, self.project.name)
         try:
             record = self._attempts(folder, story)
@@ -200,9 +202,6 @@ class Run:
     def _environment(self, ground: Ground) -> dict[str, str]:
         seed = {"PYTHONHASHSEED": os.environ["PYTHONHASHSEED"]} if "PYTHONHASHSEED" in os.environ else {}
         return {**seed, **ground.environment, **self.suite.config.env}
-
-    def _source(self) -> Optional[Any]:
-        return git.head(self.context.root)
 
     def _tell(self, record: Record, folder: store.RunFolder) -> None:
         """The one line, then for a failure how to look at it."""

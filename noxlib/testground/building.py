@@ -62,7 +62,7 @@ def _labels(order: Order) -> dict[str, str]:
         f"{_OCI}title": f"{project.name} testground, Python {order.python}",
         f"{_OCI}source": git.remote_url(project.root),
         f"{_OCI}revision": head.commit if head else None,
-        f"{_OCI}created": head.time if head else None,
+        f"{_OCI}created": git.commit_time(project.root, head.commit) if head else None,
         f"{_OCI}version": project.metadata.get("project", {}).get("version"),
         f"{_OCI}base.name": order.recipe.base,
         f"{_OCI}base.digest": order.base_digest,

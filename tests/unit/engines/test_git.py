@@ -39,7 +39,20 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_clean_head(repository: Path) -> None:
     commit = run(repository, "rev-parse", "HEAD")
-    assert git.head(repository) == git.Head(commit, "main", dirty=False, time="2026-01-02T12:00:00Z", changed=())
+    assert git.head(repository) == git.Head(commit, "main", dirty=False, changed=())
+
+
+def test_an_answer_is_of_the_moment_of_the_question_and_may_be_taken_twice(repository: Path) -> None:
+    answer = git.ask_head(repository)
+    first = answer()
+    run(repository, "commit", "--allow-empty", "-m", "three")
+    assert first is not None
+    assert answer() == first
+
+
+def test_the_time_of_a_commit_and_of_one_that_is_not_here(repository: Path) -> None:
+    assert git.commit_time(repository, "HEAD") == "2026-01-02T12:00:00Z"
+    assert git.commit_time(repository, "0" * 40) is None
 
 
 def test_changed_and_untracked_files_make_it_dirty(repository: Path) -> None:
@@ -73,7 +86,7 @@ def test_on_a_pull_request_it_is_the_heads_commit(repository: Path, monkeypatch:
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(event))
     head = git.head(repository)
     assert head
-    assert (head.commit, head.time) == (first, "2026-01-01T12:00:00Z")
+    assert head.commit == first
 
 
 @pytest.mark.parametrize("event", ["", "[]", '{"pull_request": {"head": {"sha": "--output=/tmp/x"}}}', "{}"])

@@ -175,7 +175,7 @@ def test_a_record_holds_what_was_planned_and_what_was_found(folder: store.RunFol
     story.planned(plan, TestgroundSection(image=plan.image, digest="sha256:1"))
     story.carried = (".pytest_cache/x",)
     story.attempts = 2
-    record = story.record(Exit(0), Head("abc", "main", dirty=True, time=None, changed=()), {"run": 1.0})
+    record = story.record(Exit(0), Head("abc", "main", dirty=True, changed=()), {"run": 1.0})
     assert record.place
     assert (record.place.name, record.testground.digest, record.source.commit) == ("container", "sha256:1", "abc")
     assert (record.select, record.argv, record.seeds) == ("not slow", ("-q",), {"PYTHONHASHSEED": "random"})
