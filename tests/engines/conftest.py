@@ -99,7 +99,9 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0
 @pytest.fixture
 def environment() -> dict[str, str]:
     """The environment without what configures noxlib or says that this is CI: each test says so itself."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("NOXLIB_") or key == "NOXLIB_CACHE_DIR"}
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith("NOXLIB_") or key == "NOXLIB_CACHE_DIR"
+    }
     kept.pop("CI", None)
     return kept
 

@@ -145,9 +145,7 @@ def test_the_engine_is_tried_once_and_remembered(world: World, docker: Docker) -
     labels = {"io.noxlib.run": world.run_id}
     first = reach.of(docker, IMAGE, world.ledger, labels)
     assert (first.bind, first.overlay, first.uid) == (True, True, os.getuid())
-    started = time.perf_counter()
-    assert reach.of(docker, "no-such-image:1", world.ledger, labels) == first
-    assert time.perf_counter() - started < 0.05
+    assert reach.of(docker, "no-such-image:1", world.ledger, labels) == first  # this image could not be tried
     assert leftovers(world) == []
 
 

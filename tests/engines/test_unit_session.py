@@ -193,7 +193,7 @@ def test_any_folder_name_will_do(adopt: Adopt, folder: str, place: str) -> None:
 def test_a_signal_cleans_up_and_leaves_a_record(adopt: Adopt, place: str, number: int) -> None:
     nox = adopt("hangs")
     process = nox.start("-s", "unit-3.10", NOXLIB_PLACE=place)
-    _wait_for_test(nox, "::test_hangs\"")
+    _wait_for_test(nox, '::test_hangs"')
     os.kill(process.pid, number)
     output, _ = process.communicate(timeout=60)
     assert nox.record.outcome == "cancelled", output
@@ -205,7 +205,7 @@ def test_a_signal_cleans_up_and_leaves_a_record(adopt: Adopt, place: str, number
 def test_after_sigkill_the_next_start_removes_what_was_left(adopt: Adopt, place: str, own_state: Path) -> None:
     nox = adopt("hangs")
     process = nox.start("-s", "unit-3.10", NOXLIB_PLACE=place)
-    _wait_for_test(nox, "::test_hangs\"")
+    _wait_for_test(nox, '::test_hangs"')
     kill_group(process)
     process.communicate(timeout=60)
     assert Ledger(own_state).orphans()
@@ -219,9 +219,7 @@ def test_after_sigkill_the_next_start_removes_what_was_left(adopt: Adopt, place:
 
 def _wait_for_test(nox: Nox, test: str) -> None:
     def running() -> bool:
-        return any(
-            test in path.read_text() for path in (nox.folder / ".noxlib" / "runs").glob("*/result/report.jsonl")
-        )
+        return any(test in path.read_text() for path in (nox.folder / ".noxlib" / "runs").glob("*/result/report.jsonl"))
 
     wait_until(running, f"the start of {test}", seconds=120)
 
@@ -229,7 +227,7 @@ def _wait_for_test(nox: Nox, test: str) -> None:
 def test_an_engine_that_stops_half_way_is_an_error_with_a_record(adopt: Adopt) -> None:
     nox = adopt("hangs")
     process = nox.start("-s", "unit-3.10", "--", "--place", "container")
-    _wait_for_test(nox, "::test_hangs\"")
+    _wait_for_test(nox, '::test_hangs"')
     docker = Docker.connect()
     (found,) = [c for c in docker.containers({"io.noxlib.run": store.runs(nox.folder)[0].name})]
     docker.remove(found["Id"])  # pulled away from under it

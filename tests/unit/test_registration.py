@@ -11,9 +11,10 @@ from nox import registry
 from noxlib.registration import STEPS, Step, register
 
 if TYPE_CHECKING:
-    from noxlib.sessions.context import Context
     from collections.abc import Iterator
     from pathlib import Path
+
+    from noxlib.sessions.context import Context
 
 
 @pytest.fixture(autouse=True)

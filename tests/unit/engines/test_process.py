@@ -96,12 +96,11 @@ def test_a_line_without_its_end_is_seen_at_once(tmp_path: Path) -> None:
     log = tmp_path / "log"
     script = "import os, time; os.write(1, b'.'); time.sleep(30)"
     thread = threading.Thread(
-        target=process.stream, args=(python(script),), kwargs={"log": log, "echo": False, "timeout": 2}
+        target=process.stream, args=(python(script),), kwargs={"log": log, "echo": False, "timeout": 8}
     )
     thread.start()
-    started = time.monotonic()
     while not (log.exists() and log.read_bytes() == b"."):
-        assert time.monotonic() - started < 1.9
+        assert thread.is_alive()  # the program has not ended: the dot came through before
         time.sleep(0.01)
     thread.join()
 
@@ -129,9 +128,7 @@ def test_at_the_deadline_the_program_is_asked_to_stop(tmp_path: Path) -> None:
 def test_a_program_that_ignores_the_request_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "GRACE", 0.2)
     script = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(30)"
-    started = time.monotonic()
     assert process.stream(python(script), echo=False, timeout=0.3) == process.Ended(137, "timeout")
-    assert time.monotonic() - started < 5
 
 
 def test_a_child_that_keeps_the_output_open_does_not_keep_us_waiting(tmp_path: Path) -> None:

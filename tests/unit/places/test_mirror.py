@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -107,18 +106,6 @@ def test_the_checkout_is_only_read(checkout: Path, tmp_path: Path) -> None:
     before = snapshot(checkout, everything=True)
     sync(checkout, tmp_path / "copy")
     assert snapshot(checkout, everything=True) == before
-
-
-def test_an_unchanged_tree_of_2000_files_takes_little_time(tmp_path: Path) -> None:
-    for number in range(2000):
-        write(tmp_path / "checkout" / f"d{number % 40}" / f"f{number}.py", "")
-    sync(tmp_path / "checkout", tmp_path / "copy")
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        sync(tmp_path / "checkout", tmp_path / "copy")
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.06 * 4  # the machine may be busy; 0.03 s alone
 
 
 trees = st.dictionaries(

@@ -5,11 +5,11 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.testground.by_hand import PYPROJECT, make_project
 
 from noxlib.config.models import Config
 from noxlib.testground.cutoff import cutoff
 from noxlib.testground.lock import checkout_reader
+from tests.unit.testground.by_hand import PYPROJECT, make_project
 
 if TYPE_CHECKING:
     from pathlib import Path

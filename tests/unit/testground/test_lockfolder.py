@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.testground.by_hand import make_project
 
 from noxlib import atomic
 from noxlib.errors import LockError
 from noxlib.testground import cutoff, lock, locked, lockinputs
 from noxlib.testground.locked import Contents, Lock
+from tests.unit.testground.by_hand import make_project
 
 
 @pytest.fixture(autouse=True)

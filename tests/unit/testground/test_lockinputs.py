@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.testground.by_hand import PYPROJECT, make_project
 
 from noxlib.config.models import Config
 from noxlib.testground import lockinputs
 from noxlib.testground.lock import checkout_reader
+from tests.unit.testground.by_hand import PYPROJECT, make_project
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.testground.by_hand import PYPROJECT, make_project
 
 from noxlib.config.models import Config
 from noxlib.config.project import BuildSystem, Project
@@ -11,6 +10,7 @@ from noxlib.errors import ConfigError
 from noxlib.testground import recipe, template
 from noxlib.testground.fingerprint import fingerprint
 from noxlib.testground.locked import Lock
+from tests.unit.testground.by_hand import PYPROJECT, make_project
 
 if TYPE_CHECKING:
     from pathlib import Path
