@@ -74,7 +74,9 @@ def _problems(struct: Any, prefix: tuple[str, ...], checks: Mapping[str, Check])
         for item in _items(getattr(struct, key)):
             try:
                 check(item)
-            except ValueError as error:  # noqa: PERF203 - every problem is told
+            except UnicodeError:  # a lone surrogate is no path
+                yield Problem((*prefix, key), "text that can be encoded in UTF-8", ascii(item))
+            except ValueError as error:
                 yield Problem((*prefix, key), str(error.args[0]), item, *map(str, error.args[1:]))
     for item in _repeated(getattr(struct, "pythons", ())):
         yield Problem((*prefix, "pythons"), "each Python once", item)

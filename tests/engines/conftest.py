@@ -18,7 +18,7 @@ from noxlib.records import store
 from noxlib.records.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 PROJECTS = Path(__file__).resolve().parent.parent / "projects"
 NOXFILE = "import noxlib\n\nnoxlib.register()\n"
@@ -122,9 +122,9 @@ def adopt(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Nox]:
 
 
 @pytest.fixture
-def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Iterator[Path]:
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Path:
     """A state folder of this test's own, for tests that count what is left in it."""
     folder = tmp_path / "state"
     monkeypatch.setenv("NOXLIB_CACHE_DIR", str(folder))
     environment["NOXLIB_CACHE_DIR"] = str(folder)
-    yield folder
+    return folder

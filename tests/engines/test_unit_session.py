@@ -1,4 +1,4 @@
-"""``unit-X`` on small projects, as a user runs it: both places, every outcome, one line of what happened and one to do."""
+"""``unit-X`` on small projects, as a user runs it: both places, every outcome, a line of what happened, one to do."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def test_an_engine_that_stops_half_way_is_an_error_with_a_record(adopt: Adopt) -
     process = nox.start("-s", "unit-3.10", "--", "--place", "container")
     _wait_for_test(nox, '::test_hangs"')
     docker = Docker.connect()
-    (found,) = [c for c in docker.containers({"io.noxlib.run": store.runs(nox.folder)[0].name})]
+    (found,) = docker.containers({"io.noxlib.run": store.runs(nox.folder)[0].name})
     docker.remove(found["Id"])  # pulled away from under it
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1

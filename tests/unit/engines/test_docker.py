@@ -114,9 +114,9 @@ def test_where_no_engine_answers_two_lines_say_so_at_once(url: str, tmp_path: Pa
 def test_an_engine_that_accepts_and_says_nothing_is_given_up_after_two_seconds(tmp_path: Path) -> None:
     import socket
 
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        with pytest.raises(EngineError, match="no container engine answers"):
-            Docker.connect({"DOCKER_HOST": f"tcp://127.0.0.1:{silent.getsockname()[1]}"}, tmp_path)
+    refused = pytest.raises(EngineError, match="no container engine answers")
+    with socket.create_server(("127.0.0.1", 0)) as silent, refused:
+        Docker.connect({"DOCKER_HOST": f"tcp://127.0.0.1:{silent.getsockname()[1]}"}, tmp_path)
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50)), max_size=20), st.integers(1, 17))
