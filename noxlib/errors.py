@@ -59,7 +59,7 @@ class RecordError(NoxlibError):
     """A record cannot be read or written."""
 
 
-class Cancelled(NoxlibError):  # noqa: N818 - it is no error: somebody pressed Ctrl-C
+class Cancelled(NoxlibError):
     """The run was cancelled by a signal."""
 
     outcome = "cancelled"

@@ -13,7 +13,7 @@ from noxlib.config.values import check_name, normalise
 from noxlib.errors import ConfigError
 
 
-class NotExpressible(Exception):  # noqa: N818 - a result that no requirement string can carry
+class NotExpressible(Exception):
     """PEP 508 has no word for it; the text is the line that the user may write instead."""
 
 
@@ -76,7 +76,7 @@ def requirements(table: dict[str, tuple[str, Any]]) -> tuple[tuple[str, ...], tu
         for one in value if isinstance(value, list) else [value]:
             try:
                 strings.append(requirement(name, one, key))
-            except NotExpressible as line:  # noqa: PERF203 - each dependency is reported on its own
+            except NotExpressible as line:
                 unread.append(str(line))
     return tuple(strings), tuple(unread)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class BuildFailed(Exception):  # noqa: N818 - it ends in what happened
+class BuildFailed(Exception):
     """The back end could not build the project; the text is its own."""
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from noxlib import __version__
 from noxlib.errors import NoxlibError, of_machine
-from noxlib.plan import Plan  # noqa: TC001 - a frozen value in signatures that others resolve
+from noxlib.plan import Plan
 from noxlib.records import result as results
 from noxlib.records.outcome import Verdict, judge
 from noxlib.records.record import Failure, PlaceSection, Record, SourceSection, TestgroundSection, timestamp

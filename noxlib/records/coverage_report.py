@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Iterable, Iterator  # noqa: TC003 - msgspec resolves the annotations
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
@@ -17,7 +17,7 @@ from noxlib.errors import RecordError
 from noxlib.plan import Plan
 from noxlib.records import result as results
 from noxlib.records.badge import badge
-from noxlib.records.folders import RunFolder  # noqa: TC001 - as above
+from noxlib.records.folders import RunFolder
 
 _WORKSPACE = "/workspace"  # in every container
 

@@ -7,9 +7,9 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator  # noqa: TC003 - msgspec resolves the annotations
+from collections.abc import Iterator
 from datetime import datetime, timezone
-from pathlib import Path  # noqa: TC003 - as above
+from pathlib import Path
 
 import msgspec
 
@@ -64,7 +64,7 @@ def new_run(checkout: Path, session: str) -> RunFolder:
             _make(parent / name)
             if checkout in parent.parents:
                 _ignore(checkout / ".noxlib")
-        except OSError as error:  # noqa: PERF203 - a read-only checkout, a full disk, or something in the way
+        except OSError as error:
             problem = error
             shutil.rmtree(parent / name, ignore_errors=True)
         else:

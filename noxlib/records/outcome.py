@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
-from noxlib.plan import Outcome  # noqa: TC001 - msgspec resolves the annotations
+from noxlib.plan import Outcome
 
 if TYPE_CHECKING:
     from noxlib.places.host import Exit

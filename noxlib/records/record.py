@@ -7,7 +7,7 @@ from typing import Optional
 
 import msgspec
 
-from noxlib.plan import Outcome  # noqa: TC001 - msgspec resolves the annotations
+from noxlib.plan import Outcome
 
 VERSION = 1
 

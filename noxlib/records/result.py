@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import stat
-from collections.abc import Iterator  # noqa: TC003 - msgspec resolves the annotations
-from pathlib import Path  # noqa: TC003 - as above
+from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO, Optional, TypeVar
 
 import msgspec

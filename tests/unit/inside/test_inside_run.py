@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
@@ -166,8 +167,7 @@ def test_a_task_that_is_none_ends_in_one_line(tmp_path: object, text: str, run: 
     from noxlib.inside import session
 
     path = f"{tmp_path}/bad.json"
-    with open(path, "w") as stream:
-        stream.write(text)
+    Path(path).write_text(text)
     assert session.main(["run.py", path]) == 64
 
 

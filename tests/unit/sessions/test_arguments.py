@@ -35,7 +35,7 @@ def test_only_one_separator_is_taken_out() -> None:
 
 
 def test_a_wrong_choice_is_one_line_that_names_the_choices() -> None:
-    with pytest.raises(UsageError, match="invalid choice: 'moon'.*container.*venv"):
+    with pytest.raises(UsageError, match=r"invalid choice: 'moon'.*container.*venv"):
         parse("unit", "", ("--place", "moon"), OPTIONS)
 
 
