@@ -50,7 +50,8 @@ def _extract(project: Project, testground: Testground, docker: Docker, target: P
         name, {"Image": testground.id, "Entrypoint": ["true"], "Labels": box.labels(name, project.name)}
     )
     try:
-        for relative, member, tar in tars.members(docker.get_archive(container, box.WORKSPACE) or ()):
+        archive = docker.get_archive(container, box.WORKSPACE)  # None: the image has no such folder
+        for relative, member, tar in () if archive is None else tars.members(archive):
             if member.isreg() and _is_generated(relative, project.root, owned):
                 tars.save(member, tar, tree / relative)
                 files.append(relative)
