@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 from typing import Any
 
@@ -58,6 +57,8 @@ def _write_rcfile(measurement: Any, folder: str, data: str) -> str:
             value = [os.path.abspath(entry) if os.path.isdir(entry) else entry for entry in value]
         if value:
             found[name] = "\n".join(value) if isinstance(value, (list, tuple)) else str(value)
+    import configparser  # noqa: PLC0415 - only where something is measured
+
     parser = configparser.RawConfigParser()
     parser["run"] = {name: value.replace("$", "$$") for name, value in found.items()}
     path = os.path.join(folder, "coverage.rc")
