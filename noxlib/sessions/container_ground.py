@@ -13,9 +13,9 @@ from noxlib.places import box
 from noxlib.places.container import PYTHON, Container
 from noxlib.places.host import Host
 from noxlib.records.record import TestgroundSection
-from noxlib.sessions import own_image, preparing
+from noxlib.sessions import preparing
 from noxlib.sessions.context import Context
-from noxlib.sessions.grounds import Ground, names, path_without_build
+from noxlib.sessions.grounds import Ground, layout_names, names, path_without_build
 from noxlib.sessions.placing import Placement
 from noxlib.testground import image, lock, prepare
 from noxlib.testground.image import Testground
@@ -32,6 +32,8 @@ def ready(context: Context, project: Project, placement: Placement, *, build: bo
     locked = _lock(project, context.python, docker)
     testground = image.find_or_build(project, context.python, locked, docker, build=build)
     if testground.own_dockerfile:
+        from noxlib.sessions import own_image  # noqa: PLC0415 - few projects have one
+
         return _ground(project, placement, docker, testground, own_image.prepared(project, testground, docker))
     prepared = _prepared(project, testground, locked, docker)
     return _ground(project, placement, docker, testground, prepared)
@@ -99,7 +101,7 @@ def _ground(
             keep=keep,
         )
 
-    found, environment = own_image.layout_names(project.root), path_without_build(project, box.WORKSPACE)
+    found, environment = layout_names(project.root), path_without_build(project, box.WORKSPACE)
     if prepared is not None and not testground.own_dockerfile:
         found, environment = prepared.import_names, prepared.environment
     return Ground(

@@ -13,6 +13,11 @@ from noxlib.places.host import Host
 from noxlib.records.record import TestgroundSection
 from noxlib.sessions.placing import Placement
 
+# Folders in a project's root, or in src, that are seldom what is under test.
+_ELSE = frozenset(
+    ("test", "tests", "testing", "doc", "docs", "example", "examples", "benchmark", "benchmarks", "scripts", "tools")
+)
+
 
 class Ground(msgspec.Struct, frozen=True):
     """Where a suite runs. Paths are those of the place.
@@ -34,6 +39,13 @@ def names(project: Project, prepared: tuple[str, ...]) -> tuple[str, ...]:
     """The packages that must come from the workspace: as configured, else as the project's own build names them."""
     configured = project.config.import_names
     return prepared if configured is None else configured
+
+
+def layout_names(root: Path) -> tuple[str, ...]:
+    """Packages directly below ``src``, or else the root: what the guard watches where no build names anything."""
+    home = root / "src" if (root / "src").is_dir() else root
+    found = [path.parent.name for path in home.glob("*/__init__.py")]
+    return tuple(sorted(name for name in found if name.isidentifier() and name not in _ELSE))
 
 
 def path_without_build(project: Project, workspace: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""An image of the project's own Dockerfile.test: what its build generated at /workspace, and what it imports."""
+"""An image of the project's own Dockerfile.test: what its build generated at /workspace."""
 
 from __future__ import annotations
 
@@ -16,11 +16,6 @@ from noxlib.sessions.preparing import BUDGET
 from noxlib.testground import prepare
 from noxlib.testground.image import Testground
 from noxlib.testground.prepare import Prepared
-
-# Folders in a project's root, or in src, that are seldom what is under test.
-_ELSE = frozenset(
-    ("test", "tests", "testing", "doc", "docs", "example", "examples", "benchmark", "benchmarks", "scripts", "tools")
-)
 
 
 def prepared(project: Project, testground: Testground, docker: Docker) -> Prepared:
@@ -65,10 +60,3 @@ def _is_generated(relative: str, root: Path, owned: frozenset[str] | None) -> bo
     if ".git" in parts or "__pycache__" in parts:
         return False
     return not os.path.lexists(root / relative) if owned is None else relative not in owned
-
-
-def layout_names(root: Path) -> tuple[str, ...]:
-    """Packages directly below ``src``, or else the root: what the guard watches where no build names anything."""
-    home = root / "src" if (root / "src").is_dir() else root
-    found = [path.parent.name for path in home.glob("*/__init__.py")]
-    return tuple(sorted(name for name in found if name.isidentifier() and name not in _ELSE))

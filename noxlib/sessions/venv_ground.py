@@ -17,8 +17,7 @@ from noxlib.places.venv import Venv
 from noxlib.records.record import TestgroundSection
 from noxlib.sessions import preparing
 from noxlib.sessions.context import Context, say
-from noxlib.sessions.grounds import Ground, names, path_without_build
-from noxlib.sessions.own_image import layout_names
+from noxlib.sessions.grounds import Ground, layout_names, names, path_without_build
 from noxlib.sessions.placing import Placement
 from noxlib.testground import lock, prepare
 from noxlib.testground.locked import Lock, digest

@@ -5,7 +5,6 @@ A file is read through a function, so that the same question can be asked of the
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import json
 import posixpath
@@ -167,6 +166,8 @@ def _pick(table: Any, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _sections(content: bytes) -> Any:
+    import configparser  # noqa: PLC0415 - many projects have no such file
+
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(content.decode("utf-8"))
