@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
-        if _sounds_secret(name):
+        if _sounds_secret(name) and not name.startswith("GIT_CONFIG_"):  # keys of git's settings, not of a lock
             monkeypatch.delenv(name)
     monkeypatch.setenv("NOXLIB_CACHE_DIR", str(tmp_path / "state"))
     return tmp_path / "state"
