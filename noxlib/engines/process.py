@@ -98,7 +98,7 @@ def stream(
     """Run a program, pass on its output (stdout and stderr in order) as it comes, leave nothing behind.
 
     It gets a session of its own, which is killed whole at the deadline, on Ctrl-C, on any other exception, and when the
-    program itself has ended. With ``terminal`` it gets this process' terminal instead, and no deadline.
+    program itself has ended. With ``terminal`` it gets a terminal, and no deadline: a person sits before it.
 
     Args:
         argv: Program and arguments; no shell is involved.
@@ -107,13 +107,13 @@ def stream(
         log: File that the output is appended to.
         echo: Show the output on this process' stdout.
         timeout: Seconds until it is told to stop (TERM), and 5 s later killed.
-        terminal: Attach the terminal.
+        terminal: Let the person at this process' terminal use it; all that it shows is kept in ``log`` as well.
 
     Raises:
         EngineError: The program is not there.
     """
     if terminal:
-        return _attended(argv, cwd, env)
+        return _attended(argv, cwd, env, log)
     with Output(log, echo=echo) as output, _started(argv, cwd, env) as process:
         try:
             if _copy(process, output, None if timeout is None else time.monotonic() + timeout):
@@ -199,20 +199,13 @@ def _pause(deadline: Optional[float]) -> float:
     return max(0.0, left) * 1000
 
 
-def _attended(argv: Sequence[str], cwd: Optional[Path], env: Optional[Mapping[str, str]]) -> Ended:
+def _attended(argv: Sequence[str], cwd: Optional[Path], env: Optional[Mapping[str, str]], log: Optional[Path]) -> Ended:
+    from noxlib.engines import terminal  # noqa: PLC0415 - most runs have none
+
     try:
-        process = subprocess.Popen(list(argv), cwd=cwd, env=env)
-    except OSError as error:
+        return _ended(terminal.attended(argv, cwd, env, log))
+    except FileNotFoundError as error:
         raise _cannot_start(argv, error) from error
-    with process:
-        while True:
-            try:
-                return _ended(process.wait())
-            except KeyboardInterrupt:
-                continue
-            except BaseException:
-                process.kill()
-                raise
 
 
 def _ended(returncode: int) -> Ended:

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from noxlib.engines.output import Output
 from noxlib.engines.process import GRACE, STOP_SECONDS, stream
@@ -14,6 +14,8 @@ from noxlib.errors import Cancelled, EngineError
 from noxlib.places.host import Command, Exit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from noxlib.engines.attached import Attached
     from noxlib.engines.docker import Docker, State
 
@@ -42,10 +44,10 @@ def followed(docker: Docker, container: str, command: Command) -> Exit:
     return outcome(docker.state(container), in_time=in_time)
 
 
-def attended(docker: Docker, container: str) -> Exit:
+def attended(docker: Docker, container: str, log: Optional[Path]) -> Exit:
     """The docker command is the best terminal there is: raw mode, window size, keys. A person has no deadline."""
     program = "docker" if shutil.which("docker") else "podman"
-    stream((program, "start", "-ai", container), env=docker.command_environment(), terminal=True)
+    stream((program, "start", "-ai", container), env=docker.command_environment(), log=log, terminal=True)
     return outcome(docker.state(container), in_time=True)
 
 

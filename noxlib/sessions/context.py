@@ -32,8 +32,13 @@ def under_ci() -> bool:
 
 
 def on_terminal() -> bool:
-    """Whether a person can answer a prompt."""
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    """Whether a person can answer a prompt: there is a terminal, and it is not somebody else's at the moment."""
+    if sys.stdin is None or not sys.stdin.isatty() or not sys.stdout.isatty():
+        return False
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()  # else `nox … &`: it would be stopped by its first key
+    except OSError:  # a terminal, but not the one that controls this process
+        return True
 
 
 def say(text: str) -> None:

@@ -209,7 +209,11 @@ class Run:
         if record.outcome == "passed":
             say(line)
             return
-        raise SuiteFailed(line, "\n  ".join(collect.advice(record)))
+        advice = "\n  ".join(collect.advice(record))
+        if self.interactive and record.outcome == "cancelled":
+            say(f"{line}\n  {advice}")
+            raise KeyboardInterrupt  # it went to the tests alone, and means nox and the sessions that wait as well
+        raise SuiteFailed(line, advice)
 
 
 def _under_nox_parallel() -> bool:
