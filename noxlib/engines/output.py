@@ -20,6 +20,7 @@ class Output:
             log.parent.mkdir(parents=True, exist_ok=True)
             self._log = log.open("ab", buffering=0)
         self._echo = echo
+        self._line_is_open = False
 
     def __enter__(self) -> Self:
         return self
@@ -27,13 +28,16 @@ class Output:
     def __exit__(self, *exc_info: object) -> None:
         if self._log is not None:
             self._log.close()
+        if self._line_is_open:  # a program that was killed left it so; what we say begins at a line's start
+            _show(b"\n")
 
     def write(self, chunk: bytes) -> None:
         """Pass on a chunk at once, so that a line without its end (a progress dot, a prompt) is seen as well."""
         if self._log is not None:
             self._log.write(chunk)
-        if self._echo:
+        if self._echo and chunk:
             _show(chunk)
+            self._line_is_open = not chunk.endswith(b"\n")
 
 
 def _show(chunk: bytes) -> None:
