@@ -6,6 +6,7 @@ import atexit
 import gc
 import inspect
 import logging
+import os
 import signal
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -178,6 +179,8 @@ def _boundary(session: nox.Session) -> Iterator[None]:
         return
     except NoxlibError as error:
         _tell(session, error)
+    except BrokenPipeError:  # whoever read our output, `head` say, has gone: nobody is left to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         refusal = of_machine(error)
         if refusal is None:

@@ -155,6 +155,8 @@ def known_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _sounds_secret(name: str) -> bool:
+    if name.startswith("GIT_CONFIG_KEY_"):  # the name of a setting, as git-config(1) passes it
+        return False
     words = set(name.upper().split("_"))
     return name not in _NO_SECRETS and bool(_SECRET_NAME.search(name) or words & _SECRET_WORDS)
 

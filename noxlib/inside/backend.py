@@ -91,7 +91,8 @@ def last_words(error: BaseException, workspace: Path) -> str:
 
 
 def is_inside(file: str, folder: Path) -> bool:
-    return os.path.join(os.getcwd(), file).startswith(f"{folder}{os.sep}")
+    """Whether a frame's file, which may be relative, lies in the folder; the import system's own files are nowhere."""
+    return not file.startswith("<frozen ") and os.path.join(os.getcwd(), file).startswith(f"{folder}{os.sep}")
 
 
 def dist_info_of(wheel_file: Path) -> Path:

@@ -63,7 +63,8 @@ def _selection(record: Record) -> str | None:
     if record.outcome != "no-tests":
         return None
     chosen = f"; the selection was {record.select!r}" if record.select else ""
-    return f"no test was run, which is never a success{chosen}: see paths and select in [tool.noxlib.{record.suite}]"
+    places = f"your own -k and -m, then paths and select in [tool.noxlib.{record.suite}]"
+    return f"no test was run, which is never a success{chosen}: see {places}"
 
 
 def _shell(record: Record) -> str | None:

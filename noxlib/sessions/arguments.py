@@ -41,7 +41,7 @@ class Arguments(msgspec.Struct, frozen=True):
         return self.values[key]
 
 
-DRY_RUN = Option("--dry-run", "print the plan as JSON and carry nothing out")
+DRY_RUN = Option("--dry-run", "say what would be done, and do nothing")
 PLACE = Option(
     "--place", "where to run: a container of the testground, or a virtual environment", "PLACE", ("container", "venv")
 )

@@ -8,14 +8,13 @@ from typing import Optional
 
 from noxlib.config.project import Project
 from noxlib.engines.docker import Docker
-from noxlib.errors import BuildError
 from noxlib.places import box
 from noxlib.places.container import PYTHON, Container
 from noxlib.places.host import Host
 from noxlib.records.record import TestgroundSection
 from noxlib.sessions import preparing
 from noxlib.sessions.context import Context
-from noxlib.sessions.grounds import Ground, layout_names, names, path_without_build
+from noxlib.sessions.grounds import Effort, Ground, layout_names, names, path_without_build
 from noxlib.sessions.placing import Placement
 from noxlib.testground import image, lock, prepare
 from noxlib.testground.image import Testground
@@ -25,46 +24,30 @@ from noxlib.testground.prepare import Prepared
 BUILD_PYTHON = "/opt/build/bin/python"
 
 
-def ready(context: Context, project: Project, placement: Placement, *, build: bool) -> Ground:
+def ready(context: Context, project: Project, placement: Placement, effort: Effort) -> Ground:
     """Lock, build and prepare what is not there yet, then the ground."""
     docker = placement.engine
     assert docker is not None
-    locked = _lock(project, context.python, docker)
-    testground = image.find_or_build(project, context.python, locked, docker, build=build)
+    locked = _lock(project, context.python, docker, effort)
+    testground = image.find_or_build(project, context.python, locked, docker, build=effort == "all")
     if testground.own_dockerfile:
         from noxlib.sessions import own_image  # noqa: PLC0415 - few projects have one
 
-        return _ground(project, placement, docker, testground, own_image.prepared(project, testground, docker))
-    prepared = _prepared(project, testground, locked, docker)
+        return _ground(project, placement, docker, testground, own_image.prepared(project, testground, docker, effort))
+    prepared = _prepared(project, testground, locked, docker, effort)
     return _ground(project, placement, docker, testground, prepared)
 
 
-def _lock(project: Project, python: str, docker: Docker) -> Lock:
+def _lock(project: Project, python: str, docker: Docker, effort: Effort) -> Lock:
     """The project's own Dockerfile.test says itself what it installs; else the lock does."""
-    return lock.of_dockerfile(project) if project.dockerfile else lock.find_or_make(project, python, docker.platform)
+    if project.dockerfile:
+        return lock.of_dockerfile(project)
+    return preparing.locked(project, python, docker.platform, effort)
 
 
-def known(context: Context, project: Project, placement: Placement) -> Ground:
-    """What is there already; the section is empty where it is not."""
-    docker = placement.engine
-    assert docker is not None
-    own = project.dockerfile is not None
-    locked = lock.of_dockerfile(project) if own else lock.find(project, context.python, docker.platform)
-    try:
-        testground = image.find_or_build(project, context.python, locked, docker, build=False) if locked else None
-    except BuildError as error:
-        if error.cause != "absent":
-            raise
-        testground = None
-    found = section(testground, None) if testground else TestgroundSection(lock=locked.key if locked else None)
-    return Ground(placement, found, box.WORKSPACE, _unready, import_roots=(box.WORKSPACE, box.SITE))
-
-
-def _unready(_folder: Path, _keep: bool) -> AbstractContextManager[Host]:
-    raise AssertionError("a dry run starts no host")
-
-
-def _prepared(project: Project, testground: Testground, locked: Lock, docker: Docker) -> Optional[Prepared]:
+def _prepared(
+    project: Project, testground: Testground, locked: Lock, docker: Docker, effort: Effort
+) -> Optional[Prepared]:
     if project.build is None:
         return None
     build_lock = digest(locked.folder, locked.build_files)
@@ -81,7 +64,7 @@ def _prepared(project: Project, testground: Testground, locked: Lock, docker: Do
             python=BUILD_PYTHON,
         )
 
-    return preparing.find_or_make(project, key, PYTHON, builder)
+    return preparing.find_or_make(project, key, PYTHON, builder, effort)
 
 
 def _ground(
@@ -101,7 +84,7 @@ def _ground(
             keep=keep,
         )
 
-    found, environment = layout_names(project.root), path_without_build(project, box.WORKSPACE)
+    found, environment = layout_names(project.root), path_without_build(project, box.WORKSPACE, testground.path)
     if prepared is not None and not testground.own_dockerfile:
         found, environment = prepared.import_names, prepared.environment
     return Ground(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Literal
 
 import msgspec
 
@@ -17,6 +17,10 @@ from noxlib.sessions.placing import Placement
 _ELSE = frozenset(
     ("test", "tests", "testing", "doc", "docs", "example", "examples", "benchmark", "benchmarks", "scripts", "tools")
 )
+
+
+#: How much may be made: all, all but images and environments (``--no-build``), nothing (``--dry-run``).
+Effort = Literal["all", "no-build", "none"]
 
 
 class Ground(msgspec.Struct, frozen=True):
@@ -48,7 +52,10 @@ def layout_names(root: Path) -> tuple[str, ...]:
     return tuple(sorted(name for name in found if name.isidentifier() and name not in _ELSE))
 
 
-def path_without_build(project: Project, workspace: str) -> dict[str, str]:
-    """Where nothing is installed the code is imported from where it lies: ``src`` where there is one, and the root."""
+def path_without_build(project: Project, workspace: str, own: str = "") -> dict[str, str]:
+    """Where nothing is installed the code is imported from where it lies: ``src`` where there is one, and the root.
+
+    ``own`` is the PYTHONPATH that the place has already; it comes after.
+    """
     roots = [f"{workspace}/src"] if (project.root / "src").is_dir() else []
-    return {"PYTHONPATH": ":".join((*roots, workspace))}
+    return {"PYTHONPATH": ":".join((*roots, workspace, *own.split(":")) if own else (*roots, workspace))}

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from pathlib import Path
+
 from noxlib.config.project import Project
+from noxlib.errors import NoxlibError
+from noxlib.places.host import Host
+from noxlib.records.record import TestgroundSection
 from noxlib.sessions.context import Context
-from noxlib.sessions.grounds import Ground
+from noxlib.sessions.grounds import Effort, Ground
 from noxlib.sessions.placing import Placement
 
 
-def ready(context: Context, project: Project, placement: Placement, *, build: bool) -> Ground:
-    """The ground, its testground built and the project's own build prepared.
+def ready(context: Context, project: Project, placement: Placement, effort: Effort) -> Ground:
+    """The ground, its testground built and the project's own build prepared, as far as the effort goes.
 
     Raises:
-        NoxlibError: it cannot be made, or ``build`` is False and it is not there yet.
+        NoxlibError: it cannot be made; with the cause ``absent`` where the effort forbids to make it.
     """
     if placement.name == "container":
         from noxlib.sessions import container_ground  # noqa: PLC0415 - a venv pays for no engine
 
-        return container_ground.ready(context, project, placement, build=build)
+        return container_ground.ready(context, project, placement, effort)
     from noxlib.sessions import venv_ground  # noqa: PLC0415
 
-    return venv_ground.ready(context, project, placement, build=build)
+    return venv_ground.ready(context, project, placement, effort)
 
 
 def known(context: Context, project: Project, placement: Placement) -> Ground:
-    """The ground as far as it is made already, for ``--dry-run``: nothing is resolved, built or started."""
-    if placement.name == "container":
-        from noxlib.sessions import container_ground  # noqa: PLC0415 - as above
+    """The ground for ``--dry-run``: whole where all is made already, else without what only a build would tell."""
+    try:
+        return ready(context, project, placement, "none")
+    except NoxlibError as error:
+        if error.cause != "absent":
+            raise
+    workspace = "/workspace" if placement.name == "container" else str(project.root)
+    return Ground(placement, TestgroundSection(), workspace, _unready)
 
-        return container_ground.known(context, project, placement)
-    from noxlib.sessions import venv_ground  # noqa: PLC0415
 
-    return venv_ground.known(context, project, placement)
+def _unready(_folder: Path, _keep: bool) -> AbstractContextManager[Host]:
+    raise AssertionError("a dry run starts no host")

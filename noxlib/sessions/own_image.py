@@ -11,14 +11,16 @@ from noxlib.cache import Cache, state_folder
 from noxlib.config.project import Project
 from noxlib.engines import git
 from noxlib.engines.docker import Docker
+from noxlib.ledger import Ledger
 from noxlib.places import box, tars
-from noxlib.sessions.preparing import BUDGET
+from noxlib.sessions.grounds import Effort
+from noxlib.sessions.preparing import BUDGET, absent
 from noxlib.testground import prepare
 from noxlib.testground.image import Testground
 from noxlib.testground.prepare import Prepared
 
 
-def prepared(project: Project, testground: Testground, docker: Docker) -> Prepared:
+def prepared(project: Project, testground: Testground, docker: Docker, effort: Effort) -> Prepared:
     """What an editable install in the image left at /workspace, and the checkout does not own, as prepared files.
 
     Taken once for each image and state of the checkout's own list of files.
@@ -31,6 +33,8 @@ def prepared(project: Project, testground: Testground, docker: Docker) -> Prepar
         return found
     if found is not None:
         key = f"{key}-{prepare.digest(prepare.overtaken(found, project.root))}"
+    if effort == "none" and cache.get(key) is None:
+        raise absent("what the image's own build made")
     return prepare.read(key, cache.make(key, lambda target: _extract(project, testground, docker, target)))
 
 
@@ -41,6 +45,8 @@ def _extract(project: Project, testground: Testground, docker: Docker, target: P
     owned = git.owned(project.root)
     files = []
     name = f"noxlib-look-{os.getpid()}"
+    ledger = Ledger()
+    entry = ledger.add("container", name, details={"endpoint": str(docker.endpoint)})
     container = docker.create(
         name, {"Image": testground.id, "Entrypoint": ["true"], "Labels": box.labels(name, project.name)}
     )
@@ -52,6 +58,7 @@ def _extract(project: Project, testground: Testground, docker: Docker, target: P
                 files.append(relative)
     finally:
         docker.remove(name)
+        ledger.strike(entry)
     (target / "prepared.json").write_bytes(msgspec.json.encode({"files": files}))
 
 

@@ -17,7 +17,9 @@ from noxlib.errors import BuildError
 from noxlib.places.host import Command, Host
 from noxlib.plan import Limits
 from noxlib.sessions.context import say
-from noxlib.testground import prepare
+from noxlib.sessions.grounds import Effort
+from noxlib.testground import lock, prepare
+from noxlib.testground.locked import Lock
 from noxlib.testground.prepare import Prepared
 
 BUDGET = 20 * 1024**3  #: bytes of prepared files kept on this machine
@@ -25,7 +27,7 @@ _TIMEOUT = 3600.0  #: seconds
 
 
 def find_or_make(
-    project: Project, key: str, python: str, builder: Callable[[Path], AbstractContextManager[Host]]
+    project: Project, key: str, python: str, builder: Callable[[Path], AbstractContextManager[Host]], effort: Effort
 ) -> Prepared:
     """The prepared files of a key.
 
@@ -34,9 +36,10 @@ def find_or_make(
         key: See ``noxlib.testground.prepare.key``.
         python: The testground's interpreter at the place.
         builder: Takes a folder of this machine, its ``scratch``; gives a host whose interpreter holds the back end.
+        effort: With ``none`` nothing is built.
 
     Raises:
-        BuildError: the project's build fails; its own last lines are shown above.
+        BuildError: the project's build fails, its own last lines are shown above; or it may not be built.
     """
     cache = Cache(state_folder() / "prepared", BUDGET)
     folder = cache.get(key)
@@ -46,8 +49,25 @@ def find_or_make(
         if not taken:
             return found
         key = f"{key}-{prepare.digest(taken)}"
+    if effort == "none" and cache.get(key) is None:
+        raise absent("the project's own build")
     made = cache.make(key, lambda target: _build(project, python, target, builder))
     return prepare.read(key, made / "prepared")
+
+
+def locked(project: Project, python: str, platform: str, effort: Effort) -> Lock:
+    """The lock of one Python. Raises LockError, and BuildError where it would have to be made and may not."""
+    if effort == "all":
+        return lock.find_or_make(project, python, platform)
+    found = lock.find(project, python, platform)
+    if found is None:
+        raise absent(f"the lock of Python {python}")
+    return found
+
+
+def absent(what: str) -> BuildError:
+    """What is not there and may not be made now."""
+    return BuildError(f"{what} is not made yet", "run it once without --no-build and --dry-run", cause="absent")
 
 
 def _build(

@@ -132,7 +132,9 @@ class Run:
     def _attempt(self, folder: store.RunFolder, story: collect.Story) -> Record:
         with self.clock.phase("testground"):
             placement = placing.choose(self.project.config, self.arguments["place"])
-            ground = making.ready(self.context, self.project, placement, build=not self.arguments["no_build"])
+            ground = making.ready(
+                self.context, self.project, placement, "no-build" if self.arguments["no_build"] else "all"
+            )
         plan = self._plan(ground)
         story.planned(plan, ground.section)
         store.write_plan(folder, plan)

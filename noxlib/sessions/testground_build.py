@@ -7,7 +7,7 @@ from noxlib.sessions import placing, reaping
 from noxlib.sessions.arguments import DRY_RUN, Option, no_rest
 from noxlib.sessions.context import Context, say
 from noxlib.testground import image, lock
-from noxlib.testground.names import local_name
+from noxlib.testground.names import image_name
 
 UPGRADE = Option("--upgrade", "resolve the dependencies again, as of now")
 
@@ -20,7 +20,7 @@ def run(context: Context) -> None:
     reaping.sweep(context.root)
     docker = placing.engine()
     if arguments["dry_run"]:
-        say(f"{context.session}: would build {local_name(project.name)} at {docker.endpoint}")
+        say(f"{context.session}: would build {image_name(project.name, None, project.config)} at {docker.endpoint}")
         return
     locked = lock.find_or_make(project, context.python, docker.platform, upgrade=arguments["upgrade"])
     testground = image.find_or_build(project, context.python, locked, docker)

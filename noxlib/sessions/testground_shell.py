@@ -37,7 +37,7 @@ def run(context: Context) -> None:
     project = load_project(context.root)
     reaping.sweep(context.root)
     placement = placing.choose(project.config, arguments["place"])
-    ground = making.ready(context, project, placement, build=not arguments["no_build"])
+    ground = making.ready(context, project, placement, "no-build" if arguments["no_build"] else "all")
     with tempfile.TemporaryDirectory(prefix="noxlib-shell-") as folder, ground.host(Path(folder), False) as host:
         say(f"{context.session}: {placement.name} {ground.section.image or ''} at {host.workspace}")
         command = Command(arguments.rest or _SHELL, environment=ground.environment, terminal=on_terminal())

@@ -17,41 +17,31 @@ from noxlib.places.venv import Venv
 from noxlib.records.record import TestgroundSection
 from noxlib.sessions import preparing
 from noxlib.sessions.context import Context, say
-from noxlib.sessions.grounds import Ground, layout_names, names, path_without_build
+from noxlib.sessions.grounds import Effort, Ground, layout_names, names, path_without_build
 from noxlib.sessions.placing import Placement
-from noxlib.testground import lock, prepare
+from noxlib.testground import prepare
 from noxlib.testground.locked import Lock, digest
 from noxlib.testground.prepare import Prepared
 
 PLATFORM = "host"
 
 
-def ready(context: Context, project: Project, placement: Placement, *, build: bool) -> Ground:
+def ready(context: Context, project: Project, placement: Placement, effort: Effort) -> Ground:
     """Find the interpreter, then lock, install and prepare what is not there yet."""
     interpreter = interpreters.find(context.python, state_folder())
-    locked = lock.find_or_make(project, context.python, PLATFORM)
+    locked = preparing.locked(project, context.python, PLATFORM, effort)
     slot = slots.take(state_folder(), project.root, context.python)
     paths = [locked.folder / name for name in locked.files]
-    if not build and not environments.there(state_folder(), slot, interpreter, paths):
-        raise PlaceError(f"there is no environment of Python {context.python} yet", "run it once without --no-build")
+    if effort != "all" and not environments.there(state_folder(), slot, interpreter, paths):
+        what = f"there is no environment of Python {context.python} yet"
+        raise PlaceError(what, "run it once without --no-build", cause="absent")
     environment = environments.make(state_folder(), slot, interpreter, paths)
-    prepared = _prepared(project, context.python, locked, slot, interpreter, environment)
+    prepared = _prepared(project, context.python, locked, slot, interpreter, environment, effort)
     return _ground(project, placement, locked, slot, environment, prepared)
 
 
-def known(context: Context, project: Project, placement: Placement) -> Ground:
-    """What is there already; the workspace is not known before one is taken."""
-    locked = lock.find(project, context.python, PLATFORM)
-    found = TestgroundSection(lock=locked.key if locked else None, lock_source=locked.source if locked else None)
-    return Ground(placement, found, str(project.root), _unready)
-
-
-def _unready(_folder: Path, _keep: bool) -> AbstractContextManager[Host]:
-    raise AssertionError("a dry run starts no host")
-
-
 def _prepared(
-    project: Project, python: str, locked: Lock, slot: Slot, interpreter: Path, environment: Path
+    project: Project, python: str, locked: Lock, slot: Slot, interpreter: Path, environment: Path, effort: Effort
 ) -> Optional[Prepared]:
     if project.build is None:
         return None
@@ -64,7 +54,7 @@ def _prepared(
         made = environments.make(state_folder(), slot, interpreter, backend)
         return Venv(slot.lent(), made, run_id=preparing.caller(), checkout=project.root, run_folder=folder)
 
-    return preparing.find_or_make(project, key, str(environment / "bin" / "python"), builder)
+    return preparing.find_or_make(project, key, str(environment / "bin" / "python"), builder, effort)
 
 
 def _ground(

@@ -30,7 +30,7 @@ def build(order: Order, docker: Docker) -> None:
         _build_own(order, docker)
     else:
         build_stage(order, planned.target, docker)
-    local = f"{order.reference.partition(':')[0]}:{names.tag(order.python, 'local')}"
+    local = f"{order.reference.rpartition(':')[0]}:{names.tag(order.python, 'local')}"
     builder.tag(order.reference, local, docker.endpoint)
 
 

@@ -35,6 +35,7 @@ class Testground(msgspec.Struct, frozen=True):
     own_dockerfile: bool = False
     interpreter: str = INTERPRETER  #: path of the Python in the image
     builder_reference: Optional[str] = None  #: where ``ensure_builder`` puts the builder; None for an own Dockerfile
+    path: str = ""  #: PYTHONPATH of the image
     foreign_id: Optional[str] = None  #: the own Dockerfile's image, below the layer that noxlib added
 
 
@@ -67,7 +68,7 @@ def _order(project: Project, python: str, lock: Lock, docker: Docker, *, pull: b
         platform=docker.platform,
         target=planned.target,
     )
-    reference = f"{names.local_name(project.name)}:{names.fingerprint_tag(python, mark)}"
+    reference = f"{names.image_name(project.name, None, project.config)}:{names.fingerprint_tag(python, mark)}"
     log = state_folder() / "builds" / f"{mark[:16]}.log"
     return recipe.Order(project, python, lock, planned, bases, mark, reference, log)
 
@@ -127,6 +128,7 @@ def _testground(info: ImageInfo, order: Order) -> Testground:
         python=order.python,
         lock=order.lock,
         own_dockerfile=own,
+        path=info.environment.get("PYTHONPATH", ""),
         interpreter=info.labels.get(f"{LABELS}interpreter", INTERPRETER),
         builder_reference=None if own else builder_reference(order.reference),
         foreign_id=info.labels.get(f"{LABELS}foreign"),
