@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import os
 import subprocess
@@ -222,6 +223,19 @@ def test_an_error_is_told_without_our_frames(tmp_path: Path) -> None:
     assert text.endswith("ValueError: no moon")
     assert "setup_helper.py" in text
     assert "test_inside_prepare" not in text
+
+
+def test_an_error_while_importing_is_told_without_the_import_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old_setuptools.py").write_text("import pkgutil\npkgutil.no_such_importer\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(AttributeError) as caught:
+        importlib.import_module("old_setuptools")
+    text = backend.last_words(caught.value, tmp_path)
+    assert "old_setuptools.py" in text
+    assert "frozen" not in text
 
 
 def test_a_project_without_a_build_gets_its_root_on_the_path(tmp_path: Path) -> None:
