@@ -1,0 +1,1 @@
+"""Real projects that nobody here wrote: their suites in noxlib's places, compared with their own plain recipe."""
