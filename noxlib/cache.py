@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noxlib import atomic, locks, manifest
+from noxlib import atomic, locks, manifest, temporary
 from noxlib.errors import CacheError
 from noxlib.ledger import state_folder
 
@@ -115,15 +115,13 @@ class Cache:
         for stale in self._list("building", f"{key}~*"):
             _remove(stale)
         self._path("entries").mkdir(parents=True, exist_ok=True)
-        temporary = self._temporary(key)
-        try:
-            (temporary / "files").mkdir()
-            builder(temporary / "files")
-            manifest.write(temporary)
+        self._path("building").mkdir(exist_ok=True)
+        with temporary.folder(self._path("building"), f"{key}~") as made:
+            (made / "files").mkdir()
+            builder(made / "files")
+            manifest.write(made)
             self._use(key)  # before it can be seen, lest another process evicts it
-            temporary.replace(self._path("entries", key))
-        finally:
-            _remove(temporary)
+            made.replace(self._path("entries", key))
 
     def _drop(self, key: str, damage: str) -> None:
         print(f"noxlib: {key} in the cache is damaged ({damage}) and is dropped", flush=True)
@@ -131,7 +129,8 @@ class Cache:
 
     def _take_away(self, key: str) -> None:
         """One rename, so that nobody meets half an entry; then its files go."""
-        aside = self._temporary(key)
+        self._path("building").mkdir(exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f"{key}~", dir=self._path("building")))
         with contextlib.suppress(FileNotFoundError):  # another was faster
             self._path("entries", key).replace(aside)
         _remove(aside)
@@ -170,11 +169,6 @@ class Cache:
             for path in self._list("building", f"{key}~*") if free else ():
                 _remove(path)
             return free
-
-    def _temporary(self, key: str) -> Path:
-        folder = self._path("building")
-        folder.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f"{key}~", dir=folder))
 
     def _build_lock(self, key: str) -> Path:
         return self._path("locks", f"{key}.build")

@@ -7,14 +7,13 @@ import logging
 import os
 import re
 import shlex
-import tempfile
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, cast
 
 import msgspec
 
-from noxlib import atomic
+from noxlib import atomic, temporary
 from noxlib.engines import process
 from noxlib.engines.buildfailure import failure, registry_failure
 from noxlib.engines.index import ca_bundle, index_secrets, mask
@@ -158,11 +157,11 @@ def command() -> str:
 @contextlib.contextmanager
 def _secrets() -> Iterator[list[str]]:
     """BuildKit secrets: the CA bundle, the indexes with their credentials, netrc. Their files have mode 0600 and go."""
-    with tempfile.TemporaryDirectory(prefix="noxlib-") as folder:
+    with temporary.folder() as folder:
         found = {"ca": ca_bundle(os.environ), "netrc": _netrc(os.environ)}
         variables = index_secrets(os.environ)
         if variables:
-            script = Path(folder) / "index"
+            script = folder / "index"
             lines = (f"{name}={shlex.quote(value)}\n" for name, value in {**variables, **_for_pip(variables)}.items())
             atomic.write(script, "".join(lines).encode())
             found["index"] = str(script)

@@ -6,9 +6,10 @@ import fnmatch
 import os
 import shutil
 import stat
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from noxlib import temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -110,15 +111,10 @@ def _place(source: Path, target: Path, checkout: Path) -> bool:
     if not stat.S_ISREG(mode) or _same(source, target):
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".noxlib-", dir=target.parent)
-    try:
-        with source.open("rb") as reading, os.fdopen(handle, "wb") as writing:
-            shutil.copyfileobj(reading, writing)
-        Path(temporary).chmod(stat.S_IMODE(mode) & 0o777)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
+    with temporary.folder(target.parent, ".noxlib-") as aside:
+        shutil.copyfile(source, aside / "file")
+        (aside / "file").chmod(stat.S_IMODE(mode) & 0o777)
+        (aside / "file").replace(target)
     return True
 
 
@@ -130,12 +126,9 @@ def _place_link(to: Path, target: Path, checkout: Path) -> bool:
     if root not in ((target.parent / to).resolve(), *(target.parent / to).resolve().parents):
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".noxlib-", dir=target.parent))
-    try:
-        (temporary / "link").symlink_to(to)
-        (temporary / "link").replace(target)
-    finally:
-        shutil.rmtree(temporary)
+    with temporary.folder(target.parent, ".noxlib-") as aside:
+        (aside / "link").symlink_to(to)
+        (aside / "link").replace(target)
     return True
 
 

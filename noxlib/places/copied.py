@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import stat
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from noxlib import atomic
+from noxlib import temporary
 from noxlib.places import box, carry, mirror, tars
 
 if TYPE_CHECKING:
@@ -61,14 +60,11 @@ class Copied:
     def write_back(self, patterns: Sequence[str], checkout: Path) -> tuple[str, ...]:
         """Copy what tests wrote and a glob names to the checkout; removals only where ``patterns`` name them."""
         wanted = (*carry.ALWAYS, *patterns)
-        temporary = Path(tempfile.mkdtemp(prefix="noxlib-"))
-        try:
+        with temporary.folder() as saved:
             with self._holder() as container:
-                seen, written = self._fetch(container, wanted, temporary)
+                seen, written = self._fetch(container, wanted, saved)
             gone = [name for name in self._sent if name not in seen and carry.matches(name, patterns)]
             return (*carry.carry(written, checkout), *carry.remove(gone, checkout))
-        finally:
-            atomic.remove_tree(temporary)
 
     def keep(self) -> str:
         """Leave the volume to the user; its name is returned."""
@@ -90,7 +86,7 @@ class Copied:
             extra = mirror.snapshot(self._prepared, everything=True)
             yield from ((name, self._prepared / name) for name in extra if name not in self._sent)
 
-    def _fetch(self, container: str, wanted: Sequence[str], temporary: Path) -> tuple[set[str], list[tuple[str, Path]]]:
+    def _fetch(self, container: str, wanted: Sequence[str], folder: Path) -> tuple[set[str], list[tuple[str, Path]]]:
         """All names below the folders that the globs can mean, and the changed files among them, saved here."""
         seen: set[str] = set()
         written: list[tuple[str, Path]] = []
@@ -100,7 +96,7 @@ class Copied:
                 relative = "/".join(part for part in (root, below) if part)
                 seen.add(relative)
                 if carry.matches(relative, wanted) and self._changed(relative, member):
-                    saved = temporary / str(len(written))
+                    saved = folder / str(len(written))
                     _save(member, tar, saved)
                     written.append((relative, saved))
         return seen, written

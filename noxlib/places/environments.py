@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
-from noxlib import atomic
+from noxlib import atomic, locks
+from noxlib.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from noxlib.places.slots import Slot
 
+KIND = "environment"  #: in the ledger, while it is being made
 KEPT = 6  #: environments of one workspace: going back to another branch's lock costs nothing
 READY = "noxlib-ready"  #: written last: an environment without it was never finished
 
 
-def make(state: Path, slot: Slot, interpreter: Path, locks: Sequence[Path]) -> Path:
+def make(state: Path, slot: Slot, interpreter: Path, files: Sequence[Path]) -> Path:
     """The environment of an interpreter with what the lock files name, and the slot's site folder on its path.
 
     The slot is ours, so that nobody else makes or uses it at this moment.
@@ -25,40 +28,63 @@ def make(state: Path, slot: Slot, interpreter: Path, locks: Sequence[Path]) -> P
     Raises:
         BuildError: uv cannot install what the lock names.
     """
-    key = _key(slot, interpreter, locks)
+    key = _key(slot, interpreter, files)
     folder = state / "environments" / key
     if not (folder / READY).exists():
-        _build(folder, interpreter, locks, slot)
+        _build(folder, interpreter, files, slot)
         _retire(folder.parent, key.partition("-")[0])
     (folder / READY).touch()
     return folder
 
 
-def there(state: Path, slot: Slot, interpreter: Path, locks: Sequence[Path]) -> bool:
+def there(state: Path, slot: Slot, interpreter: Path, files: Sequence[Path]) -> bool:
     """Whether the environment is made already."""
-    return (state / "environments" / _key(slot, interpreter, locks) / READY).exists()
+    return (state / "environments" / _key(slot, interpreter, files) / READY).exists()
 
 
-def _key(slot: Slot, interpreter: Path, locks: Sequence[Path]) -> str:
+def _key(slot: Slot, interpreter: Path, files: Sequence[Path]) -> str:
     content = hashlib.sha256(f"1\0{interpreter}\0{interpreter.stat().st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
-    for lock in locks:
-        content.update(lock.read_bytes() + b"\0")
+    for file in files:
+        content.update(file.read_bytes() + b"\0")
     own = hashlib.sha256(str(slot.folder).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return f"{own}-{content.hexdigest()[:32]}"
 
 
-def _build(folder: Path, interpreter: Path, locks: Sequence[Path], slot: Slot) -> None:
+def _build(folder: Path, interpreter: Path, files: Sequence[Path], slot: Slot) -> None:
     from noxlib.engines import uv  # noqa: PLC0415 - not on the warm path
 
     print(f"noxlib: making the virtual environment of {interpreter} …", flush=True)
+    with _whole_or_gone(folder, slot):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        uv.create_environment(folder, str(interpreter))
+        for file in files:
+            uv.install(folder, file.parent, (file.name,))
+        _site_packages(folder).joinpath("noxlib.pth").write_text(
+            f"import site; site.addsitedir({str(slot.site)!r})\n", encoding="utf-8"
+        )
+        (folder / READY).touch()
+
+
+@contextlib.contextmanager
+def _whole_or_gone(folder: Path, slot: Slot) -> Iterator[None]:
+    """What fails in the middle leaves nothing; what is killed in the middle goes with the next start."""
+    ledger = Ledger()
+    entry = ledger.add(KIND, str(folder), details={"lock": str(slot.lock)})
     atomic.remove_tree(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    uv.create_environment(folder, str(interpreter))
-    for lock in locks:
-        uv.install(folder, lock.parent, (lock.name,))
-    _site_packages(folder).joinpath("noxlib.pth").write_text(
-        f"import site; site.addsitedir({str(slot.site)!r})\n", encoding="utf-8"
-    )
+    try:
+        yield
+    except BaseException:
+        atomic.remove_tree(folder)
+        raise
+    finally:
+        ledger.strike(entry)
+
+
+def remove_half_made(folder: Path, lock: Path) -> None:
+    """Remove what a dead run left, unless it was finished, or somebody makes it anew at this moment. Raises OSError."""
+    with locks.if_unshared(lock) as free:
+        if free and not (folder / READY).exists():
+            atomic.remove_tree(folder)
 
 
 def _site_packages(folder: Path) -> Path:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
+from noxlib import atomic, temporary
 from noxlib.engines import strays
 from noxlib.ledger import Entry, Ledger, Owner, alive
-from noxlib.places import box, scratch
+from noxlib.places import box, environments, scratch
 from noxlib.places.overlay import remove_scratch
 from noxlib.places.venv import MARK
 
@@ -35,6 +36,8 @@ class Removers:
             "volume": self._volume,
             "scratch": self._scratch,
             "process": self._process,
+            temporary.KIND: self._folder,
+            environments.KIND: self._environment,
         }
 
     def _engine(self, entry: Entry) -> Docker:
@@ -71,6 +74,14 @@ class Removers:
             for found in self._engine(entry).containers({f"{box.LABEL}run": run}):
                 if _is_dead(found["Labels"]):
                     self._engine(entry).remove(found["Id"])
+
+    def _folder(self, entry: Entry) -> bool:
+        atomic.remove_tree(Path(entry.name))
+        return True
+
+    def _environment(self, entry: Entry) -> bool:
+        environments.remove_half_made(Path(entry.name), Path(entry.details["lock"]))
+        return True
 
     def _process(self, entry: Entry) -> bool:
         strays.kill_marked(MARK, entry.name)

@@ -24,6 +24,7 @@ class Slot:
     def __init__(self, folder: Path, lock: IO[bytes]) -> None:
         self._lock = lock
         self.folder = folder
+        self.lock = folder / "lock"  #: locked while the slot is taken
         self.workspace = folder / "workspace"  #: copy of the checkout
         self.site = folder / "site"  #: link to the prepared site folder
         self.empty = folder / "empty"  #: what ``site`` leads to where nothing was prepared

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
+from noxlib import temporary
 from noxlib.config.detect import load_project
 from noxlib.errors import NoxlibError, UsageError
 from noxlib.places.host import Command
@@ -38,7 +36,7 @@ def run(context: Context) -> None:
     reaping.sweep(context.root)
     placement = placing.choose(project.config, arguments["place"])
     ground = making.ready(context, project, placement, "no-build" if arguments["no_build"] else "all")
-    with tempfile.TemporaryDirectory(prefix="noxlib-shell-") as folder, ground.host(Path(folder), False) as host:
+    with temporary.folder(prefix="noxlib-shell-") as folder, ground.host(folder, False) as host:
         say(f"{context.session}: {placement.name} {ground.section.image or ''} at {host.workspace}")
         command = Command(arguments.rest or _SHELL, environment=ground.environment, terminal=on_terminal())
         ended = host.run(command)

@@ -7,10 +7,10 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noxlib import temporary
 from noxlib.engines import process, uv
 from noxlib.errors import BuildError, NoxlibError
 from noxlib.testground.resolve import source_tree
@@ -71,14 +71,14 @@ def _known(build: BuildSystem) -> tuple[str, ...]:
 
 
 def _call_hook(project: Project, build: BuildSystem, target: Target) -> tuple[str, ...]:
-    with source_tree(project) as tree, tempfile.TemporaryDirectory(prefix="noxlib-") as folder:
-        environment, result = Path(folder) / "venv", Path(folder) / "requires.json"
+    with source_tree(project) as tree, temporary.folder() as folder:
+        environment, result = folder / "venv", folder / "requires.json"
         uv.create_environment(environment, sys.executable)
         if build.requires:
             _install(environment, build.requires, project.root, target)
         call = json.dumps([build.backend, build.backend_path, str(result)])
         argv = [str(environment / "bin" / "python"), "-c", _HOOK, call]
-        done = process.run(argv, cwd=tree, env=_variables(environment, Path(folder) / "bin"), timeout=_SECONDS)
+        done = process.run(argv, cwd=tree, env=_variables(environment, folder / "bin"), timeout=_SECONDS)
         if not result.exists():
             raise ValueError((done.stderr.strip().splitlines() or ["it wrote no answer"])[-1])
         answer = json.loads(result.read_text("utf-8"))

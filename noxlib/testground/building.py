@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
+from noxlib import temporary
 from noxlib.engines import builder, git, uv
 from noxlib.errors import BuildError
 from noxlib.testground import names, pylock, recipe
@@ -83,8 +82,8 @@ def _build_own(order: Order, docker: Docker) -> None:
         raise BuildError(f"the builder ended well, but {foreign} is not in the engine", "look at: docker buildx ls")
     probe = _probe(order, foreign, docker)
     text = _thin_layer(order, foreign, probe, docker)
-    with tempfile.TemporaryDirectory(prefix="noxlib-") as temporary:
-        file = Path(temporary) / "Dockerfile"
+    with temporary.folder() as aside:
+        file = aside / "Dockerfile"
         file.write_text(text, "utf-8")
         labels = {"io.noxlib.interpreter": probe["interpreter"], "io.noxlib.foreign": info.id, **_labels(order)}
         wanted = builder.Build(

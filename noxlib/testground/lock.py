@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
-from noxlib import atomic
+from noxlib import atomic, temporary
 from noxlib.errors import LockError
 from noxlib.ledger import state_folder
 from noxlib.testground.cutoff import cutoff
@@ -112,13 +111,13 @@ def _publish(project: Project, python: str, platform: str, since: Optional[str],
 
     print(f"noxlib: locking the dependencies for Python {python}", flush=True)
     target = Target(python, platform, since, derived=since is not None and not project.config.exclude_newer)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as temporary:
-        made = Path(temporary) / "lock"
+    with temporary.folder(folder.parent, ".making-") as aside:
+        made = aside / "lock"
         made.mkdir()
         contents = lockmaking.make(project, target, made)
         atomic.write(made / _META, atomic.to_json(contents))
         if folder.exists():
-            folder.rename(Path(temporary) / "old")
+            folder.rename(aside / "old")
         made.rename(folder)
     return Lock(key=folder.name, folder=folder, **msgspec.structs.asdict(contents))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noxlib import temporary
 from noxlib.engines import uv
 from noxlib.engines.index import mask
 from noxlib.errors import LockError
@@ -78,8 +78,8 @@ def _tools(project: Project, target: Target, folder: Path, entries: Entries) -> 
     missing = [requirement for requirement in wanted if pylock.unmet([requirement], entries, env)]
     if not missing:
         return ()
-    with tempfile.TemporaryDirectory(prefix="noxlib-") as temporary:
-        pins = Path(temporary) / "pins.txt"
+    with temporary.folder() as aside:
+        pins = aside / "pins.txt"
         pinned = (f"{name}=={entry['version']}" for name, entry in entries.items() if entry.get("version"))
         pins.write_text("".join(f"{line}\n" for line in pinned), "utf-8")
         request = uv.Request(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from noxlib import temporary
 from noxlib.errors import LockError
 from noxlib.testground import pylock, resolve
 
@@ -46,8 +45,8 @@ def select(project: Project, target: Target, file: str) -> str:
     except (OSError, ValueError) as error:
         raise LockError(f"{file} cannot be read: {error}", renew) from error
     pins = _pins(lock, target)
-    with tempfile.TemporaryDirectory(prefix="noxlib-") as temporary:
-        constraints = Path(temporary) / "pins.txt"
+    with temporary.folder() as aside:
+        constraints = aside / "pins.txt"
         constraints.write_text("".join(f"{line}\n" for line in _constraints(pins)), "utf-8")
         # The lock's own dates hold: it may be newer than the last commit that changed a declaration.
         undated = msgspec.structs.replace(target, exclude_newer=None, derived=False)

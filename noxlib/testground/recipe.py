@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from noxlib import temporary
 from noxlib.engines import dockerignore
 from noxlib.engines.buildfailure import TEMPLATE
 from noxlib.errors import ConfigError
@@ -114,8 +114,8 @@ def staged(project: Project, recipe: Recipe, lock: Lock) -> Iterator[tuple[Path,
     if recipe.own:
         yield project.root, project.root / str(project.dockerfile)
         return
-    with tempfile.TemporaryDirectory(prefix="noxlib-") as temporary:
-        folder = Path(temporary)
+    with temporary.folder() as aside:
+        folder = aside
         (folder / TEMPLATE).write_text(recipe.text, "utf-8")
         for name in (*lock.files, *lock.build_files):
             target = folder / "locks" / name

@@ -6,12 +6,12 @@ import contextlib
 import re
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 
+from noxlib import temporary
 from noxlib.engines import uv
 from noxlib.errors import LockError
 from noxlib.testground import pylock
@@ -121,8 +121,8 @@ def source_tree(project: Project, *, throw_away: bool = True) -> Iterator[Path]:
     if not throw_away:
         yield project.root
         return
-    with tempfile.TemporaryDirectory(prefix="noxlib-") as folder:
-        tree = Path(folder) / project.root.name
+    with temporary.folder() as folder:
+        tree = folder / project.root.name
         shutil.copytree(
             project.root,
             tree,

@@ -134,7 +134,7 @@ def test_a_checkout_that_cannot_be_written_is_told_once(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("noxlib.places.carry.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("noxlib.places.carry.temporary.folder", refuse)
     monkeypatch.setattr("noxlib.places.carry.os.access", lambda *_: False)
     assert carry([("a", write(source / "a")), ("b", write(source / "b"))], checkout) == ()
     assert capsys.readouterr().out == "noxlib: a is not carried back to the checkout: Read-only file system\n"
