@@ -8,6 +8,7 @@ from pathlib import Path
 
 from noxlib.engines.docker import Docker
 from noxlib.ledger import Ledger
+from noxlib.places.environments import READY
 from noxlib.records import store
 
 from .conftest import Ended, Nox
@@ -40,19 +41,30 @@ def left_of_state(state: Path) -> list[str]:
     """What a dead run would leave in a state folder of its own: ledger entries, half-made things, scratch folders."""
     entries = [f"{entry.kind} {entry.name}" for entry in Ledger(state).entries()]
     patterns = ("scratch/*", "*/building/*", "locks/.making-*", "**/.tmp-*", "ledger/damaged/*")
-    return entries + [str(path) for pattern in patterns for path in state.glob(pattern)]
+    unfinished = [path for path in state.glob("environments/*") if not (path / READY).exists()]
+    return [*entries, *map(str, unfinished), *(str(path) for pattern in patterns for path in state.glob(pattern))]
+
+
+def processes_of(state: Path) -> list[str]:
+    """Command lines of living processes that were started with this state folder."""
+    return _processes("environ", f"NOXLIB_CACHE_DIR={state}") + processes_naming(str(state))
 
 
 def processes_naming(text: str) -> list[str]:
     """Command lines of living processes that hold a text."""
+    return _processes("cmdline", text)
+
+
+def _processes(file: str, text: str) -> list[str]:
     found = []
     others = (path for path in Path("/proc").iterdir() if path.name.isdigit() and path.name != str(os.getpid()))
     for other in others:
         try:
+            holds = text.encode() in (other / file).read_bytes()
             words = (other / "cmdline").read_bytes()
         except OSError:  # it ended meanwhile
             continue
-        if text.encode() in words:
+        if holds:
             found.append(words.replace(b"\0", b" ").decode("utf-8", "replace"))
     return found
 
