@@ -41,7 +41,7 @@ def main(words: Sequence[str]) -> int:
         return 1
     finally:
         atomic.remove_tree(folder)
-    say("\n" + report.table(results))
+    say(f"\n{report.table(results)}\n\n{report.circumstances()}")
     if arguments.json:
         arguments.json.write_text(report.to_json(results), encoding="utf-8")
     return 0

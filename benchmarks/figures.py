@@ -19,7 +19,7 @@ class Figure(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A target and what was measured. Figures and the limit are in ``unit``."""
+    """A target and what was measured. The figure and the limit are in ``unit``."""
 
     name: str
     target: str  #: what must hold, in words
@@ -27,6 +27,7 @@ class Result(NamedTuple):
     unit: str  #: ``s``, ``ms``, ``MB``, or ``x`` for a ratio
     measured: Figure
     details: dict[str, Figure]  #: what the figure was made of, for instance noxlib's time and the bare tool's
+    details_unit: str = "s"
 
     @property
     def met(self) -> bool:

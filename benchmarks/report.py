@@ -23,6 +23,23 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join((lines[0], "-" * len(lines[0]), *lines[1:]))
 
 
+def machine() -> dict[str, object]:
+    """What it was measured on. Others at work on the same cores lengthen every time, and differences with them."""
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "load": os.getloadavg(),
+    }
+
+
+def circumstances() -> str:
+    """The machine as a line below the table."""
+    loads = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    return f"{os.cpu_count()} CPUs, load {loads}; Python {platform.python_version()}, {platform.platform()}"
+
+
 def verdict(result: Result) -> str:
     """``met`` or ``missed``, by the median."""
     return "met" if result.met else "missed"
@@ -30,14 +47,9 @@ def verdict(result: Result) -> str:
 
 def line(result: Result) -> str:
     """One result with what it is made of."""
-    parts = [f"{name} {amount(figure, detail_unit(result.unit))}" for name, figure in result.details.items()]
+    parts = [f"{name} {amount(figure, result.details_unit)}" for name, figure in result.details.items()]
     made_of = f" ({', '.join(parts)})" if parts else ""
     return f"{result.name}: {amount(result.measured, result.unit)}{made_of}: {verdict(result)}"
-
-
-def detail_unit(unit: str) -> str:
-    """What a ratio is made of are seconds; everything else is made of its own kind."""
-    return "s" if unit == "x" else unit
 
 
 def amount(figure: Figure, unit: str) -> str:
@@ -56,14 +68,7 @@ def to_json(results: Iterable[Result]) -> str:
         }
         for result in results
     ]
-    machine: dict[str, object] = {
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "machine": platform.machine(),
-    }
-    # Others at work on the same cores lengthen every time, and differences with them.
-    machine.update({"cpus": os.cpu_count(), "load": os.getloadavg()})
-    return json.dumps({"machine": machine, "results": found}, indent=1) + "\n"
+    return json.dumps({"machine": machine(), "results": found}, indent=1) + "\n"
 
 
 def _row(result: Result) -> tuple[str, ...]:

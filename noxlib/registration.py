@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import gc
 import inspect
 import logging
@@ -126,15 +127,20 @@ def _register_step(step: Step, pythons: tuple[str, ...], root: Path) -> None:
 
 def _add(name: str, body: Callable[[nox.Session], None], step: Step, **keywords: Any) -> None:
     """Two calls, since ``nox.session(function, name=…)`` does not pass a type checker."""
-    known = inspect.signature(nox.session).parameters
     wanted = {"venv_backend": "none", "tags": list(step.tags), "allow_parallel": True, **keywords}
     # An older nox, the newest one for Python 3.9 among them, lacks some keywords.
-    nox.session(name=name, **{key: value for key, value in wanted.items() if key in known})(body)
+    nox.session(name=name, **{key: value for key, value in wanted.items() if key in _known()})(body)
+
+
+@functools.cache
+def _known() -> frozenset[str]:
+    """The keywords of the installed nox."""
+    return frozenset(inspect.signature(nox.session).parameters)
 
 
 def _umbrella(step: Step, names: Sequence[str]) -> Callable[[nox.Session], None]:
     def umbrella(session: nox.Session) -> None:
-        if "requires" not in inspect.signature(nox.session).parameters:  # nox before 2025.05
+        if "requires" not in _known():  # nox before 2025.05
             for name in names:
                 session.notify(name)
 

@@ -88,7 +88,7 @@ def ask_head(root: Path) -> Callable[[], Optional[Head]]:
     The answer is to be taken, any number of times: it ends the subprocess.
     """
     answer = _ask(root, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--no-renames", ".")
-    return functools.lru_cache(maxsize=None)(lambda: _head(answer()))
+    return functools.cache(lambda: _head(answer()))
 
 
 def _head(output: Optional[str]) -> Optional[Head]:

@@ -76,6 +76,14 @@ def test_the_line_says_what_a_ratio_is_made_of_in_seconds() -> None:
     assert report.line(result(1.2, 1.4, "x")) == "container: 1.20 x (bare 0.50 s): met"
 
 
+def test_the_line_of_parallel_runs_has_ratios_only() -> None:
+    assert report.line(result(1.2, 1.15, "x")._replace(details_unit="x")) == "container: 1.20 x (bare 0.50 x): missed"
+
+
+def test_the_circumstances_tell_of_the_load() -> None:
+    assert "CPUs, load" in report.circumstances()
+
+
 def test_json_holds_every_figure_and_the_machine() -> None:
     found = json.loads(report.to_json([result(0.3)]))
     assert found["results"][0]["measured"] == pytest.approx({"median": 0.3, "low": 0.2, "high": 0.4, "rounds": 5})
