@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.figures import Result, differences, figure
 from benchmarks.projects import project, text
-from benchmarks.sampling import in_turns, timed
+from benchmarks.sampling import empty_session, in_turns, timed
 
 LIMIT = 0.25
 PYTHON = "3.10"
@@ -16,7 +16,11 @@ def run(rounds: int) -> list[Result]:
         ours.warm_up(PYTHON, "container")
         image = text(ours.latest("record.json"), "testground", "image")
         bare = ("docker", "run", "--rm", "-v", f"{ours.root}:/workspace", image, "pytest")
-        calls = {"noxlib": lambda: ours.unit(PYTHON, "container"), "bare": lambda: timed(bare, ours.root)}
+        calls = {
+            "noxlib": lambda: ours.unit(PYTHON, "container"),
+            "bare": lambda: timed(bare, ours.root),
+            "empty nox session": empty_session,
+        }
         values = in_turns(calls, rounds)
     return [
         Result(

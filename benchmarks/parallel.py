@@ -27,8 +27,8 @@ def test_works():
 def run(rounds: int) -> list[Result]:
     """Measure serial and parallel in turns.
 
-    Beside it, in the same rounds, what two workers that start ``docker run`` reach of their own ideal: on a machine that
-    others use as well, both fall short.
+    Beside it, in the same rounds, what two workers that start ``docker run`` reach of their own ideal: on a machine
+    that others use as well, both fall short.
     """
     with project("bench_warm") as ours:
         ours.file("tests/test_works.py", SUITE)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
+EMPTY = """\
+import nox
+
+
+@nox.session(venv_backend="none")
+def empty(session):
+    pass
+"""
 SECONDS = 1800.0  #: after which a command hangs
 
 
@@ -70,3 +79,10 @@ def in_turns(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[str,
 def nox(*arguments: str) -> list[str]:
     """The nox of this interpreter."""
     return [sys.executable, "-m", "nox", *arguments]
+
+
+def empty_session() -> float:
+    """Seconds of a session of nox alone that does nothing: the part of a session's time that is nox's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "noxfile.py").write_text(EMPTY, encoding="utf-8")
+        return timed(nox("-s", "empty"), Path(folder))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.figures import Result, differences, figure
 from benchmarks.projects import project, text
-from benchmarks.sampling import Failed, in_turns, timed
+from benchmarks.sampling import Failed, empty_session, in_turns, timed
 from noxlib.ledger import state_folder
 
 LIMIT = 0.2
@@ -20,7 +20,11 @@ def run(rounds: int) -> list[Result]:
         workspace = Path(text(ours.latest("plan.json"), "task", "workspace"))
         bare = (str(_interpreter(workspace)), "-m", "pytest")
         quiet = {"PYTHONDONTWRITEBYTECODE": "1"}
-        calls = {"noxlib": lambda: ours.unit(PYTHON, "venv"), "bare": lambda: timed(bare, workspace, quiet)}
+        calls = {
+            "noxlib": lambda: ours.unit(PYTHON, "venv"),
+            "bare": lambda: timed(bare, workspace, quiet),
+            "empty nox session": empty_session,
+        }
         values = in_turns(calls, rounds)
     return [
         Result(
