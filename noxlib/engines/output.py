@@ -1,20 +1,27 @@
-"""Where a program's output goes, as it comes."""
+"""Where a program's output goes, as it comes, secrets masked."""
 
 from __future__ import annotations
 
 import sys
 from typing import IO, TYPE_CHECKING, Optional
 
+from noxlib.secret import Masker
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from typing_extensions import Self
 
 
 class Output:
-    """Where a program's output goes: a log file, this process' stdout, both or neither. Bytes stay as they are."""
+    """Where a program's output goes: a log file, this process' stdout, both or neither.
 
-    def __init__(self, log: Optional[Path], *, echo: bool) -> None:
+    Bytes stay as they are, but for the secrets among them.
+    """
+
+    def __init__(self, log: Optional[Path], *, echo: bool, secrets: Sequence[str] = ()) -> None:
+        self._masker = Masker(secrets)
         self._log: Optional[IO[bytes]] = None
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -26,6 +33,7 @@ class Output:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self._pass_on(self._masker.flush())
         if self._log is not None:
             self._log.close()
         if self._line_is_open:  # a program that was killed left it so; what we say begins at a line's start
@@ -33,6 +41,9 @@ class Output:
 
     def write(self, chunk: bytes) -> None:
         """Pass on a chunk at once, so that a line without its end (a progress dot, a prompt) is seen as well."""
+        self._pass_on(self._masker.feed(chunk))
+
+    def _pass_on(self, chunk: bytes) -> None:
         if self._log is not None:
             self._log.write(chunk)
         if self._echo and chunk:

@@ -94,6 +94,7 @@ def stream(
     echo: bool = True,
     timeout: Optional[float] = None,
     terminal: bool = False,
+    secrets: Sequence[str] = (),
 ) -> Ended:
     """Run a program, pass on its output (stdout and stderr in order) as it comes, leave nothing behind.
 
@@ -108,13 +109,14 @@ def stream(
         echo: Show the output on this process' stdout.
         timeout: Seconds until it is told to stop (TERM), and 5 s later killed.
         terminal: Let the person at this process' terminal use it; all that it shows is kept in ``log`` as well.
+        secrets: Values that are masked in the output and in ``log``; on a terminal in ``log`` alone.
 
     Raises:
         EngineError: The program is not there.
     """
     if terminal:
-        return _attended(argv, cwd, env, log)
-    with Output(log, echo=echo) as output, _started(argv, cwd, env) as process:
+        return _attended(argv, cwd, env, log, secrets)
+    with Output(log, echo=echo, secrets=secrets) as output, _started(argv, cwd, env) as process:
         try:
             if _copy(process, output, None if timeout is None else time.monotonic() + timeout):
                 return _ended(process.wait())
@@ -199,11 +201,18 @@ def _pause(deadline: Optional[float]) -> float:
     return max(0.0, left) * 1000
 
 
-def _attended(argv: Sequence[str], cwd: Optional[Path], env: Optional[Mapping[str, str]], log: Optional[Path]) -> Ended:
+def _attended(
+    argv: Sequence[str],
+    cwd: Optional[Path],
+    env: Optional[Mapping[str, str]],
+    log: Optional[Path],
+    secrets: Sequence[str],
+) -> Ended:
     from noxlib.engines import terminal  # noqa: PLC0415 - most runs have none
 
     try:
-        return _ended(terminal.attended(argv, cwd, env, log))
+        with Output(log, echo=False, secrets=secrets) as kept:
+            return _ended(terminal.attended(argv, cwd, env, kept))
     except FileNotFoundError as error:
         raise _cannot_start(argv, error) from error
 

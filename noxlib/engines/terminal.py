@@ -11,39 +11,31 @@ import subprocess
 import sys
 import termios
 import tty
-from typing import IO, TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from noxlib.engines.output import Output
+
 CHUNK = 64 * 1024  #: bytes copied at once
 TICK = 0.1  #: seconds after which a program that ended but left its terminal to another process is noticed
 
 
-def attended(argv: Sequence[str], cwd: Optional[Path], env: Optional[Mapping[str, str]], log: Optional[Path]) -> int:
+def attended(argv: Sequence[str], cwd: Optional[Path], env: Optional[Mapping[str, str]], kept: Output) -> int:
     """Run a program for the person at this process' terminal; its exit code, negative for a signal.
 
-    Keys go to the program as they come: Ctrl-C is its own to answer. What it shows is appended to ``log``, with its
+    Keys go to the program as they come: Ctrl-C is its own to answer. What it shows goes to ``kept`` as well, with its
     colour codes. Its process group does not outlive it.
 
     Raises:
-        OSError: The program cannot be started, or the log not be written.
+        OSError: The program cannot be started, or what it shows not be kept.
     """
-    with _log(log) as kept, _child(argv, cwd, env) as (process, main):
+    with _child(argv, cwd, env) as (process, main):
         with _raw(sys.stdin.fileno()), _window_followed(main):
             _relay(process, main, kept)
         return process.wait()
-
-
-@contextlib.contextmanager
-def _log(path: Optional[Path]) -> Iterator[Optional[IO[bytes]]]:
-    if path is None:
-        yield None
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab", buffering=0) as stream:
-        yield stream
 
 
 @contextlib.contextmanager
@@ -112,7 +104,7 @@ def _fit(main: int) -> None:
     fcntl.ioctl(main, termios.TIOCSWINSZ, size)
 
 
-def _relay(process: subprocess.Popen[bytes], main: int, kept: Optional[IO[bytes]]) -> None:
+def _relay(process: subprocess.Popen[bytes], main: int, kept: Output) -> None:
     """Pass keys on, and what is shown, until the program and its terminal have ended."""
     sys.stdout.flush()
     keyboard, screen = sys.stdin.fileno(), sys.stdout.fileno()
@@ -125,8 +117,7 @@ def _relay(process: subprocess.Popen[bytes], main: int, kept: Optional[IO[bytes]
             if not shown:
                 return
             _write(screen, shown)
-            if kept is not None:
-                kept.write(shown)
+            kept.write(shown)
         elif ended:
             return
         if keyboard in ready:

@@ -125,7 +125,7 @@ class Container:
         """
         with self._created(command) as container:
             if command.terminal:
-                return following.attended(self._docker, container, command.log)
+                return following.attended(self._docker, container, command)
             return following.followed(self._docker, container, command)
 
     @property

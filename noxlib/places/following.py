@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import signal
 import time
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 from noxlib.engines.output import Output
 from noxlib.engines.process import GRACE, STOP_SECONDS, stream
@@ -14,7 +14,6 @@ from noxlib.errors import Cancelled, EngineError
 from noxlib.places.host import Command, Exit
 
 if TYPE_CHECKING:
-    from pathlib import Path
 
     from noxlib.engines.attached import Attached
     from noxlib.engines.docker import Docker, State
@@ -30,7 +29,7 @@ def followed(docker: Docker, container: str, command: Command) -> Exit:
         EngineError: The engine fails; cause ``lost`` where it stopped answering.
     """
     attached = docker.attach(container)
-    with Output(command.log, echo=command.echo) as output, contextlib.closing(attached):
+    with Output(command.log, echo=command.echo, secrets=command.secrets) as output, contextlib.closing(attached):
         one = _Following(docker, container, attached, output)
         try:
             docker.start(container)
@@ -44,10 +43,16 @@ def followed(docker: Docker, container: str, command: Command) -> Exit:
     return outcome(docker.state(container), in_time=in_time)
 
 
-def attended(docker: Docker, container: str, log: Optional[Path]) -> Exit:
+def attended(docker: Docker, container: str, command: Command) -> Exit:
     """The docker command is the best terminal there is: raw mode, window size, keys. A person has no deadline."""
     program = "docker" if shutil.which("docker") else "podman"
-    stream((program, "start", "-ai", container), env=docker.command_environment(), log=log, terminal=True)
+    stream(
+        (program, "start", "-ai", container),
+        env=docker.command_environment(),
+        log=command.log,
+        terminal=True,
+        secrets=command.secrets,
+    )
     return outcome(docker.state(container), in_time=True)
 
 

@@ -23,6 +23,7 @@ class Command(msgspec.Struct, frozen=True):
     log: Optional[Path] = None  #: file on this machine that gets all output, stdout and stderr merged in order
     echo: bool = True  #: show the output on this process' stdout as it comes
     terminal: bool = False  #: attach this process' terminal (pdb, a shell)
+    secrets: tuple[str, ...] = ()  #: values that are masked in the output and its log; they go nowhere
 
 
 class Exit(msgspec.Struct, frozen=True):

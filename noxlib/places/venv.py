@@ -122,6 +122,7 @@ class Venv:
                 echo=command.echo,
                 timeout=command.limits.timeout,
                 terminal=command.terminal,
+                secrets=command.secrets,
             )
         finally:
             strays.kill_marked(MARK, mark)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from noxlib import __version__
+from noxlib import __version__, atomic
 from noxlib.errors import NoxlibError, of_machine
 from noxlib.plan import Plan
 from noxlib.records import result as results
@@ -16,7 +16,7 @@ from noxlib.records.outcome import Verdict, judge
 from noxlib.records.record import Failure, PlaceSection, Record, SourceSection, TestgroundSection, timestamp
 from noxlib.records.store import RunFolder, masked
 from noxlib.records.summary import advice, summary_line
-from noxlib.secret import known_secrets
+from noxlib.secret import Masker, known_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from noxlib.places.host import Exit
 
 __all__ = ["Story", "advice", "any_test_began", "summary_line"]
+
+_CHUNK = 1 << 20  # bytes read at once
 
 
 class Story:
@@ -64,6 +66,7 @@ class Story:
 
     def _read(self) -> tuple[results.Result | None, results.Progress]:
         folder = results.result_folder(self.folder.path)
+        _mask_files(folder, self._secrets())
         found = results.read_result(folder), results.read_progress(folder)
         _move_out(folder, self.folder.path)
         return found
@@ -97,7 +100,10 @@ class Story:
         )
         if found.argv:
             record = msgspec.structs.replace(record, argv=found.argv)
-        return masked(record, known_secrets({**os.environ, **(self.plan.environment if self.plan else {})}))
+        return masked(record, self._secrets())
+
+    def _secrets(self) -> tuple[str, ...]:
+        return known_secrets({**os.environ, **(self.plan.environment if self.plan else {})})
 
     def _known(self) -> Record:
         """What was known before the command ended, as far as it came."""
@@ -146,6 +152,17 @@ def _crashes(verdict: Verdict, progress: results.Progress) -> tuple[Failure, ...
     """The tests that were running when their process ended, or its time was up, count as failures."""
     running = progress.running if verdict.crashed else ()
     return tuple(Failure(test, "call", verdict.message or "") for test in running)
+
+
+def _mask_files(folder: Path, secrets: tuple[str, ...]) -> None:
+    """Mask secrets in what the tests' own process wrote: a failure's message quotes what was compared."""
+    for name in ("result.json", "report.jsonl", "junit.xml") if secrets else ():
+        path = folder / name
+        if results.is_plain_file(path):
+            masker = Masker(secrets)
+            with path.open("rb") as stream:
+                chunks = [masker.feed(chunk) for chunk in iter(lambda: stream.read(_CHUNK), b"")]
+            atomic.write(path, b"".join((*chunks, masker.flush())), mode=0o644)
 
 
 def _move_out(source: Path, target: Path) -> None:

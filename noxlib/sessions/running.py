@@ -11,6 +11,7 @@ from typing import Optional
 
 import msgspec
 
+from noxlib import atomic
 from noxlib.config.detect import load_project
 from noxlib.config.models import Config
 from noxlib.config.project import Project
@@ -20,6 +21,7 @@ from noxlib.places.host import Command, Exit, Host
 from noxlib.plan import Plan, Task
 from noxlib.records import collect, store
 from noxlib.records.record import Record
+from noxlib.secret import known_secrets
 from noxlib.sessions import making, placing, reaping
 from noxlib.sessions.arguments import DRY_RUN, KEEP, NO_BUILD, PLACE, TERMINAL_OPTIONS, Arguments, Option
 from noxlib.sessions.context import Context, on_terminal, say
@@ -148,7 +150,8 @@ class Run:
     def _execute(self, host: Host, plan: Plan, folder: store.RunFolder) -> Exit:
         task = folder.path / "task.json"
         task.write_bytes(msgspec.json.encode(plan.task))
-        (folder.path / "result").mkdir(exist_ok=True)
+        atomic.remove_tree(folder.path / "result")  # of a first attempt, which got no further
+        (folder.path / "result").mkdir()
         host.put(task, "task.json")
         limits = msgspec.structs.replace(plan.limits, timeout=plan.limits.timeout + PLACE_GRACE)
         command = Command(
@@ -158,6 +161,7 @@ class Run:
             log=folder.path / "logs" / "output.log",
             echo=not _under_nox_parallel(),
             terminal=self.interactive,
+            secrets=known_secrets({**os.environ, **plan.environment}),
         )
         with self.clock.phase("run"):
             return host.run(command)

@@ -255,6 +255,20 @@ def test_a_folder_that_is_no_repository_and_one_that_is_read_only(adopt: Adopt) 
     assert nox.record.source.commit is None
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_a_secret_is_in_no_output_log_or_record(adopt: Adopt, place: str) -> None:
+    nox = adopt("flat", configuration='[unit.env]\nSERVICE_TOKEN = "correct-horse-battery"\n')
+    (nox.folder / "tests" / "test_two.py").write_text(
+        "import os\nTOKEN = os.environ['SERVICE_TOKEN']\n\ndef test_bad():\n    print(TOKEN)\n    assert TOKEN == 'x'\n"
+    )
+    ended = nox("-s", "unit-3.10", NOXLIB_PLACE=place)
+    assert ended.code == 1
+    assert "***" in ended.output
+    kept = [path for path in (nox.folder / ".noxlib").rglob("*") if path.is_file()]
+    assert "correct-horse-battery" not in ended.output
+    assert [path.name for path in kept if b"correct-horse-battery" in path.read_bytes()] == []
+
+
 def test_a_dry_run_prints_the_plan_and_starts_nothing(adopt: Adopt) -> None:
     nox = adopt("src_layout")
     ended = nox("-s", "unit-3.10", "--", "--dry-run")

@@ -105,6 +105,13 @@ def test_a_line_without_its_end_is_seen_at_once(tmp_path: Path) -> None:
     thread.join()
 
 
+def test_a_secret_is_masked_in_output_and_log(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    script = "import os, time; os.write(1, b'it is hunter'); time.sleep(0.3); os.write(1, b'22 and done\\n')"
+    process.stream(python(script), log=tmp_path / "log", secrets=("hunter22",))
+    assert (tmp_path / "log").read_bytes() == b"it is *** and done\n"
+    assert capfdbinary.readouterr().out == b"it is *** and done\n"
+
+
 def test_exit_codes_and_signals_are_told_apart() -> None:
     assert process.stream(python("import sys; sys.exit(137)"), echo=False) == process.Ended(137, "exit")
     assert process.stream(python("import os; os.kill(os.getpid(), 9)"), echo=False) == process.Ended(137, "signal")
