@@ -46,6 +46,7 @@ class Docker:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self._api, self._version = connect(endpoint)
+        self._images: dict[str, ImageInfo] = {}  # by id
 
     @classmethod
     def connect(cls, environ: Optional[Mapping[str, str]] = None, home: Optional[Path] = None) -> Docker:
@@ -91,10 +92,19 @@ class Docker:
             return dict(self._api.info())
 
     def image(self, reference: str) -> Optional[ImageInfo]:
-        """The image of a name, a digest or an id; None where the engine has none."""
+        """The image of a name, a digest or an id; None where the engine has none.
+
+        An id names the same content for ever: one that was seen is not asked for again.
+        """
+        if reference in self._images:
+            return self._images[reference]
         with self._speaking(f"looking for the image {reference}"):
             found = absent_is_none(lambda: self._api.inspect_image(reference))
-        return None if found is None else _image_info(found)
+        if found is None:
+            return None
+        info = _image_info(found)
+        self._images[info.id] = info
+        return info
 
     def images(self, labels: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
         """The images that bear these labels (``""``: any value), as the engine lists them."""
