@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shlex
+import signal
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, cast
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from noxlib.engines.endpoint import Endpoint
 
 _KEPT = 400  # last lines of the builder's output, for the error
+STOP_SECONDS = 5.0  #: for the docker command to end a build that nobody waits for any more
 _STEP = re.compile(r"#\d+ (\[.*)")
 
 
@@ -79,7 +81,7 @@ def build(wanted: Build, endpoint: Endpoint) -> None:
 def _follow(lines: Iterator[str], log: Path, last: deque[str]) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     seen: set[str] = set()
-    with log.open("w", encoding="utf-8") as stream:
+    with log.open("w", encoding="utf-8", buffering=1) as stream:  # each line at once: it may be followed, or cut short
         for raw in lines:
             line = mask(raw.rstrip("\n"))
             stream.write(line + "\n")
@@ -189,12 +191,14 @@ def _family_stopped_on_error() -> Iterator[None]:
     """python-on-whales leaves the docker command running when the reader is interrupted: end what was started here."""
     import psutil  # noqa: PLC0415
 
-    before = {child.pid for child in psutil.Process().children()}
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
     try:
         yield
     except BaseException:
-        for child in psutil.Process().children():
-            if child.pid not in before:
+        started = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
+        for number in (signal.SIGTERM, signal.SIGKILL):  # told first, so that the engine hears of it
+            for child in started:
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    child.terminate()
+                    child.send_signal(number)
+            _, started = psutil.wait_procs(started, STOP_SECONDS)
         raise

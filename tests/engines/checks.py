@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import uuid
 from pathlib import Path
 
 from noxlib.engines.docker import Docker
@@ -67,6 +69,22 @@ def _processes(file: str, text: str) -> list[str]:
         if holds:
             found.append(words.replace(b"\0", b" ").decode("utf-8", "replace"))
     return found
+
+
+def rename(nox: Nox) -> str:
+    """Give a project a name that no other test has, so that its images are its own; the name."""
+    name = f"noxlibtest{uuid.uuid4().hex[:8]}"
+    file = nox.folder / "pyproject.toml"
+    file.write_text(re.sub(r'(?m)^name = ".*"', f'name = "{name}"', file.read_text()))
+    return name
+
+
+def remove_images(name: str) -> None:
+    """Remove the testgrounds of a project."""
+    listed = ["docker", "image", "ls", "--quiet", "--filter", f"reference={name}-testground"]
+    images = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split()
+    if images:
+        subprocess.run(["docker", "image", "rm", "--force", *dict.fromkeys(images)], check=True, capture_output=True)
 
 
 def tree(folder: Path) -> dict[str, bytes]:

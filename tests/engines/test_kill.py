@@ -6,16 +6,16 @@ import random
 import shutil
 import subprocess
 import time
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
 import pytest
 
 from noxlib.engines.docker import Docker
+from noxlib.ledger import Ledger
 from noxlib.records import store
 
-from .checks import left_of_state, processes_of, tree
+from .checks import left_of_state, processes_of, remove_images, rename, tree
 from .conftest import Nox, kill_group
 
 if TYPE_CHECKING:
@@ -54,14 +54,12 @@ class Victim:
     """A project of a name of its own, with state and temporary folders of its own."""
 
     def __init__(self, nox: Nox, state: Path, temporary: Path) -> None:
-        self.name = f"killed{uuid.uuid4().hex[:8]}"
         self.nox = nox
         self.state = state
         self.temporary = temporary
         nox.environment["TMPDIR"] = str(temporary)
         temporary.mkdir()
-        file = nox.folder / "pyproject.toml"
-        file.write_text(file.read_text().replace('name = "letters"', f'name = "{self.name}"'))
+        self.name = rename(nox)
         (nox.folder / "tests" / "test_slow.py").write_text(SLOW)
         self.tree = tree(nox.folder)
 
@@ -75,13 +73,7 @@ class Victim:
         for path in self.state.iterdir() if self.state.exists() else ():
             if path.name != "ledger":
                 shutil.rmtree(path)
-        self.remove_images()
-
-    def remove_images(self) -> None:
-        listed = ["docker", "image", "ls", "--quiet", "--filter", f"reference={self.name}-testground"]
-        images = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split()
-        if images:
-            subprocess.run(["docker", "image", "rm", "--force", *set(images)], check=True, capture_output=True)
+        remove_images(self.name)
 
     def seconds(self, kind: Kind) -> float:
         """How long a run takes that nobody kills."""
@@ -113,7 +105,7 @@ def victim(adopt: Adopt, own_state: Path, tmp_path: Path) -> Iterator[Victim]:
     nox = adopt("src_layout", 'write_back = ["snapshots/**"]')
     one = Victim(nox, own_state, tmp_path / "tmp")
     yield one
-    one.remove_images()
+    remove_images(one.name)
 
 
 @pytest.mark.timeout(7200)
@@ -122,6 +114,7 @@ def test_a_killed_run_leaves_nothing_after_the_next_start(victim: Victim, kills:
     chance = random.Random(SEED)
     spans = {kind: victim.seconds(kind) for kind in KINDS}
     wrong: list[str] = []
+    caught = 0
     for number in range(kills):
         kind = KINDS[number % len(KINDS)]
         rounds = -(-kills // len(KINDS))
@@ -132,6 +125,7 @@ def test_a_killed_run_leaves_nothing_after_the_next_start(victim: Victim, kills:
         time.sleep(moment)
         kill_group(process)
         process.communicate(timeout=60)
+        caught += bool(Ledger(victim.state).orphans())
         ended = victim.nox("-s", "reap")
         left = victim.left()
         if ended.code or left:
@@ -139,6 +133,7 @@ def test_a_killed_run_leaves_nothing_after_the_next_start(victim: Victim, kills:
                 f"{number}: {kind} killed after {moment:.2f} of {spans[kind]:.2f} s left {left}\n{ended.output}"
             )
     assert not wrong, "\n".join(wrong)
+    assert caught > kills // 3  # else the moments were no moments at which anything was there
     for kind in KINDS:
         victim.seconds(kind)
     assert victim.left() == []
