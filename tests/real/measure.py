@@ -15,7 +15,7 @@ import msgspec
 
 from noxlib.ledger import state_folder
 from tests.real import flow, plain, sdists
-from tests.real.outcomes import Comparison, Outcomes, count, differences, explanation
+from tests.real.outcomes import Comparison, Outcomes, count, differences, explanation, failing
 from tests.real.table import RealProject, projects
 
 PLACES = ("container", "venv")
@@ -66,6 +66,7 @@ def _comparison(project: RealProject, python: str, place: str, found: Outcomes, 
         count(found.tests),
         {test: pair for test, pair in all_different.items() if not explained[test]},
         {test: reason for test, reason in explained.items() if reason},
+        failing(found.tests),
         round(seconds, 1),
     )
 

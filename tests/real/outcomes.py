@@ -30,6 +30,7 @@ class Comparison(msgspec.Struct, frozen=True):
     outcomes: dict[str, int]
     different: dict[str, tuple[str, str]]  #: test id -> (plain, place), beyond what the table explains
     explained: dict[str, str] = {}  #: test id -> reason
+    failing: tuple[str, ...] = ()  #: ids of the tests that fail in the place
     seconds: float = 0.0  #: of the place's run, with whatever had to be built
 
 
@@ -49,6 +50,11 @@ def explanation(project: RealProject, test: str, place: str) -> str:
     """The table's reason for a difference, empty where it has none."""
     reasons = (entry.reason for entry in project.differences if entry.explains(test, place))
     return next(reasons, "")
+
+
+def failing(tests: dict[str, str]) -> tuple[str, ...]:
+    """The ids of the tests that failed or could not run."""
+    return tuple(sorted(test for test, outcome in tests.items() if outcome in ("failed", "error")))
 
 
 def count(tests: dict[str, str]) -> dict[str, int]:

@@ -45,7 +45,7 @@ def comparisons(project: RealProject) -> list[Comparison]:
 def page() -> str:
     """The whole page."""
     rows = [(project, comparisons(project)) for project in projects()]
-    parts = [HEAD, _summary(rows), _table(rows), _configurations(rows), _differences(rows), TAIL]
+    parts = [HEAD, _summary(rows), _table(rows), _failures(rows), _differences(rows), _configurations(rows), TAIL]
     return "\n".join(part for part in parts if part)
 
 
@@ -94,6 +94,20 @@ def _configurations(rows: list[tuple[RealProject, list[Comparison]]]) -> str:
     for project, _ in rows:
         parts += [f"# {project.name} {project.version}", *project.lines, ""]
     return "\n".join([*parts[:-1], "```", ""])
+
+
+def _failures(rows: list[tuple[RealProject, list[Comparison]]]) -> str:
+    parts = ["## What fails upstream", "", "These fail in the plain environment as well, unless listed below.", ""]
+    for project, found in rows:
+        where: dict[str, set[str]] = {}
+        for run in found:
+            for test in run.failing:
+                where.setdefault(test, set()).add(run.python)
+        parts += [
+            f"- {project.name}: `{test}` on {', '.join(python for python in project.pythons if python in pythons)}"
+            for test, pythons in sorted(where.items())
+        ]
+    return "\n".join([*parts, ""])
 
 
 def _differences(rows: list[tuple[RealProject, list[Comparison]]]) -> str:
