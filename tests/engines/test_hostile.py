@@ -58,10 +58,7 @@ def test_a_value_that_is_a_command_is_refused(adopt: Adopt, configuration: str) 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_names_of_files_branches_and_tests_are_never_a_shells(adopt: Adopt, place: str) -> None:
-    nox = adopt("flat", 'requirements = ["req $(touch injected).txt"]
-[unit]
-env = {X = "$(touch injected)"}
-')
+    nox = adopt("flat", 'requirements = ["req $(touch injected).txt"]\n[unit]\nenv = {X = "$(touch injected)"}\n')
     (nox.folder / "req $(touch injected).txt").write_text("iniconfig\n")
     for number, command in enumerate(COMMANDS):
         (nox.folder / "tests" / f"{command}.txt").write_text("data")
