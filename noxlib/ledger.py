@@ -8,6 +8,7 @@ three values.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
@@ -162,6 +163,7 @@ class Ledger:
             raise CacheError(
                 f"the ledger {self.folder} cannot be written: {error.strerror}",
                 "make the folder writable or free space there, or set NOXLIB_CACHE_DIR to another folder",
+                cause="disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else None,
             ) from error
         return entry
 

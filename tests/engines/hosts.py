@@ -129,9 +129,9 @@ def main() -> None:
         terminal = sys.stdin.isatty()
         log = None if terminal else world.root / "log"
         ended = host.run(Command((host.python, "-c", code), log=log, echo=False, terminal=terminal))
-    import resource
-
-    print(ended.code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    # not ru_maxrss, which a child inherits from the process that started it
+    peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
+    print(ended.code, peak)
 
 
 if __name__ == "__main__":

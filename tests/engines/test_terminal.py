@@ -149,9 +149,11 @@ def test_a_shell_is_opened_in_the_workspace_with_the_windows_size(adopt: Adopt, 
     nox = adopt("src_layout")
     shown = screen(nox, "-s", "testground_shell-3.10", "--", "--place", place)
     shown.until(f"testground_shell-3.10: {place}")
-    shown.type("stty size; python -c 'import letters; print(letters.__file__)'; exit\n")
+    # The engine gives the terminal its size a moment after the shell has started.
+    shown.type("until [ \"$(stty size)\" = '24 93' ]; do sleep 0.1; done; echo size is $(stty size)\n")
+    shown.until("size is 24 93")
+    shown.type("python -c 'import letters; print(letters.__file__)'; exit\n")
     assert shown.end() == 0, shown.shown
-    assert "24 93" in shown.shown
     assert "/workspace/src/letters/__init__.py" in shown.shown
     assert left_in_engine(nox) == []
 
