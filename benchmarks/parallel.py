@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.figures import Result, figure, ideal
 from benchmarks.projects import Project, project, text
-from benchmarks.sampling import nox, say, timed
+from benchmarks.sampling import await_quiet, nox, say, timed
 
 LIMIT = 1.15
 WORKERS = 2
@@ -35,6 +35,7 @@ def run(rounds: int) -> list[Result]:
         images = [_image(ours, python) for python in PYTHONS]
         values: dict[str, list[float]] = {"noxlib": [], "bare": []}
         for number in range(1, max(2, rounds // 5) + 1):
+            await_quiet()
             serial = [ours.unit(python, "container") for python in PYTHONS]
             values["noxlib"].append(_together(ours) / ideal(serial, WORKERS))
             serial = [_bare(ours, image) for image in images]

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -22,6 +24,9 @@ def empty(session):
     pass
 """
 SECONDS = 1800.0  #: after which a command hangs
+
+PATIENCE = 10.0  #: seconds to wait for a quiet moment before a round; then it is measured all the same
+QUIET = 20.0  #: percent of all processors
 
 
 class Failed(Exception):
@@ -67,6 +72,7 @@ def in_turns(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[str,
     """What each call measured, by name: one round to warm up, which is dropped, then so many rounds of all in turns."""
     values: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds + 1):
+        await_quiet()
         for name, call in calls.items():
             value = call()
             if number:
@@ -74,6 +80,15 @@ def in_turns(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[str,
         if number:
             say(f"  round {number}: " + ", ".join(f"{name} {found[-1]:.3f}" for name, found in values.items()))
     return values
+
+
+def await_quiet(patience: float = PATIENCE) -> bool:
+    """Wait, at most so many seconds, until others leave the processors alone; whether they do."""
+    end = time.monotonic() + patience
+    while psutil.cpu_percent(interval=0.3) > QUIET:
+        if time.monotonic() > end:
+            return False
+    return True
 
 
 def nox(*arguments: str) -> list[str]:

@@ -92,7 +92,10 @@ def test_json_holds_every_figure_and_the_machine() -> None:
     assert {"python", "system", "cpus", "load"} <= set(found["machine"])
 
 
-def test_calls_take_turns_and_the_first_round_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+def test_calls_take_turns_and_the_first_round_is_dropped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("psutil.cpu_percent", lambda interval: 1.0)
     called: list[str] = []
 
     def call(name: str) -> float:
@@ -103,6 +106,13 @@ def test_calls_take_turns_and_the_first_round_is_dropped(capsys: pytest.CaptureF
     assert called == ["a", "b"] * 3
     assert values == {"a": [3.0, 5.0], "b": [4.0, 6.0]}
     assert "round 2" in capsys.readouterr().out
+
+
+def test_a_busy_machine_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psutil.cpu_percent", lambda interval: 100.0)
+    assert not sampling.await_quiet(patience=0.0)
+    monkeypatch.setattr("psutil.cpu_percent", lambda interval: 1.0)
+    assert sampling.await_quiet()
 
 
 def test_a_command_that_fails_has_no_time_but_tells_its_last_lines(tmp_path: Path) -> None:
