@@ -30,6 +30,9 @@ class Selection:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
+        # With --strict-markers pytest 9 refuses an expression with a marker that the project does not know.
+        for name in names(self.select):
+            config.addinivalue_line("markers", f"{name}: selected by noxlib")
         config.option.markexpr = join(config.option.markexpr, self.select)
 
     @pytest.hookimpl
@@ -37,6 +40,11 @@ class Selection:
         self.deselected += len(items)
         if self.select:
             self.by_select += sum(not matches(self.select, item) for item in items)
+
+
+def names(expression: str) -> list[str]:
+    """The markers that an expression names."""
+    return sorted(set(re.findall(r"[^\W\d]\w*", expression)) - WORDS)
 
 
 def join(own: str, select: str) -> str:

@@ -99,6 +99,11 @@ def test_a_conftest_may_define_options_that_are_named_like_ours(run: StartRun) -
     assert done.counts == {"passed": 2}, done.output
 
 
+def test_strict_markers_know_the_markers_that_our_selection_names(run: StartRun) -> None:
+    done = run("strict_markers", select="not integration and not vmtest")
+    assert done.counts == {"passed": 1}, done.output
+
+
 def test_an_installed_copy_is_refused_before_the_first_test(run: StartRun) -> None:
     done = run("imports_installed_copy", import_names=["shadowed"], environment={"SHADOW": "1"})
     assert (done.code, done.result["cause"]) == (result.GUARD, "guard")

@@ -45,3 +45,8 @@ def test_expressions_are_logic_over_marks(expression: str, marks: tuple[str, ...
 )
 def test_expressions_are_joined_once(own: str, select: str, joined: str) -> None:
     assert selection.join(own, select) == joined
+
+
+def test_the_markers_that_an_expression_names() -> None:
+    assert selection.names("not integration and (slow or not vmtest)") == ["integration", "slow", "vmtest"]
+    assert selection.names("") == []
