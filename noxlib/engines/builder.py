@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Optional, cast
 import msgspec
 
 from noxlib import atomic, temporary
-from noxlib.engines import process
+from noxlib.engines import podman, process
 from noxlib.engines.buildfailure import failure, registry_failure
 from noxlib.engines.index import ca_bundle, index_secrets, mask
 from noxlib.errors import EngineError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from python_on_whales import DockerClient
 
-    from noxlib.engines.endpoint import Endpoint
+    from noxlib.engines.docker import Docker
 
 _KEPT = 400  # last lines of the builder's output, for the error
 STOP_SECONDS = 5.0  #: for the docker command to end a build that nobody waits for any more
@@ -45,7 +45,7 @@ class Build(msgspec.Struct, frozen=True):
     images: dict[str, str] = {}  #: reference in the Dockerfile -> the one to take instead
 
 
-def build(wanted: Build, endpoint: Endpoint) -> None:
+def build(wanted: Build, docker: Docker) -> None:
     """Build and tag in the engine; the whole output goes to ``wanted.log``, each step's name to stdout.
 
     Raises:
@@ -56,29 +56,51 @@ def build(wanted: Build, endpoint: Endpoint) -> None:
 
     last: deque[str] = deque(maxlen=_KEPT)
     with _secrets() as secrets, _family_stopped_on_error():
-        client = _client(endpoint)
         try:
-            lines = client.buildx.build(
-                wanted.context,
-                file=wanted.dockerfile,
-                tags=list(wanted.tags),
-                target=wanted.target,
-                build_args=dict(wanted.arguments),
-                build_contexts={name: f"docker-image://{image}" for name, image in wanted.images.items()},
-                labels=dict(wanted.labels),
-                secrets=secrets,
-                builder="default",
-                load=True,
-                provenance=False,
-                progress="plain",
-                stream_logs=True,
-            )
-            _follow(cast("Iterator[str]", lines), wanted.log, last)
+            if docker.kind == "podman":
+                _follow(podman.build(docker.endpoint, _words(wanted, secrets)), podman.STEP, wanted.log, last)
+            else:
+                _follow(_buildkit(wanted, docker, secrets), _STEP, wanted.log, last)
+        except podman.Failed:
+            raise podman.failure(list(last), wanted.dockerfile.name, wanted.log) from None
         except DockerException as error:  # its text holds the whole command line: only the return code is taken
             raise failure(list(last), wanted.dockerfile.name, error.return_code, wanted.log) from None
 
 
-def _follow(lines: Iterator[str], log: Path, last: deque[str]) -> None:
+def _buildkit(wanted: Build, docker: Docker, secrets: list[str]) -> Iterator[str]:
+    lines = _client(docker).buildx.build(
+        wanted.context,
+        file=wanted.dockerfile,
+        tags=list(wanted.tags),
+        target=wanted.target,
+        build_args=dict(wanted.arguments),
+        build_contexts={name: f"docker-image://{image}" for name, image in wanted.images.items()},
+        labels=dict(wanted.labels),
+        secrets=secrets,
+        builder="default",
+        load=True,
+        provenance=False,
+        progress="plain",
+        stream_logs=True,
+    )
+    return cast("Iterator[str]", lines)
+
+
+def _words(wanted: Build, secrets: list[str]) -> list[str]:
+    """The arguments of a build on a command line."""
+    pairs: dict[str, Sequence[str]] = {
+        "--file": [str(wanted.dockerfile)],
+        "--tag": wanted.tags,
+        "--target": [wanted.target] if wanted.target else [],
+        "--build-arg": [f"{name}={value}" for name, value in wanted.arguments.items()],
+        "--build-context": [f"{name}=docker-image://{image}" for name, image in wanted.images.items()],
+        "--label": [f"{name}={value}" for name, value in wanted.labels.items()],
+        "--secret": secrets,
+    }
+    return [*(f"{name}={value}" for name, values in pairs.items() for value in values), str(wanted.context)]
+
+
+def _follow(lines: Iterator[str], steps: re.Pattern[str], log: Path, last: deque[str]) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     seen: set[str] = set()
     with log.open("w", encoding="utf-8", buffering=1) as stream:  # each line at once: it may be followed, or cut short
@@ -86,52 +108,55 @@ def _follow(lines: Iterator[str], log: Path, last: deque[str]) -> None:
             line = mask(raw.rstrip("\n"))
             stream.write(line + "\n")
             last.append(line)
-            step = _STEP.match(line)
+            step = steps.match(line)
             if step and step.group(1) not in seen and "[internal]" not in line:
                 seen.add(step.group(1))
                 print(f"  {step.group(1)[:150]}", flush=True)
 
 
-def pull(reference: str, endpoint: Endpoint) -> None:
+def pull(reference: str, docker: Docker) -> None:
     """Pull an image. Raises EngineError, a rate limit (429) explained as such."""
     from python_on_whales.exceptions import DockerException  # noqa: PLC0415
 
     try:
-        _client(endpoint).image.pull(reference, quiet=True)
+        _client(docker).image.pull(reference, quiet=True)
     except DockerException as error:
         raise registry_failure(reference, mask(error.stderr or "")) from None
 
 
-def tag(reference: str, new: str, endpoint: Endpoint) -> None:
+def tag(reference: str, new: str, docker: Docker) -> None:
     """Give an image of the engine another name. Raises EngineError."""
     from python_on_whales.exceptions import DockerException  # noqa: PLC0415
 
     try:
-        _client(endpoint).image.tag(reference, new)
+        _client(docker).image.tag(reference, new)
     except DockerException as error:
         raise EngineError(
             f"cannot tag {reference}: {(error.stderr or '').strip()}", "look at: docker image ls"
         ) from None
 
 
-def run(reference: str, argv: Sequence[str], endpoint: Endpoint) -> str:
+def run(reference: str, argv: Sequence[str], docker: Docker) -> str:
     """Run a short command in an image, network off; what it printed, also where it failed."""
-    environment = {**os.environ, **endpoint.environment()}
     fixed = ["run", "--rm", "--pull=never", "--network=none", "--entrypoint", argv[0]]
-    done = process.run([command(), *fixed, reference, *argv[1:]], env=environment, timeout=60)
+    program = podman.command(docker.endpoint) if docker.kind == "podman" else [command()]
+    done = process.run([*program, *fixed, reference, *argv[1:]], env=docker.command_environment(), timeout=60)
     return done.stdout if done.returncode == 0 else f"{done.stdout}{done.stderr}"
 
 
-def user(reference: str, endpoint: Endpoint) -> str:
+def user(reference: str, docker: Docker) -> str:
     """The user that an image runs as; empty for root."""
-    inspected = _client(endpoint).image.inspect(reference)
+    inspected = _client(docker).image.inspect(reference)
     return inspected.config.user or ""
 
 
-def _client(endpoint: Endpoint) -> DockerClient:
+def _client(docker: Docker) -> DockerClient:
     import python_on_whales  # noqa: PLC0415
 
     logging.getLogger("python_on_whales").setLevel(logging.WARNING)  # at INFO it logs every value
+    endpoint = docker.endpoint
+    if docker.kind == "podman":
+        return python_on_whales.DockerClient(client_call=podman.command(endpoint), client_type="podman")
     tls: dict[str, Any] = {} if endpoint.tls is None else {
         "tls": True,
         "tlsverify": endpoint.verify,

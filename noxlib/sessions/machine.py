@@ -6,11 +6,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from noxlib.config.project import Project
 from noxlib.errors import NoxlibError
+
+if TYPE_CHECKING:
+    from noxlib.engines.docker import Docker
 
 ENOUGH_DISK = 5 * 1024**3  #: bytes; four testgrounds and their layers need about two
 
@@ -62,7 +66,19 @@ def _engine(project: Project) -> Iterator[Finding]:
         yield Finding("engine", error.what, ok=False, needed=needed, fix=error.todo)
         return
     yield Finding("engine", f"{docker.kind} {docker.version} at {docker.endpoint}, {docker.platform}")
+    if docker.kind == "podman":
+        yield _podman(docker, needed=needed)
+        return
     yield from _plugins(docker.command_environment(), needed=needed)
+
+
+def _podman(docker: Docker, *, needed: bool) -> Finding:
+    from noxlib.engines import podman  # noqa: PLC0415
+
+    try:
+        return Finding("builder", " ".join(podman.command(docker.endpoint)))
+    except NoxlibError as error:
+        return Finding("builder", error.what, ok=False, needed=needed, fix=error.todo)
 
 
 def _plugins(environment: dict[str, str], *, needed: bool) -> Iterator[Finding]:

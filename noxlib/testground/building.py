@@ -30,7 +30,7 @@ def build(order: Order, docker: Docker) -> None:
     else:
         build_stage(order, planned.target, docker)
     local = f"{order.reference.rpartition(':')[0]}:{names.tag(order.python, 'local')}"
-    builder.tag(order.reference, local, docker.endpoint)
+    builder.tag(order.reference, local, docker)
 
 
 def build_stage(order: Order, target: str, docker: Docker, *, reference: Optional[str] = None) -> None:
@@ -50,7 +50,7 @@ def build_stage(order: Order, target: str, docker: Docker, *, reference: Optiona
             labels=_labels(order),
             images={name: source for name, source in sources.items() if planned.own and name != source},
         )
-        builder.build(wanted, docker.endpoint)
+        builder.build(wanted, docker)
 
 
 def _labels(order: Order) -> dict[str, str]:
@@ -89,13 +89,13 @@ def _build_own(order: Order, docker: Docker) -> None:
         wanted = builder.Build(
             context=file.parent, dockerfile=file, tags=(order.reference,), log=order.log, labels=labels
         )
-        builder.build(wanted, docker.endpoint)
+        builder.build(wanted, docker)
 
 
 def _probe(order: Order, reference: str, docker: Docker) -> dict[str, Any]:
     """Which Python the image has, and whether pytest and coverage are in it. Raises BuildError."""
     name = str(order.project.dockerfile)
-    said = builder.run(reference, ["python", "-c", _PROBE], docker.endpoint)
+    said = builder.run(reference, ["python", "-c", _PROBE], docker)
     try:
         probe: dict[str, Any] = json.loads(said.splitlines()[-1])
     except (ValueError, IndexError) as error:
@@ -120,7 +120,7 @@ def _thin_layer(order: Order, foreign: str, probe: dict[str, Any], docker: Docke
     from noxlib.testground.template import MOUNTS, SECRETS  # noqa: PLC0415 - the only use of the template here
 
     secrets = " \\\n    ".join(SECRETS)
-    user = builder.user(foreign, docker.endpoint)
+    user = builder.user(foreign, docker)
     back = f"USER {user}\n" if user else ""
     install = f'"{probe["interpreter"]}" -m pip install --quiet --no-deps --root-user-action=ignore {_coverage(order)}'
     return f"FROM {foreign}\nUSER root\nRUN {' '.join(MOUNTS)} \\\n    {secrets} \\\n    {install}\n{back}"

@@ -85,7 +85,7 @@ def _bases(planned: Recipe, project: Project, docker: Docker, *, pull: bool) -> 
             from noxlib.engines import builder  # noqa: PLC0415 - not on the warm path
 
             print(f"noxlib: pulling {source}", flush=True)
-            builder.pull(source, docker.endpoint)
+            builder.pull(source, docker)
             info = docker.image(source)
         if info is None:
             raise BuildError(f"the image {source} is gone right after it was pulled", "run this again")

@@ -1,0 +1,106 @@
+"""podman by its docker-compatible socket: built by its own command, run by the same API, nothing left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable
+
+import pytest
+
+from noxlib.engines.docker import Docker
+from noxlib.records import store
+
+from .checks import began, left_of_state, rename, told
+from .conftest import Nox, kill_group, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Adopt = Callable[..., Nox]
+Podman = Callable[..., Nox]
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "testbed" / "podman"
+SOCKET = os.environ.get("NOXLIB_PODMAN_SOCKET", "/run/noxlib-podman/podman.sock")
+URL = f"unix://{SOCKET}"
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Docker]:
+    """podman's service, started where it does not run yet."""
+    subprocess.run([SCRIPT], check=True)
+    docker = Docker.connect({"DOCKER_HOST": URL})
+    assert docker.kind == "podman"
+    yield docker
+    docker.close()
+
+
+@pytest.fixture
+def podman(adopt: Adopt, engine: Docker) -> Iterator[Podman]:
+    """Adopt a project whose engine is podman; its images go afterwards."""
+    names: list[str] = []
+
+    def adopted(project: str) -> Nox:
+        nox = adopt(project)
+        names.append(rename(nox))
+        nox.environment["DOCKER_HOST"] = URL
+        return nox
+
+    yield adopted
+    for name in names:
+        listed = engine.images({"io.noxlib.project": name})
+        for image in listed:
+            subprocess.run(["podman", "--url", URL, "rmi", "--force", image["Id"]], check=True, capture_output=True)
+
+
+def left(engine: Docker, nox: Nox) -> list[str]:
+    """Containers and volumes of the runs of a project's folder, in podman."""
+    runs = [run.name for run in store.runs(nox.folder)]
+    found = [*engine.containers({"io.noxlib.run": ""}), *engine.volumes({"io.noxlib.run": ""})]
+    return [str(thing) for thing in found if (thing.get("Labels") or {}).get("io.noxlib.run") in runs]
+
+
+def test_unit_tests_run_in_podman_and_an_edit_rebuilds_nothing(podman: Podman, engine: Docker) -> None:
+    nox = podman("flat")
+    ended = nox("-s", "unit-3.10")
+    assert ended.code == 0, ended.output
+    place = nox.record.place
+    assert place is not None
+    assert (place.name, place.fallback) == ("container", False)
+    assert f"podman {engine.version} answers at {URL}" in place.reason
+    (nox.folder / "numbers_flat" / "__init__.py").write_text("raise SystemError('edited')\n")
+    ended = nox("-s", "unit-3.10")
+    assert ended.code == 1
+    assert "edited" in ended.output
+    assert not any(word in ended.output for word in ("building", "preparing", "locking", "copied"))
+    assert left(engine, nox) == []
+
+
+def test_a_dockerfile_with_an_error_is_shown_by_its_own_line(podman: Podman) -> None:
+    nox = podman("flat")
+    (nox.folder / "Dockerfile.test").write_text(
+        "ARG PYTHON_VERSION=3.10\nFROM python:${PYTHON_VERSION}-slim\nRUN echo some words && sh -c 'exit 7'\n"
+    )
+    ended = nox("-s", "unit-3.10")
+    assert told(ended) == 3, ended.output
+    assert "Dockerfile.test: RUN echo some words && sh -c 'exit 7' failed (exit code: 7)" in ended.output
+    assert "  some words" in ended.output
+    assert (nox.record.outcome, nox.record.cause) == ("error", "build")
+
+
+def test_what_a_killed_run_left_in_podman_is_removed(podman: Podman, engine: Docker, own_state: Path) -> None:
+    nox = podman("hangs")
+    nox.environment["NOXLIB_CACHE_DIR"] = str(own_state)
+    process = nox.start("-s", "unit-3.10")
+    wait_until(lambda: began(nox, "test_hangs"), "the test that hangs", 180)
+    kill_group(process)
+    process.communicate(timeout=60)
+    assert left(engine, nox) != []
+    ended = nox("-s", "reap")
+    assert ended.code == 0, ended.output
+    assert left(engine, nox) == []
+    assert left_of_state(own_state) == []
+    assert (nox.record.outcome, nox.record.counts.passed) == ("cancelled", 1)
