@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.real import person
 from tests.real.outcomes import Outcomes
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def run(project: RealProject, python: str, place: str, checkout: Path) -> Outcom
         subprocess.run(
             argv,
             cwd=checkout,
-            env={**_environment(), "NOXLIB_PLACE": place},
+            env={**_environment(), "PATH": person.path(), "NOXLIB_PLACE": place},
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,

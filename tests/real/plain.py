@@ -11,7 +11,7 @@ import msgspec
 
 from noxlib.engines import uv
 from noxlib.engines.index import index_environment
-from tests.real import reporter
+from tests.real import person, reporter
 from tests.real.outcomes import Outcomes
 
 if TYPE_CHECKING:
@@ -85,6 +85,6 @@ def _person(environment: Path, scratch: Path, **more: str) -> dict[str, str]:
     """The environment of a person who activated the virtual environment, and nothing of this process' own."""
     home = scratch / "home"
     home.mkdir()
-    path = os.pathsep.join([str(environment / "bin"), os.environ.get("PATH", os.defpath)])
+    path = os.pathsep.join([str(environment / "bin"), person.path()])
     user = {"HOME": str(home), "USER": "person", "LOGNAME": "person", "LANG": "C.UTF-8"}
     return {**user, "PATH": path, "VIRTUAL_ENV": str(environment), **more}
