@@ -44,6 +44,9 @@ def _adapt(measurement: Any) -> None:
     """Paths as in the checkout, a file for each process, and nothing of ours in the figures."""
     omit = list(measurement.get_option("run:omit") or measurement.get_option("report:omit") or [])
     measurement.set_option("run:omit", [*omit, os.path.join(os.path.dirname(os.path.abspath(__file__)), "*")])
+    # Under pytest-xdist the controller itself runs none of the project's code.
+    quiet = list(measurement.get_option("run:disable_warnings") or [])
+    measurement.set_option("run:disable_warnings", [*quiet, "no-data-collected"])
     measurement.set_option("run:relative_files", True)
     measurement.set_option("run:parallel", True)
 
