@@ -21,6 +21,8 @@ CI = {
     ("MarkupSafe", "3.12", "venv"),
     ("tomlkit", "3.10", "container"),
     ("Levenshtein", "3.11", "container"),
+    ("h11", "3.9", "venv"),
+    ("jinja2", "3.12", "container"),
 }
 
 
