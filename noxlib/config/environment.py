@@ -102,7 +102,7 @@ def _pair(name: str, item: str) -> tuple[str, str]:
 def _json(name: str, text: str) -> Any:
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeEncodeError):  # the latter: a byte that is no UTF-8
         expected = describe(annotation(keys()[name]))
         raise ConfigError(
             f"environment: {name}: expected {expected}, found {text!r:.80}", f"correct or unset {name}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from noxlib.config.environment import RESERVED, keys
@@ -330,6 +330,7 @@ def test_a_file_and_variables_of_the_same_values_give_the_same_configuration(
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@example(name="NOXLIB_APT", text="[\ud800")  # a byte that is no UTF-8
 @given(name=st.sampled_from(sorted(keys())), text=st.text(st.characters(exclude_characters="\0"), max_size=20))
 def test_any_text_in_a_variable_is_a_configuration_or_two_lines(name: str, text: str, tmp_path: Path) -> None:
     try:

@@ -94,14 +94,16 @@ def test_output_is_shown_and_logged_alike(tmp_path: Path, capfdbinary: pytest.Ca
 
 def test_a_line_without_its_end_is_seen_at_once(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    script = "import os, time; os.write(1, b'.'); time.sleep(30)"
+    seen = tmp_path / "seen"
+    script = f"import os, time; os.write(1, b'.')\nwhile not os.path.exists({str(seen)!r}): time.sleep(0.01)"
     thread = threading.Thread(
-        target=process.stream, args=(python(script),), kwargs={"log": log, "echo": False, "timeout": 8}
+        target=process.stream, args=(python(script),), kwargs={"log": log, "echo": False, "timeout": 30}
     )
     thread.start()
     while not (log.exists() and log.read_bytes() == b"."):
         assert thread.is_alive()  # the program has not ended: the dot came through before
         time.sleep(0.01)
+    seen.touch()
     thread.join()
 
 

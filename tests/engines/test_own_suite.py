@@ -1,0 +1,28 @@
+"""noxlib is its own first user: its unit tests pass through its own sessions on every Python that it supports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from noxlib.records import store
+
+from .conftest import Nox
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+
+
+@pytest.mark.parametrize("python", ["3.9", "3.10", "3.11", "3.12"])
+def test_its_own_unit_tests_pass_in_its_own_testground(environment: dict[str, str], python: str) -> None:
+    nox = Nox(ROOT, environment)
+    session = f"unit-{python}"
+    ended = nox("-s", session, "--", "--place", "container", "-q", "-p", "no:cacheprovider")
+    assert ended.code == 0, ended.output[-5000:]
+    record = next(store.read_record(run.path) for run in store.runs(ROOT) if run.session == session)
+    assert (record.outcome, record.place and record.place.name) == ("passed", "container")
+    assert record.interpreter.version.startswith(f"{python}.")
+    assert record.counts.passed > 1000
+    assert record.counts.skipped == 0
