@@ -14,7 +14,6 @@ from noxlib.errors import Cancelled, EngineError
 from noxlib.places.host import Command, Exit
 
 if TYPE_CHECKING:
-
     from noxlib.engines.attached import Attached
     from noxlib.engines.docker import Docker, State
 
