@@ -39,8 +39,8 @@ def failure(lines: list[str], name: str, code: Optional[int], log: Path) -> Engi
                 f"the engine went away during the build: {said}", "start it again; docker info says more"
             )
         return BuildError(f"{name} cannot be built: {said}", f"mend {name}; all of the builder's output: {log}")
-    exit_code = re.findall(r"exit code: (\d+)", text)
-    reason = f" (exit code: {exit_code[-1]})" if exit_code else ""
+    why = re.findall(r"did not complete successfully: (.+)", text)
+    reason = f" ({why[-1].strip()})" if why else ""
     if name == TEMPLATE:
         what = "\n  ".join((f"the testground cannot be built{reason}", *_output(shown)))
         return BuildError(

@@ -51,7 +51,9 @@ def _refused(doing: str, error: Any) -> EngineError:
     text = _line(error.explanation or error)
     if "no space left on device" in text.lower():
         return EngineError(
-            f"the engine's disk is full while {doing}: {text}", "free space: `docker system df`, `docker image prune`"
+            f"the engine's disk is full while {doing}: {text}",
+            "free space: `docker system df`, `docker image prune`",
+            cause="disk-full",
         )
     if error.status_code == 404 and "no such image" in text.lower():  # noqa: PLR2004 - HTTP
         return EngineError(f"{text} (while {doing})", "build it first: nox -s testground_build")

@@ -150,7 +150,7 @@ def test_what_the_engine_refuses_is_told_in_two_lines(status: int, text: str, wh
     assert what in caught.value.what
     assert todo in caught.value.todo
     assert len(str(caught.value).splitlines()) == 2
-    assert caught.value.cause is None
+    assert caught.value.cause == ("disk-full" if "space" in text else None)
 
 
 def test_an_engine_that_went_away_is_lost() -> None:
