@@ -14,20 +14,13 @@ from noxlib.engines.docker import Docker
 from noxlib.ledger import Ledger
 from noxlib.records import store
 
+from .checks import left_in_engine
 from .conftest import Nox, kill_group, wait_until
 
 Adopt = Callable[..., Nox]
 PLACES = ["container", "venv"]
 
 pytestmark = [pytest.mark.docker]
-
-
-def left_in_engine(nox: Nox) -> list[str]:
-    """Containers and volumes of the runs of a project's folder."""
-    docker = Docker.connect()
-    runs = [run.name for run in store.runs(nox.folder)]
-    found = [*docker.containers({"io.noxlib.run": ""}), *docker.volumes({"io.noxlib.run": ""})]
-    return [str(thing) for thing in found if (thing.get("Labels") or {}).get("io.noxlib.run") in runs]
 
 
 @pytest.mark.parametrize("place", PLACES)
