@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import secrets
 from pathlib import Path
@@ -13,7 +12,7 @@ from noxlib.engines import strays
 from noxlib.engines.process import stream
 from noxlib.errors import PlaceError
 from noxlib.ledger import Ledger
-from noxlib.places import carry, mirror
+from noxlib.places import box, carry, mirror
 from noxlib.places.files import INSIDE, copy
 from noxlib.places.host import Command, Exit
 
@@ -141,7 +140,7 @@ class Venv:
     def _environment(self, *, terminal: bool) -> dict[str, str]:
         names = (*KEPT, "TERM") if terminal else KEPT
         kept = {name: os.environ[name] for name in names if name in os.environ}
-        user = getpass.getuser()
+        user = box.user_name(os.getuid())  # getpass fails for a uid without an account
         return {
             **kept,
             "PATH": os.pathsep.join((f"{self._slot.site}/bin", str(self._bin), kept.get("PATH", os.defpath))),
