@@ -5,16 +5,11 @@ entry away, adds the folder above at the end (where pytest-xdist's workers, whic
 and goes on in ``session.py``. Importing this file does nothing: multiprocessing imports it again in spawned children.
 """
 
-import atexit
-import gc
 import importlib
 import os
 import sys
 
 if __name__ == "__main__":
-    # The last thing at exit: Python need not look for cycles in all that pytest held, the process is gone in a moment.
-    if hasattr(gc, "freeze"):  # not on PyPy
-        atexit.register(gc.freeze)
     here = os.path.dirname(os.path.abspath(__file__))
     if sys.path and os.path.realpath(sys.path[0]) == os.path.realpath(here):
         del sys.path[0]
