@@ -74,8 +74,6 @@ def _problems(struct: Any, prefix: tuple[str, ...], checks: Mapping[str, Check])
         for item in _items(getattr(struct, key)):
             try:
                 check(item)
-            except UnicodeError:  # a lone surrogate is no path
-                yield Problem((*prefix, key), "text that can be encoded in UTF-8", ascii(item))
             except ValueError as error:
                 yield Problem((*prefix, key), str(error.args[0]), item, *map(str, error.args[1:]))
     for item in _repeated(getattr(struct, "pythons", ())):

@@ -57,7 +57,18 @@ def read_environment(environ: Mapping[str, str]) -> dict[str, tuple[Path, Any]]:
     for name in sorted(given):
         if name not in known:
             raise _unknown(name, (*known, *RESERVED))
+        if not _is_text(given[name]):
+            raise ConfigError(f"environment: {name} holds bytes that are no UTF-8", f"correct or unset {name}")
     return {name: (known[name], _value(name, annotation(known[name]), text)) for name, text in given.items() if text}
+
+
+def _is_text(value: str) -> bool:
+    """Python hands bytes of the environment that are no UTF-8 on as lone surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def annotation(path: Path) -> str:
@@ -102,7 +113,7 @@ def _pair(name: str, item: str) -> tuple[str, str]:
 def _json(name: str, text: str) -> Any:
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError):  # the latter: a byte that is no UTF-8
+    except msgspec.DecodeError:
         expected = describe(annotation(keys()[name]))
         raise ConfigError(
             f"environment: {name}: expected {expected}, found {text!r:.80}", f"correct or unset {name}"

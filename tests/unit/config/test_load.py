@@ -331,6 +331,8 @@ def test_a_file_and_variables_of_the_same_values_give_the_same_configuration(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @example(name="NOXLIB_APT", text="[\ud800")  # a byte that is no UTF-8
+@example(name="NOXLIB_PLACE", text="\ud800")
+@example(name="NOXLIB_CONSTRAINTS", text='["\\ud800"]')  # the same, as JSON escapes it
 @given(name=st.sampled_from(sorted(keys())), text=st.text(st.characters(exclude_characters="\0"), max_size=20))
 def test_any_text_in_a_variable_is_a_configuration_or_two_lines(name: str, text: str, tmp_path: Path) -> None:
     try:

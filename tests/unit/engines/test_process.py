@@ -181,8 +181,8 @@ def test_a_signal_lets_the_program_write_its_result_and_leaves_nothing(tmp_path:
             time.sleep(0.02)
         os.kill(child.pid, number)
         assert child.wait(20) != 0
-    first, last = log.read_text().splitlines()
-    assert last == "result written"
+    first, *rest = log.read_text().splitlines()
+    assert set(rest) == {"result written"}  # twice where a slow machine sees TERM and the group's end apart
     assert all(wait_until_gone(int(pid)) for pid in first.split())
 
 
