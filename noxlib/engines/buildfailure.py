@@ -18,6 +18,7 @@ _REGISTRY = re.compile(
 )
 _DISK = re.compile(r"no space left on device", re.IGNORECASE)
 _NO_ENGINE = re.compile(r"cannot connect to the docker daemon|connection refused|EOF$", re.IGNORECASE)
+_INDEX = re.compile(r"error sending request for url|Failed to fetch: ")  # uv's words
 TEMPLATE = "Dockerfile.noxlib"  #: the file name of noxlib's own Dockerfile: its lines mean nothing to the user
 
 
@@ -42,12 +43,23 @@ def failure(lines: list[str], name: str, code: Optional[int], log: Path) -> Engi
     why = re.findall(r"did not complete successfully: (.+)", text)
     reason = f" ({why[-1].strip()})" if why else ""
     if name == TEMPLATE:
-        what = "\n  ".join((f"the testground cannot be built{reason}", *_output(shown)))
-        return BuildError(
-            what, f"a missing header or program goes into apt = […] of [tool.noxlib]; all of the output: {log}"
-        )
+        return _of_template(_output(shown), reason, log)
     where = next((line for line in shown if re.match(rf"{re.escape(name)}:\d+", line)), name)
     return BuildError("\n  ".join((f"{where} failed{reason}", *shown)), f"mend that line; all of the output: {log}")
+
+
+def _of_template(output: list[str], reason: str, log: Path) -> EngineError | BuildError:
+    """Of noxlib's own Dockerfile: an index that does not answer is the infrastructure's fault, not the project's."""
+    if _INDEX.search("\n".join(output)):
+        return EngineError(
+            "\n  ".join(("the package index cannot be reached from the build", *output)),
+            f"check the network and run the session again; all of the output: {log}",
+            cause="unreachable",
+        )
+    return BuildError(
+        "\n  ".join((f"the testground cannot be built{reason}", *output)),
+        f"a missing header or program goes into apt = […] of [tool.noxlib]; all of the output: {log}",
+    )
 
 
 def _output(shown: list[str]) -> list[str]:

@@ -83,3 +83,20 @@ def test_of_noxlibs_own_dockerfile_only_the_output_is_shown() -> None:
     assert "thing.c:3: error: no" in error.what
     assert ">>>" not in error.what
     assert buildfailure.TEMPLATE not in error.what
+
+
+def test_an_index_that_a_build_cannot_reach_is_no_missing_header() -> None:
+    text = """------
+ > [builder 4/5] RUN uv pip install:
+44.30 error: Failed to download `fonttools==4.53.1`
+44.30   cause: error sending request for url (https://index.example.org/fonttools-4.53.1.whl)
+44.30   cause: operation timed out
+------
+Dockerfile.noxlib:25
+ERROR: failed to solve: process "/bin/sh -c uv" did not complete successfully: exit code: 2"""
+    error = buildfailure.failure(text.splitlines(), buildfailure.TEMPLATE, 1, Path("/log"))
+    assert isinstance(error, EngineError)  # which is tried once more
+    assert error.cause == "unreachable"
+    assert "index cannot be reached" in error.what
+    assert "operation timed out" in error.what
+    assert "apt" not in error.todo
