@@ -90,7 +90,8 @@ def _equality(project: RealProject, python: str, found: list[Comparison]) -> str
 
 
 def _configurations(rows: list[tuple[RealProject, list[Comparison]]]) -> str:
-    parts = ["## Configuration", "", "All that noxlib was told of each:", "", "```toml"]
+    said = "All that noxlib was told of each. Where this selects tests or sets a variable, plain gets the same."
+    parts = ["## Configuration", "", said, "", "```toml"]
     for project, _ in rows:
         parts += [f"# {project.name} {project.version}", *project.lines, ""]
     return "\n".join([*parts[:-1], "```", ""])
