@@ -7,14 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from noxlib.cache import Cache, state_folder
 from noxlib.config.project import Project
 from noxlib.engines import git
 from noxlib.engines.docker import Docker
 from noxlib.ledger import Ledger
 from noxlib.places import box, tars
 from noxlib.sessions.grounds import Effort
-from noxlib.sessions.preparing import BUDGET, absent
+from noxlib.sessions.preparing import cached
 from noxlib.testground import prepare
 from noxlib.testground.image import Testground
 from noxlib.testground.prepare import Prepared
@@ -25,22 +24,13 @@ def prepared(project: Project, testground: Testground, docker: Docker, effort: E
 
     Taken once for each image and state of the checkout's own list of files.
     """
-    key = f"own-{prepare.digest((testground.id, str(project.root)))}-{testground.id.rpartition(':')[2][:24]}"
-    cache = Cache(state_folder() / "prepared", BUDGET)
-    folder = cache.get(key)
-    found = prepare.read(key, folder) if folder else None
-    if found is not None and not prepare.overtaken(found, project.root):
-        return found
-    if found is not None:
-        key = f"{key}-{prepare.digest(prepare.overtaken(found, project.root))}"
-    if effort == "none" and cache.get(key) is None:
-        raise absent("what the image's own build made")
-    return prepare.read(key, cache.make(key, lambda target: _extract(project, testground, docker, target)))
+    key = f"image-{prepare.digest((testground.id, str(project.root)))}-{testground.id.rpartition(':')[2][:24]}"
+    return cached(project, key, lambda target: _extract(project, testground, docker, target / "prepared"), effort)
 
 
 def _extract(project: Project, testground: Testground, docker: Docker, target: Path) -> None:
     tree = target / "tree"
-    tree.mkdir()
+    tree.mkdir(parents=True)
     (target / "site").mkdir()
     owned = git.owned(project.root)
     files = []

@@ -41,6 +41,14 @@ def find_or_make(
     Raises:
         BuildError: the project's build fails, its own last lines are shown above; or it may not be built.
     """
+    return cached(project, key, lambda target: _build(project, python, target, builder), effort)
+
+
+def cached(project: Project, key: str, make: Callable[[Path], None], effort: Effort) -> Prepared:
+    """The prepared files of a key, made by ``make(folder)`` into ``folder/prepared`` where they are not there yet.
+
+    Files that the checkout has come to own since are a key of their own.
+    """
     cache = Cache(state_folder() / "prepared", BUDGET)
     folder = cache.get(key)
     if folder is not None:
@@ -51,8 +59,7 @@ def find_or_make(
         key = f"{key}-{prepare.digest(taken)}"
     if effort == "none" and cache.get(key) is None:
         raise absent("the project's own build")
-    made = cache.make(key, lambda target: _build(project, python, target, builder))
-    return prepare.read(key, made / "prepared")
+    return prepare.read(key, cache.make(key, make) / "prepared")
 
 
 def locked(project: Project, python: str, platform: str, effort: Effort) -> Lock:
