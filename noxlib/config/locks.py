@@ -13,7 +13,7 @@ LockKind = Literal["none", "uv.lock", "pylock", "poetry.lock", "pdm.lock", "requ
 
 
 def pylock_name(python: str) -> str:
-    """The file that ``testground_lock`` writes: ``pylock.py310.toml``, ``pylock.pypy311.toml``."""
+    """The lock file of one Python in a checkout, by PEP 751: ``pylock.py310.toml``, ``pylock.pypy311.toml``."""
     return f"pylock.{python_tag(python)}.toml"
 
 

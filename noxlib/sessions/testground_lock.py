@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from noxlib.config.detect import load_project
+from noxlib.config.locks import pylock_name
 from noxlib.sessions.arguments import DRY_RUN, no_rest
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.testground_build import UPGRADE
 from noxlib.testground import lock
-from noxlib.testground.names import lock_name
 
 PLATFORM = "linux/amd64"  #: what testgrounds are built for; the files keep markers and hashes of it alone
 
@@ -19,7 +19,7 @@ def run(context: Context) -> None:
     project = load_project(context.root)
     for python in project.pythons:
         if arguments["dry_run"]:
-            say(f"{context.session}: would write {lock_name(python)}")
+            say(f"{context.session}: would write {pylock_name(python)}")
             continue
         locked = lock.find_or_make(project, python, PLATFORM, upgrade=arguments["upgrade"])
         path = lock.write_to_checkout(locked, project, python)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Optional
 import msgspec
 
 from noxlib import atomic, temporary
+from noxlib.config.locks import pylock_name
 from noxlib.errors import LockError
 from noxlib.ledger import state_folder
 from noxlib.testground.cutoff import cutoff
 from noxlib.testground.locked import Contents, Lock
 from noxlib.testground.lockinputs import Reader, has_own_lock, lock_key
-from noxlib.testground.names import lock_name
 
 if TYPE_CHECKING:
     from noxlib.config.project import Project
@@ -130,7 +130,7 @@ def write_to_checkout(lock: Lock, project: Project, python: str) -> Path:
     """
     if lock.source not in ("resolved", "pylock"):
         raise LockError(f"the project keeps a lock of its own, {lock.source}", "renew that one by its own tool")
-    target = project.root / lock_name(python)
+    target = project.root / pylock_name(python)
     try:
         atomic.write(target, (lock.folder / lock.files[0]).read_bytes(), mode=0o644)
     except OSError as error:

@@ -76,12 +76,6 @@ def repository(text: str) -> str:
     return f"{safe[: _LENGTH // 2]}-{_short_hash(text)}".strip("-")
 
 
-def lock_name(python: str) -> str:
-    """The lock file of one Python in a checkout, by PEP 751: ``pylock.py310.toml``, ``pylock.pypy311.toml``."""
-    prefix = "" if python.startswith("pypy") else "py"
-    return f"pylock.{prefix}{python.replace('.', '')}.toml"
-
-
 def _checked(image: str) -> str:
     host, slash, rest = image.partition("/")
     named_host = bool(slash) and bool(re.search(r"[.:]|^localhost$", host))

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,12 +72,3 @@ def test_a_configured_image_is_taken_as_it_is() -> None:
 def test_a_configured_image_that_is_no_name_is_refused(image: str) -> None:
     with pytest.raises(ConfigError, match="image"):
         names.image_name("demo", None, Config(image=image))
-
-
-@pytest.mark.parametrize(
-    ("python", "name"),
-    [("3.10", "pylock.py310.toml"), ("3.14t", "pylock.py314t.toml"), ("pypy3.11", "pylock.pypy311.toml")],
-)
-def test_the_lock_of_a_python_is_named_as_pep_751_asks(python: str, name: str) -> None:
-    assert names.lock_name(python) == name
-    assert re.fullmatch(r"pylock\.([^.]+)\.toml", name)
