@@ -52,6 +52,7 @@ class Entry(msgspec.Struct, frozen=True):
     created: float
     expires: Optional[float] = None
     details: dict[str, str] = {}
+    detached: bool = False  #: outlives its owner by intention: an orphan only once it has expired
 
 
 class Reaped(msgspec.Struct, frozen=True):
@@ -151,11 +152,12 @@ class Ledger:
         *,
         details: dict[str, str] | None = None,
         expires: float | None = None,
+        detached: bool = False,
     ) -> Entry:
         """Note a thing that is about to be started: container, volume, folder, process, … Raises CacheError."""
         created = time.time()
         entry_id = f"{int(created * 1000):013d}-{os.getpid()}-{secrets.token_hex(4)}"
-        entry = Entry(entry_id, kind, name, identity(), created, expires, details or {})
+        entry = Entry(entry_id, kind, name, identity(), created, expires, details or {}, detached)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             atomic.write(self._path(entry), atomic.to_json(entry))
@@ -225,6 +227,8 @@ def _reap_one(ledger: Ledger, entry: Entry, remover: Callable[[Entry], bool] | N
 
 
 def _is_orphan(entry: Entry) -> bool:
+    if entry.detached:
+        return entry.expires is not None and time.time() > entry.expires
     state = look(entry.owner)
     past = time.time() > (entry.expires if entry.expires is not None else entry.created + FOREIGN_SECONDS)
     return state == "dead" or (state == "unknown" and past)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Optional
+from typing import Any, Literal, Optional
 
 import msgspec
 
@@ -40,6 +40,9 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=False):
     timeout: float = 3600.0  #: of the suite, in seconds; the place's own deadline comes a little later
     coverage: bool = False  #: measure coverage into ``result/.coverage*``
     interactive: bool = False  #: a terminal is attached (--pdb, --trace, breakpoint())
+    script: str = ""  #: an executable of the workspace that is run instead of pytest, by ``arguments``
+    shard: tuple[int, int] = (0, 1)  #: which part of the selected tests, of how many; the first is 0
+    profile: dict[str, Any] = {}  #: the environment profile, as ``noxlib.config.profiles.Profile`` has it; empty: none
     version: int = 1
 
 
@@ -61,4 +64,5 @@ class Plan(msgspec.Struct, frozen=True):
     environment: dict[str, str] = {}
     write_back: tuple[str, ...] = ()
     fallback: bool = False
+    target: Optional[str] = None  #: which of a place's machines: ``root@host`` of an SSH host, a cluster's login
     version: int = 1

@@ -8,7 +8,7 @@ import noxlib
 from noxlib.config.models import Config
 from noxlib.errors import UsageError
 from noxlib.registration import Step
-from noxlib.sessions.arguments import Option
+from noxlib.sessions.arguments import Arguments, Option
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.running import run_suite
 from noxlib.sessions.suites import Suite
@@ -16,7 +16,7 @@ from noxlib.sessions.suites import Suite
 SHOUT = Option("--shout", "in capitals")
 
 
-def slow_suite(config: Config) -> Suite:
+def slow_suite(config: Config, _arguments: Arguments) -> Suite:
     """What the unit tests have, but those marked slow."""
     return Suite("slow", "slow", config.unit)
 

@@ -12,6 +12,7 @@ from noxlib.ledger import Ledger
 from noxlib.places import accounts, box, following, reach, tars
 from noxlib.places.copied import Copied
 from noxlib.places.files import INSIDE, copy
+from noxlib.places.host import Facts
 from noxlib.places.overlay import Overlay, scratch_root
 from noxlib.places.scratch import Scratch
 
@@ -45,6 +46,7 @@ class Container:
     """
 
     name = "container"
+    facts = Facts()
     workspace = box.WORKSPACE
     inside = box.LIB
     scratch = box.RUN

@@ -34,6 +34,32 @@ class Exit(msgspec.Struct, frozen=True):
     oom: bool = False  #: the kernel killed a process for lack of memory, if only a child of the command
 
 
+class Service(msgspec.Struct, frozen=True):
+    """A service that ran beside the tests. ``ready`` is the seconds until it was ready."""
+
+    name: str
+    image: str = ""
+    ready: Optional[float] = None
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """A machine of its own that the tests ran on. ``ready`` is the seconds until it answered."""
+
+    name: str = ""
+    system: str = ""  #: ``Debian GNU/Linux 12 (bookworm)``
+    kernel: str = ""
+    accelerator: str = ""  #: ``kvm`` or ``tcg`` of a virtual machine
+    image: str = ""  #: key of a golden image
+    ready: Optional[float] = None
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What a host alone knows, for the record. Complete once the host has been entered."""
+
+    machine: Optional[Machine] = None
+    services: tuple[Service, ...] = ()
+
+
 class Host(Protocol):
     """A context manager: entering starts it, leaving always stops it.
 
@@ -43,6 +69,7 @@ class Host(Protocol):
         python: Path of the testground's interpreter on the host.
         inside: Folder on the host that holds the package ``noxlib_inside``.
         scratch: Folder on the host that belongs to this run; ``put`` and ``get`` reach it.
+        facts: What the host alone knows, for the record.
     """
 
     name: str
@@ -50,6 +77,7 @@ class Host(Protocol):
     python: str
     inside: str
     scratch: str
+    facts: Facts
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc_info: object) -> None: ...

@@ -14,7 +14,7 @@ from noxlib.errors import PlaceError
 from noxlib.ledger import Ledger
 from noxlib.places import box, carry, mirror
 from noxlib.places.files import INSIDE, copy
-from noxlib.places.host import Command, Exit
+from noxlib.places.host import Command, Exit, Facts
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,6 +47,7 @@ class Venv:
     """
 
     name = "venv"
+    facts = Facts()
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ import msgspec
 
 from noxlib import __version__, atomic
 from noxlib.errors import NoxlibError, of_machine
+from noxlib.places.host import Facts
 from noxlib.plan import Plan
 from noxlib.records import result as results
 from noxlib.records.outcome import Verdict, judge
@@ -43,6 +44,7 @@ class Story:
         self.section = TestgroundSection()
         self.attempts = 1
         self.carried: tuple[str, ...] = ()
+        self.facts = Facts()
         self.started = datetime.now(timezone.utc)
 
     def planned(self, plan: Plan, section: TestgroundSection) -> None:
@@ -120,6 +122,8 @@ class Story:
             testground=self.section,
             select=plan.task.select if plan else "",
             argv=plan.task.arguments if plan else (),
+            machine=self.facts.machine,
+            services=self.facts.services,
             written_back=self.carried,
             attempts=self.attempts,
             noxlib=__version__,

@@ -7,9 +7,10 @@ from typing import Optional
 
 import msgspec
 
+from noxlib.places.host import Machine, Service
 from noxlib.plan import Outcome
 
-VERSION = 1
+VERSION = 2
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -64,6 +65,32 @@ class InterpreterSection(msgspec.Struct, frozen=True):
     platform: str = ""
 
 
+class ProfileSection(msgspec.Struct, frozen=True):
+    """The environment profile that the tests ran under, and why it was taken."""
+
+    name: str
+    reason: str = ""
+    level: str = ""
+    timeout_multiplier: float = 1.0
+    concurrent: int = 0
+    skipped: dict[str, int] = {}  #: reason -> tests that the profile skipped
+
+
+class TaskSection(msgspec.Struct, frozen=True):
+    """One task of a scheduler: its id there, where it ran, how it ended."""
+
+    index: int
+    id: str = ""
+    node: str = ""
+    state: str = ""  #: the scheduler's own word
+    outcome: Optional[Outcome] = None
+    cause: Optional[str] = None
+    exit_code: Optional[int] = None
+    counts: Counts = Counts()
+    seconds: Optional[float] = None
+    restarts: int = 0
+
+
 class Record(msgspec.Struct, frozen=True):
     """Times are ISO 8601 in UTC; ``timings`` are seconds by phase."""
 
@@ -89,6 +116,10 @@ class Record(msgspec.Struct, frozen=True):
     argv: tuple[str, ...] = ()
     timings: dict[str, float] = {}
     imports: dict[str, Optional[str]] = {}  #: file of each package under test, as the tests imported it
+    profile: Optional[ProfileSection] = None
+    machine: Optional[Machine] = None
+    services: tuple[Service, ...] = ()
+    tasks: tuple[TaskSection, ...] = ()  #: of a scheduler
     written_back: tuple[str, ...] = ()  #: files that the tests wrote and that were carried back to the checkout
     attempts: int = 1
     noxlib: str = ""

@@ -26,7 +26,9 @@ __all__ = ["RunFolder", "finish_dead", "masked", "new_run", "read_record", "runs
 T = TypeVar("T")
 
 #: ``MIGRATIONS[n]`` turns the JSON object of version n into that of version n + 1.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda found: found,  # version 2 only added sections: profile, machine, services, tasks
+}
 _LIMIT = 256 << 20  # bytes of a record
 
 

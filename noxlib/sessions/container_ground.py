@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
+
+import msgspec
 
 from noxlib.config.project import Project
 from noxlib.engines.docker import Docker
@@ -24,18 +26,55 @@ from noxlib.testground.prepare import Prepared
 BUILD_PYTHON = "/opt/build/bin/python"
 
 
+class Made(msgspec.Struct, frozen=True):
+    """A testground and the project's prepared files for it: what every place that has the image's files starts from."""
+
+    testground: Testground
+    prepared: Optional[Prepared]
+
+    @property
+    def site(self) -> Optional[Path]:
+        """Folder of site-packages entries made by the project's build."""
+        return self.prepared.site if self.prepared else None
+
+    @property
+    def tree(self) -> Optional[Path]:
+        """Files made by the build that are laid over the checkout."""
+        return self.prepared.tree if self.prepared else None
+
+
 def ready(context: Context, project: Project, placement: Placement, effort: Effort) -> Ground:
     """Lock, build and prepare what is not there yet, then the ground."""
     docker = placement.engine
     assert docker is not None
-    locked = _lock(project, context.python, docker, effort)
-    testground = image.find_or_build(project, context.python, locked, docker, build=effort == "all")
+    made = make(context.python, project, docker, effort)
+
+    def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
+        return Container(
+            docker,
+            made.testground.id,
+            run_id=folder.name,
+            project=project.name,
+            checkout=project.root,
+            run_folder=folder,
+            prepared_site=made.site,
+            prepared_tree=made.tree,
+            python=made.testground.interpreter,
+            keep=keep,
+        )
+
+    return ground(project, placement, made, host)
+
+
+def make(python: str, project: Project, docker: Docker, effort: Effort) -> Made:
+    """The testground and the prepared files of one Python, made as far as the effort goes."""
+    locked = _lock(project, python, docker, effort)
+    testground = image.find_or_build(project, python, locked, docker, build=effort == "all")
     if testground.own_dockerfile:
         from noxlib.sessions import own_image  # noqa: PLC0415 - few projects have one
 
-        return _ground(project, placement, docker, testground, own_image.prepared(project, testground, docker, effort))
-    prepared = _prepared(project, testground, locked, docker, effort)
-    return _ground(project, placement, docker, testground, prepared)
+        return Made(testground, own_image.prepared(project, testground, docker, effort))
+    return Made(testground, _prepared(project, testground, locked, docker, effort))
 
 
 def _lock(project: Project, python: str, docker: Docker, effort: Effort) -> Lock:
@@ -67,23 +106,14 @@ def _prepared(
     return preparing.find_or_make(project, key, PYTHON, builder, effort)
 
 
-def _ground(
-    project: Project, placement: Placement, docker: Docker, testground: Testground, prepared: Optional[Prepared]
+def ground(
+    project: Project,
+    placement: Placement,
+    made: Made,
+    host: Callable[[Path, bool], AbstractContextManager[Host]],
 ) -> Ground:
-    def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
-        return Container(
-            docker,
-            testground.id,
-            run_id=folder.name,
-            project=project.name,
-            checkout=project.root,
-            run_folder=folder,
-            prepared_site=prepared.site if prepared else None,
-            prepared_tree=prepared.tree if prepared else None,
-            python=testground.interpreter,
-            keep=keep,
-        )
-
+    """The ground of a place that has the image's files and sees the code at ``/workspace``."""
+    testground, prepared = made.testground, made.prepared
     found, environment = layout_names(project.root), path_without_build(project, box.WORKSPACE, testground.path)
     if prepared is not None and not testground.own_dockerfile:
         found, environment = prepared.import_names, prepared.environment

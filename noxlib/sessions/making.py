@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from importlib import import_module
 from pathlib import Path
 
 from noxlib.config.project import Project
@@ -20,13 +21,10 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
     Raises:
         NoxlibError: it cannot be made; with the cause ``absent`` where the effort forbids to make it.
     """
-    if placement.name == "container":
-        from noxlib.sessions import container_ground  # noqa: PLC0415 - a venv pays for no engine
-
-        return container_ground.ready(context, project, placement, effort)
-    from noxlib.sessions import venv_ground  # noqa: PLC0415
-
-    return venv_ground.ready(context, project, placement, effort)
+    ground: Ground = import_module(f"noxlib.sessions.{placement.name}_ground").ready(
+        context, project, placement, effort
+    )
+    return ground
 
 
 def known(context: Context, project: Project, placement: Placement) -> Ground:
@@ -36,7 +34,7 @@ def known(context: Context, project: Project, placement: Placement) -> Ground:
     except NoxlibError as error:
         if error.cause != "absent":
             raise
-    workspace = "/workspace" if placement.name == "container" else str(project.root)
+    workspace = str(project.root) if placement.name == "venv" else "/workspace"
     return Ground(placement, TestgroundSection(), workspace, _unready)
 
 

@@ -23,6 +23,7 @@ class Placement(msgspec.Struct, frozen=True):
     reason: str
     fallback: bool = False
     engine: Optional[Docker] = None
+    target: Optional[str] = None  #: which of a place's machines: ``root@host``
 
 
 def choose(config: Config, asked: Optional[str]) -> Placement:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,20 +15,23 @@ from noxlib.config.models import Config
 from noxlib.config.project import Project
 from noxlib.engines import git
 from noxlib.errors import EngineError, NoxlibError, UsageError
-from noxlib.places.host import Command, Exit, Host
-from noxlib.plan import Plan, Task
+from noxlib.places.host import Exit, Host
+from noxlib.plan import Plan
 from noxlib.records import collect, store
 from noxlib.records.record import Record
-from noxlib.secret import known_secrets
-from noxlib.sessions import making, placing, reaping
+from noxlib.sessions import making, placing, planning, reaping
 from noxlib.sessions.arguments import DRY_RUN, KEEP, NO_BUILD, PLACE, TERMINAL_OPTIONS, Arguments, Option
 from noxlib.sessions.context import Context, on_terminal, say
 from noxlib.sessions.grounds import Ground
+from noxlib.sessions.placing import Placement
 from noxlib.sessions.suites import Suite
 
 ATTEMPTS = 2  #: an infrastructure error before the first test is tried once more
-PLACE_GRACE = 15.0  #: seconds that the place waits beyond the suite's own timeout, so that a result is still written
 COVERAGE = Option("--coverage", "measure coverage, also where the project configures none")
+
+
+SuiteOf = Callable[[Config, Arguments], Suite]
+PlaceOf = Callable[[Config, Arguments], Placement]
 
 
 class SuiteFailed(NoxlibError):
@@ -39,20 +40,33 @@ class SuiteFailed(NoxlibError):
     outcome = "failed"
 
 
-def run_suite(context: Context, suite_of: Callable[[Config], Suite]) -> None:
+def anywhere(config: Config, arguments: Arguments) -> Placement:
+    """A container or a virtual environment, as asked for, configured or found."""
+    return placing.choose(config, arguments["place"])
+
+
+def run_suite(
+    context: Context, suite_of: SuiteOf, *, options: tuple[Option, ...] = (PLACE,), place_of: PlaceOf = anywhere
+) -> None:
     """Run one suite for one Python and leave a record.
+
+    Args:
+        context: The call.
+        suite_of: Takes the configuration and the step's arguments; gives the suite.
+        options: The step's own options, beside those of every suite.
+        place_of: Takes the configuration and the arguments; gives the place. Default: a container or an environment.
 
     Raises:
         NoxlibError: the outcome is not ``passed``.
     """
     clock = Clock()
-    arguments = context.parse(PLACE, DRY_RUN, KEEP, NO_BUILD, COVERAGE)
+    arguments = context.parse(*options, DRY_RUN, KEEP, NO_BUILD, COVERAGE)
     interactive = _interactive(context, arguments)
     with clock.phase("configuration"):
         project = load_project(context.root)
-        suite = suite_of(project.config)
+        suite = suite_of(project.config, arguments)
     reaping.sweep(context.root)
-    run = Run(context, project, suite, arguments, clock, interactive=interactive)
+    run = Run(context, project, suite, arguments, clock, place_of, interactive=interactive)
     if arguments["dry_run"]:
         run.show_plan()
     else:
@@ -89,7 +103,15 @@ class Run:
     """One run of a suite, from the chosen place to the record."""
 
     def __init__(
-        self, context: Context, project: Project, suite: Suite, arguments: Arguments, clock: Clock, *, interactive: bool
+        self,
+        context: Context,
+        project: Project,
+        suite: Suite,
+        arguments: Arguments,
+        clock: Clock,
+        place_of: PlaceOf,
+        *,
+        interactive: bool,
     ) -> None:
         self.context = context
         self.project = project
@@ -97,11 +119,12 @@ class Run:
         self.arguments = arguments
         self.clock = clock
         self.interactive = interactive
+        self._place_of = place_of
         self._source: Callable[[], Optional[git.Head]] = lambda: None
 
     def show_plan(self) -> None:
         """``--dry-run``: the plan as JSON. Nothing is built; what is not known before a build is null."""
-        placement = placing.choose(self.project.config, self.arguments["place"])
+        placement = self._place_of(self.project.config, self.arguments)
         ground = making.known(self.context, self.project, placement)
         say(msgspec.json.format(msgspec.json.encode(self._plan(ground)), indent=2).decode())
 
@@ -133,7 +156,7 @@ class Run:
 
     def _attempt(self, folder: store.RunFolder, story: collect.Story) -> Record:
         with self.clock.phase("testground"):
-            placement = placing.choose(self.project.config, self.arguments["place"])
+            placement = self._place_of(self.project.config, self.arguments)
             ground = making.ready(
                 self.context, self.project, placement, "no-build" if self.arguments["no_build"] else "all"
             )
@@ -145,7 +168,13 @@ class Run:
             with self.clock.phase("carry back"):
                 host.get("result", folder.path / "result")
                 story.carried = host.write_back(self.project.config.write_back, self.context.root)
+            story.facts = host.facts
         return story.record(exit_, self._source(), self.clock.timings)
+
+    def _plan(self, ground: Ground) -> Plan:
+        return planning.plan(
+            self.context, self.project, self.suite, self.arguments, ground, interactive=self.interactive
+        )
 
     def _execute(self, host: Host, plan: Plan, folder: store.RunFolder) -> Exit:
         task = folder.path / "task.json"
@@ -153,61 +182,9 @@ class Run:
         atomic.remove_tree(folder.path / "result")  # of a first attempt, which got no further
         (folder.path / "result").mkdir()
         host.put(task, "task.json")
-        limits = msgspec.structs.replace(plan.limits, timeout=plan.limits.timeout + PLACE_GRACE)
-        command = Command(
-            argv=(host.python, f"{host.inside}/noxlib_inside/run.py", f"{host.scratch}/task.json"),
-            environment=plan.environment,
-            limits=limits,
-            log=folder.path / "logs" / "output.log",
-            echo=not _under_nox_parallel(),
-            terminal=self.interactive,
-            secrets=known_secrets({**os.environ, **plan.environment}),
-        )
+        command = planning.command(host, plan, folder.path / "logs" / "output.log")
         with self.clock.phase("run"):
             return host.run(command)
-
-    def _plan(self, ground: Ground) -> Plan:
-        suite, rest = self.suite, self.arguments.rest
-        return Plan(
-            session=self.context.session,
-            suite=suite.name,
-            python=self.context.python,
-            project=self.project.name,
-            place=ground.placement.name,
-            place_reason=ground.placement.reason,
-            fallback=ground.placement.fallback,
-            task=self._task(ground, (*suite.config.args, *rest)),
-            limits=suite.limits,
-            image=ground.section.image,
-            fingerprint=ground.section.fingerprint,
-            lock=ground.section.lock,
-            prepared=ground.section.prepared,
-            environment=self._environment(ground),
-            write_back=self.project.config.write_back,
-        )
-
-    def _task(self, ground: Ground, arguments: tuple[str, ...]) -> Task:
-        coverage = self.suite.config.coverage
-        wanted = self.project.coverage if coverage is None else coverage
-        return Task(
-            session=self.context.session,
-            suite=self.suite.name,
-            python=self.context.python,
-            workspace=ground.workspace,
-            result="result",
-            select=self.suite.select,
-            paths=self.suite.config.paths or self.project.test_paths,
-            arguments=arguments,
-            import_names=ground.import_names,
-            import_roots=ground.import_roots,
-            timeout=self.suite.config.timeout,
-            coverage=bool(wanted or self.arguments["coverage"]),
-            interactive=self.interactive,
-        )
-
-    def _environment(self, ground: Ground) -> dict[str, str]:
-        seed = {"PYTHONHASHSEED": os.environ["PYTHONHASHSEED"]} if "PYTHONHASHSEED" in os.environ else {}
-        return {**seed, **ground.environment, **self.suite.config.env}
 
     def _tell(self, record: Record, folder: store.RunFolder) -> None:
         """The one line, then for a failure how to look at it."""
@@ -220,8 +197,3 @@ class Run:
             say(f"{line}\n  {advice}")
             raise KeyboardInterrupt  # it went to the tests alone, and means nox and the sessions that wait as well
         raise SuiteFailed(line, advice)
-
-
-def _under_nox_parallel() -> bool:
-    """Under ``nox -j`` the parent holds every line in memory: the output goes to the log, nox gets the summary."""
-    return "--parallel-worker" in sys.argv

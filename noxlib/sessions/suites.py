@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from noxlib.config.models import Config, SuiteConfig
 from noxlib.config.values import parse_size
 from noxlib.plan import Limits
+from noxlib.sessions.arguments import Arguments
 
 
 class Suite(msgspec.Struct, frozen=True):
@@ -15,6 +18,10 @@ class Suite(msgspec.Struct, frozen=True):
     name: str
     select: str
     config: SuiteConfig
+    args: tuple[str, ...] = ()  #: the suite's own arguments for pytest, before the project's
+    env: dict[str, str] = {}  #: the suite's own environment variables, which the project's override
+    script: str = ""  #: an executable of the checkout that is run instead of pytest
+    profile: dict[str, Any] = {}  #: the environment profile, as ``noxlib.config.profiles.Profile`` has it
 
     @property
     def limits(self) -> Limits:
@@ -30,7 +37,7 @@ class Suite(msgspec.Struct, frozen=True):
         )
 
 
-def unit(config: Config) -> Suite:
+def unit(config: Config, _arguments: Arguments) -> Suite:
     """The unit tests: all but those that need services or a machine of their own."""
     return _suite("unit", "not integration and not vmtest", config.unit)
 

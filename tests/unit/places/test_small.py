@@ -18,7 +18,7 @@ from noxlib.errors import PlaceError, UsageError
 from noxlib.places import copied, files, slots, tars
 from noxlib.places.accounts import with_account
 from noxlib.places.following import outcome
-from noxlib.places.host import Command, Exit
+from noxlib.places.host import Command, Exit, Facts
 from noxlib.places.local import Local
 from noxlib.places.scheduler import HostTask, Result
 
@@ -146,6 +146,8 @@ class HereHost:
     """The smallest host: it answers at once, or waits, or fails."""
 
     name = workspace = python = inside = scratch = "here"
+
+    facts = Facts()
 
     def __init__(self, seen: list[str], gate: threading.Event) -> None:
         self.seen = seen

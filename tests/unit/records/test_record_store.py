@@ -16,6 +16,7 @@ import pytest
 from noxlib import atomic
 from noxlib.errors import RecordError
 from noxlib.ledger import identity
+from noxlib.places.host import Machine, Service
 from noxlib.records import record as record_module
 from noxlib.records import store
 from noxlib.records.record import (
@@ -23,8 +24,10 @@ from noxlib.records.record import (
     Failure,
     InterpreterSection,
     PlaceSection,
+    ProfileSection,
     Record,
     SourceSection,
+    TaskSection,
     TestgroundSection,
 )
 
@@ -66,6 +69,14 @@ VERSION_1 = Record(
     noxlib="0.1.0",
     version=1,
 )
+CURRENT = msgspec.structs.replace(
+    VERSION_1,
+    version=2,
+    profile=ProfileSection("ci", "CI is set", "basic", 2.0, 4, {"large_files = false": 3}),
+    machine=Machine("host", "Debian GNU/Linux 12 (bookworm)", "6.1.0", "tcg", "0a1b", 2.6),
+    services=(Service("postgres-test", "postgres:15", 0.9),),
+    tasks=(TaskSection(0, "12_0", "c1", "COMPLETED", "passed", None, 0, Counts(1), 3.5, 1),),
+)
 
 
 def minimal(**changes: object) -> Record:
@@ -74,7 +85,11 @@ def minimal(**changes: object) -> Record:
 
 
 def test_a_record_of_version_1_is_read() -> None:
-    assert store.read_record(GOLDEN / "record-v1.json") == VERSION_1
+    assert store.read_record(GOLDEN / "record-v1.json") == msgspec.structs.replace(VERSION_1, version=2)
+
+
+def test_a_record_of_this_version_is_read() -> None:
+    assert store.read_record(GOLDEN / f"record-v{record_module.VERSION}.json") == CURRENT
 
 
 def test_the_golden_record_of_this_version_holds_every_field() -> None:
@@ -83,9 +98,9 @@ def test_the_golden_record_of_this_version_holds_every_field() -> None:
 
 
 def test_a_record_comes_back_as_it_was_written(folder: store.RunFolder) -> None:
-    store.write_record(folder, VERSION_1)
-    assert store.read_record(folder.path) == VERSION_1
-    assert store.read_record(folder.path / "record.json") == VERSION_1
+    store.write_record(folder, CURRENT)
+    assert store.read_record(folder.path) == CURRENT
+    assert store.read_record(folder.path / "record.json") == CURRENT
     assert [path.name for path in folder.path.glob(".tmp-*")] == []
 
 
