@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 
-from noxlib.ledger import identity
+from noxlib.owner import identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Callable
 
 from noxlib import atomic, temporary
 from noxlib.engines import strays
-from noxlib.ledger import Entry, Ledger, Owner, alive
+from noxlib.ledger import Entry, Ledger
+from noxlib.owner import Owner, alive
 from noxlib.places import box, environments, scratch
 from noxlib.places.overlay import remove_scratch
 from noxlib.places.venv import MARK

@@ -12,7 +12,7 @@ import msgspec
 
 from noxlib import atomic
 from noxlib.errors import EngineError
-from noxlib.ledger import identity
+from noxlib.owner import identity
 from noxlib.places import box
 from noxlib.places.overlay import Overlay, remove_scratch
 

@@ -15,7 +15,8 @@ import msgspec
 
 from noxlib import atomic
 from noxlib.errors import RecordError
-from noxlib.ledger import identity, state_folder
+from noxlib.ledger import state_folder
+from noxlib.owner import identity
 
 RESERVE = "reserve"  #: a file in the run's folder that makes way for the record
 RESERVED = 128 * 1024  #: bytes: a record with some hundred failures, and what an atomic write needs beside it

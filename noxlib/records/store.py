@@ -9,7 +9,7 @@ import msgspec
 
 from noxlib import __version__, atomic
 from noxlib.errors import RecordError
-from noxlib.ledger import Owner, alive, identity
+from noxlib.owner import Owner, alive, identity
 from noxlib.plan import Limits, Plan, Task
 from noxlib.records import record as current
 from noxlib.records import result as results

@@ -15,7 +15,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if "templates" not in path
 LAYERS = (
     ("errors", "atomic"),
     ("config", "plan", "places.host"),
-    ("locks", "manifest", "ledger", "cache", "temporary", "secret"),
+    ("locks", "manifest", "owner", "ledger", "cache", "temporary", "secret"),
     ("engines",),
     ("testground", "places", "records"),
     ("sessions",),

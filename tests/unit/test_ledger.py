@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from noxlib import ledger as ledger_module
+from noxlib import owner as owner_module
 from noxlib.errors import CacheError, EngineError
-from noxlib.ledger import FOREIGN_SECONDS, Entry, Ledger, Owner, alive, identity, look, reap, state_folder
+from noxlib.ledger import FOREIGN_SECONDS, Entry, Ledger, reap, state_folder
+from noxlib.owner import Owner, alive, identity, look
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,16 +122,23 @@ def test_what_another_machine_left_is_reaped_when_its_time_is_past(ledger: Ledge
     assert {entry.id for entry in ledger.orphans()} == {expired.id, forgotten.id}
 
 
+def test_what_is_detached_outlives_its_owner_until_it_expires(ledger: Ledger) -> None:
+    dead = Owner(2**22 + 1, "1", identity().boot)
+    for name, expires in (("for ever", None), ("runs", time.time() + 60), ("over", time.time() - 60)):
+        with_owner(ledger, dead, name=name, expires=expires, detached=True)
+    assert [entry.name for entry in ledger.orphans()] == ["over"]
+
+
 @pytest.mark.parametrize("boot", ["", "x", "a.b", "a.b.c.d"])
 def test_a_hostile_boot_text_is_no_crash(boot: str) -> None:
     assert look(Owner(1, "1", boot)) in {"alive", "dead", "unknown"}
 
 
 def test_without_proc_an_owner_is_known_by_its_creation_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "_start", ledger_module._start_by_psutil)
-    ledger_module._identity.cache_clear()
+    monkeypatch.setattr(owner_module, "_start", owner_module._start_by_psutil)
+    owner_module._identity.cache_clear()
     here = identity()
-    ledger_module._identity.cache_clear()
+    owner_module._identity.cache_clear()
     assert alive(here)
     assert not alive(msgspec.structs.replace(here, start="1.0"))
     assert not alive(msgspec.structs.replace(here, pid=2**22 + 1))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxlib.ledger import identity
+from noxlib.owner import identity
 from noxlib.places import box
 from noxlib.places.host import Command
 from noxlib.plan import Limits

@@ -15,7 +15,7 @@ import pytest
 
 from noxlib import atomic
 from noxlib.errors import RecordError
-from noxlib.ledger import identity
+from noxlib.owner import identity
 from noxlib.places.host import Machine, Service
 from noxlib.records import record as record_module
 from noxlib.records import store

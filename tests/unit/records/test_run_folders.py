@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from noxlib.errors import RecordError
-from noxlib.ledger import identity
+from noxlib.owner import identity
 from noxlib.records import folders, store
 
 if TYPE_CHECKING:
