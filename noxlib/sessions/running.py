@@ -23,7 +23,6 @@ from noxlib.sessions import making, placing, planning, reaping
 from noxlib.sessions.arguments import DRY_RUN, KEEP, NO_BUILD, PLACE, TERMINAL_OPTIONS, Arguments, Option
 from noxlib.sessions.context import Context, on_terminal, say
 from noxlib.sessions.grounds import Ground
-from noxlib.sessions.placing import Placement
 from noxlib.sessions.suites import Suite
 
 ATTEMPTS = 2  #: an infrastructure error before the first test is tried once more
@@ -31,7 +30,7 @@ COVERAGE = Option("--coverage", "measure coverage, also where the project config
 
 
 SuiteOf = Callable[[Config, Arguments], Suite]
-PlaceOf = Callable[[Config, Arguments], Placement]
+PlaceOf = Callable[[Config, Arguments], placing.Placement]
 
 
 class SuiteFailed(NoxlibError):
@@ -40,7 +39,7 @@ class SuiteFailed(NoxlibError):
     outcome = "failed"
 
 
-def anywhere(config: Config, arguments: Arguments) -> Placement:
+def anywhere(config: Config, arguments: Arguments) -> placing.Placement:
     """A container or a virtual environment, as asked for, configured or found."""
     return placing.choose(config, arguments["place"])
 
