@@ -56,6 +56,7 @@ STEPS: tuple[Step, ...] = (
         tags=(GROUND,),
     ),
     Step("coverage", "Combine the coverage of all Pythons into one report.", "coverage", tags=("report",)),
+    Step("ci_matrix", "Say which sessions an event of CI asks for.", "ci_matrix", tags=("report",)),
     Step("doctor", "Show what was detected and what is missing.", "doctor", tags=("care",)),
     Step("reap", "Remove what dead runs left behind.", "reap", tags=("care",)),
     Step("lint", "Check the code's style.", "lint", tags=("check",)),

@@ -128,6 +128,13 @@ def commit(root: Path) -> Optional[str]:
     return output.strip() if output else None
 
 
+def message(root: Path, commit: str) -> Optional[str]:
+    """The whole message of a commit, given by its full id; None if it is not here."""
+    if not _is_commit(commit):
+        return None
+    return _git(root, "show", "--no-patch", "--format=%B", commit, "--")
+
+
 def commit_time(root: Path, commit: str) -> Optional[str]:
     """When a commit was made, RFC 3339 in UTC; None if it is not here."""
     output = _git(root, "show", "--no-patch", "--format=%ct", commit, "--")

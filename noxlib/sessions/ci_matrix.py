@@ -1,0 +1,172 @@
+"""``ci_matrix``: which sessions an event of CI asks for, as JSON that GitHub Actions takes as a job's matrix."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import nox
+
+from noxlib.config.detect import load_project
+from noxlib.config.lanes import Lane, Occasion, lanes, occasion
+from noxlib.config.models import SuiteConfig
+from noxlib.config.project import Project
+from noxlib.engines import git
+from noxlib.errors import UsageError
+from noxlib.sessions.arguments import Option
+from noxlib.sessions.context import Context, say
+
+OUTPUT = Option("--github-output", "write the outputs of a step of GitHub Actions, one line each, instead of JSON")
+SPARE = 10  #: minutes of a job beside its suite: checkout, testground, records
+LONGEST = 360  #: minutes that GitHub lets a job run
+_EVENT_LIMIT = 64 << 20  #: bytes
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One job of the matrix: ``nox -s SESSION -- ARGUMENTS``, within so many minutes."""
+
+    session: str
+    step: str
+    python: str
+    lane: Lane
+    arguments: str
+    minutes: int
+
+
+class Matrix(msgspec.Struct, frozen=True):
+    """What GitHub Actions takes as ``strategy.matrix``."""
+
+    include: tuple[Entry, ...]
+
+
+class Outputs(msgspec.Struct, frozen=True):
+    """All that a workflow needs to know, each an output of its own."""
+
+    lanes: tuple[Lane, ...]
+    pythons: tuple[str, ...]
+    suites: Matrix
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """A step in a lane. ``of_use``: whether the project has tests of that kind, as far as its files say."""
+
+    lane: Lane
+    step: str
+    arguments: str = ""
+    of_use: Callable[[Project], bool] = lambda _: True
+
+
+def _has_integration(project: Project) -> bool:
+    return project.config.integration != SuiteConfig() or (project.root / "tests" / "integration").is_dir()
+
+
+def _has(*names: str) -> Callable[[Project], bool]:
+    return lambda project: any((project.root / name).is_file() for name in names)
+
+
+_ROWS: tuple[_Row, ...] = (
+    _Row("basic", "unit", "--coverage"),
+    _Row("basic", "integration", "--level basic", _has_integration),
+    _Row("basic", "script", "", _has("test.sh")),
+    _Row("basic", "compose_integration", "", _has("docker-compose.test.yml", "docker-compose.test.yaml")),
+    _Row("extended", "integration", "--level extended", _has_integration),
+    _Row("cloud", "cloud_hpc"),
+)
+
+
+def run(context: Context) -> None:
+    """Carry the step out.
+
+    Raises:
+        UsageError: an unknown name, or no file for the outputs.
+    """
+    arguments = context.parse(OUTPUT)
+    project = load_project(context.root)
+    outputs = of(project, table(), lanes(asked(context.root, dict(os.environ))), arguments.rest)
+    if arguments["github_output"]:
+        _write(outputs)
+    else:
+        say(msgspec.json.format(msgspec.json.encode(outputs), indent=2).decode())
+
+
+def asked(root: Path, environ: dict[str, str]) -> Occasion:
+    """The occasion as GitHub tells it; the message of a pull request's head, which it does not tell, from git."""
+    found = occasion(environ, _payload(environ.get("GITHUB_EVENT_PATH", "")))
+    if found.message or not found.commit:
+        return found
+    return msgspec.structs.replace(found, message=git.message(root, found.commit) or "")
+
+
+def _payload(path: str) -> Any:
+    """The event's payload; None where there is none that can be read: then the variables alone decide."""
+    try:
+        with Path(path).open("rb") as file:
+            return msgspec.json.decode(file.read(_EVENT_LIMIT))
+    except (OSError, ValueError, msgspec.DecodeError, RecursionError):
+        return None
+
+
+def table() -> dict[str, tuple[str, ...]]:
+    """The registered steps and their Pythons, none for a step without; the project's own steps too."""
+    found: dict[str, list[str]] = {}
+    for name, function in nox.registry.get().items():
+        python = function.python if isinstance(function.python, str) else ""
+        step = name[: -len(python) - 1] if python and name.endswith(f"-{python}") else name
+        found.setdefault(step, []).extend([python] if python else [])
+    return {step: tuple(pythons) for step, pythons in found.items()}
+
+
+def of(
+    project: Project, steps: dict[str, tuple[str, ...]], wanted: tuple[Lane, ...], names: tuple[str, ...]
+) -> Outputs:
+    """The sessions of those lanes.
+
+    Args:
+        project: Says which kinds of tests there are.
+        steps: The registered steps and their Pythons.
+        wanted: The lanes.
+        names: The only steps to take, whether the project seems to have such tests or not; none: all of use.
+
+    Raises:
+        UsageError: there is no such step.
+    """
+    for name in names:
+        if name not in steps:
+            raise UsageError(f"ci_matrix: there is no step {name!r}", f"the steps are {', '.join(sorted(steps))}")
+    rows = [row for row in (*_ROWS, *_others(names)) if row.lane in wanted and row.step in steps]
+    rows = [row for row in rows if (row.step in names if names else row.of_use(project))]
+    return Outputs(
+        wanted, project.pythons, Matrix(tuple(entry for row in rows for entry in _entries(row, project, steps)))
+    )
+
+
+def _others(names: tuple[str, ...]) -> Iterator[_Row]:
+    """A step that is asked for by name and that we know nothing of belongs to the basic lane."""
+    known = {row.step for row in _ROWS}
+    return (_Row("basic", name) for name in names if name not in known)
+
+
+def _entries(row: _Row, project: Project, steps: dict[str, tuple[str, ...]]) -> Iterator[Entry]:
+    suite = getattr(project.config, row.step, None)
+    seconds = suite.timeout if isinstance(suite, SuiteConfig) else SuiteConfig().timeout
+    minutes = min(math.ceil(seconds / 60) + SPARE, LONGEST)
+    for python in steps[row.step] or ("",):
+        session = f"{row.step}-{python}" if python else row.step
+        yield Entry(session, row.step, python, row.lane, row.arguments, minutes)
+
+
+def _write(outputs: Outputs) -> None:
+    """One ``name=JSON`` a line: JSON has no line feeds of its own."""
+    path = os.environ.get("GITHUB_OUTPUT")
+    if not path:
+        raise UsageError(
+            "ci_matrix: GITHUB_OUTPUT names no file", "leave --github-output out: it is for GitHub Actions"
+        )
+    lines = [f"{name}={msgspec.json.encode(getattr(outputs, name)).decode()}\n" for name in outputs.__struct_fields__]
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write("".join(lines))
+    say("".join(lines).rstrip("\n"))

@@ -1,0 +1,107 @@
+"""From lanes and the table of sessions to a matrix."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from noxlib.config.detect import load_project
+from noxlib.config.lanes import Lane
+from noxlib.errors import UsageError
+from noxlib.sessions import ci_matrix
+from noxlib.sessions.context import Context
+
+STEPS = {"unit": ("3.10", "3.11"), "integration": ("3.10",), "lint": (), "cloud_hpc": ()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "a"\nversion = "1"\n[tool.noxlib]\npythons = ["3.10"]\n'
+    )
+    return tmp_path
+
+
+def sessions(folder: Path, lanes: tuple[Lane, ...], *names: str) -> list[str]:
+    found = ci_matrix.of(load_project(folder), STEPS, lanes, names)
+    return [f"{entry.session} {entry.arguments}".strip() for entry in found.suites.include]
+
+
+def test_a_project_without_integration_tests_gets_no_job_for_them(folder: Path) -> None:
+    assert sessions(folder, ("basic", "extended")) == ["unit-3.10 --coverage", "unit-3.11 --coverage"]
+
+
+def test_the_extended_lane_has_the_extended_level(folder: Path) -> None:
+    (folder / "tests" / "integration").mkdir(parents=True)
+    assert sessions(folder, ("basic", "extended"))[2:] == [
+        "integration-3.10 --level basic",
+        "integration-3.10 --level extended",
+    ]
+
+
+def test_a_step_that_is_named_is_taken_and_no_other(folder: Path) -> None:
+    assert sessions(folder, ("basic",), "integration", "lint") == ["integration-3.10 --level basic", "lint"]
+
+
+def test_a_step_that_is_not_registered_is_in_no_matrix(folder: Path) -> None:
+    (folder / "test.sh").touch()
+    assert sessions(folder, ("basic",)) == ["unit-3.10 --coverage", "unit-3.11 --coverage"]
+
+
+def test_the_cloud_lane_is_nothing_else(folder: Path) -> None:
+    assert sessions(folder, ("cloud",)) == ["cloud_hpc"]
+
+
+def test_an_unknown_step_is_refused_with_those_that_there_are(folder: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        sessions(folder, ("basic",), "untit")
+    assert str(caught.value) == (
+        "ci_matrix: there is no step 'untit'\n  the steps are cloud_hpc, integration, lint, unit"
+    )
+
+
+@pytest.mark.parametrize(("seconds", "minutes"), [(60, 11), (3600, 70), (90_000, 360)])
+def test_a_job_lives_a_little_longer_than_its_suite(folder: Path, seconds: int, minutes: int) -> None:
+    with (folder / "pyproject.toml").open("a") as file:
+        file.write(f"[tool.noxlib.unit]\ntimeout = {seconds}\n")
+    found = ci_matrix.of(load_project(folder), STEPS, ("basic",), ())
+    assert {entry.minutes for entry in found.suites.include} == {minutes}
+
+
+def test_outputs_are_lines_of_json(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = folder / "outputs"
+    file.write_text("before=1\n")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(file))
+    monkeypatch.setattr(ci_matrix, "table", lambda: STEPS)
+    for name in ("GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    ci_matrix.run(Context("ci_matrix", "ci_matrix", "", "", folder, ("--github-output", "unit")))
+    lines = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    assert (json.loads(lines["lanes"]), json.loads(lines["pythons"])) == (["basic"], ["3.10"])
+    assert [entry["session"] for entry in json.loads(lines["suites"])["include"]] == ["unit-3.10", "unit-3.11"]
+
+
+def test_outputs_without_a_file_for_them_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
+    monkeypatch.setattr(ci_matrix, "table", lambda: STEPS)
+    with pytest.raises(UsageError, match="GITHUB_OUTPUT names no file"):
+        ci_matrix.run(Context("ci_matrix", "ci_matrix", "", "", folder, ("--github-output",)))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[1]", b"\xff"])
+def test_an_event_that_cannot_be_read_leaves_the_decision_to_the_variables(folder: Path, content: bytes | None) -> None:
+    event = folder / "event.json"
+    if content is not None:
+        event.write_bytes(content)
+    found = ci_matrix.asked(folder, {"GITHUB_EVENT_NAME": "schedule", "GITHUB_EVENT_PATH": str(event)})
+    assert found.name == "schedule"
+
+
+def test_a_commit_that_is_none_is_not_handed_to_git(folder: Path) -> None:
+    event = folder / "event.json"
+    event.write_bytes(msgspec.json.encode({"pull_request": {"head": {"sha": "--output=/tmp/x"}}}))
+    environ = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event)}
+    assert ci_matrix.asked(folder, environ).message == ""
