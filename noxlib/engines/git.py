@@ -27,7 +27,7 @@ class Head(msgspec.Struct, frozen=True):
     changed: tuple[str, ...]  #: paths with uncommitted changes, untracked ones included, relative to the repository
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """English messages, no locks taken, no prompt, and a tree of another owner is trusted for this call only."""
     count = int(os.environ.get("GIT_CONFIG_COUNT", "0") or "0")
     return {
@@ -48,7 +48,7 @@ def _git(root: Path, *arguments: str, text: Optional[str] = None) -> Optional[st
     if not shutil.which("git"):
         return None
     try:
-        done = process.run(["git", *arguments], cwd=root, env=_environment(), input=text)
+        done = process.run(["git", *arguments], cwd=root, env=environment(), input=text)
     except EngineError:
         return None  # git is there and cannot start: what it would know stays unknown, as without git
     return done.stdout if done.returncode == 0 else None
@@ -62,7 +62,7 @@ def _ask(root: Path, *arguments: str) -> Callable[[], Optional[str]]:
         asked = subprocess.Popen(
             ["git", *arguments],
             cwd=root,
-            env=_environment(),
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -187,7 +187,7 @@ def contents(root: Path, wanted: Sequence[tuple[str, str]]) -> list[Optional[byt
     done = subprocess.run(
         ["git", "cat-file", "--batch"],
         cwd=root,
-        env=_environment(),
+        env=environment(),
         input=lines.encode(),
         capture_output=True,
         check=False,

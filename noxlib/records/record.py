@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Optional
+from typing import Literal, Optional
 
 import msgspec
 
@@ -91,6 +91,31 @@ class TaskSection(msgspec.Struct, frozen=True):
     restarts: int = 0
 
 
+class BenchmarkSection(msgspec.Struct, frozen=True):
+    """One benchmark on two sides: seconds, medians over the rounds; ``ratio`` is head / base, with its interval."""
+
+    name: str
+    base: float
+    head: float
+    ratio: float
+    low: float
+    high: float
+    verdict: Literal["slower", "faster", "same", "inconclusive"]
+
+
+class PerformanceSection(msgspec.Struct, frozen=True):
+    """A comparison of speed. ``base`` and ``head`` are commits, or ``working tree``; ``threshold`` is in percent."""
+
+    base: str
+    head: str
+    rounds: int
+    threshold: float
+    confidence: float
+    benchmarks: tuple[BenchmarkSection, ...] = ()
+    only_base: tuple[str, ...] = ()  #: benchmarks that the head does not have
+    only_head: tuple[str, ...] = ()
+
+
 class Record(msgspec.Struct, frozen=True):
     """Times are ISO 8601 in UTC; ``timings`` are seconds by phase."""
 
@@ -120,6 +145,7 @@ class Record(msgspec.Struct, frozen=True):
     machine: Optional[Machine] = None
     services: tuple[Service, ...] = ()
     tasks: tuple[TaskSection, ...] = ()  #: of a scheduler
+    performance: Optional[PerformanceSection] = None
     written_back: tuple[str, ...] = ()  #: files that the tests wrote and that were carried back to the checkout
     attempts: int = 1
     noxlib: str = ""

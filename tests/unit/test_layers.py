@@ -17,7 +17,7 @@ LAYERS = (
     ("config", "plan", "places.host"),
     ("locks", "manifest", "owner", "ledger", "cache", "temporary", "secret"),
     ("engines",),
-    ("testground", "places", "records"),
+    ("testground", "places", "records", "perf"),
     ("sessions",),
     ("registration",),
     ("", "__main__"),

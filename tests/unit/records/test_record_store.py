@@ -20,9 +20,11 @@ from noxlib.places.host import Machine, Service
 from noxlib.records import record as record_module
 from noxlib.records import store
 from noxlib.records.record import (
+    BenchmarkSection,
     Counts,
     Failure,
     InterpreterSection,
+    PerformanceSection,
     PlaceSection,
     ProfileSection,
     Record,
@@ -76,6 +78,16 @@ CURRENT = msgspec.structs.replace(
     machine=Machine("host", "Debian GNU/Linux 12 (bookworm)", "6.1.0", "tcg", "0a1b", 2.6),
     services=(Service("postgres-test", "postgres:15", 0.9),),
     tasks=(TaskSection(0, "12_0", "c1", "COMPLETED", "passed", None, 0, Counts(1), 3.5, 1),),
+    performance=PerformanceSection(
+        "0123456789abcdef",
+        "working tree",
+        10,
+        5.0,
+        0.95,
+        (BenchmarkSection("tests/test_speed.py::test_sum", 0.5, 1.0, 2.0, 1.9, 2.1, "slower"),),
+        ("old",),
+        ("new",),
+    ),
 )
 
 
