@@ -17,6 +17,7 @@ from noxlib.config.models import SuiteConfig
 from noxlib.config.project import Project
 from noxlib.engines import git
 from noxlib.errors import UsageError
+from noxlib.sessions import docs, types
 from noxlib.sessions.arguments import Option
 from noxlib.sessions.context import Context, say
 
@@ -48,6 +49,7 @@ class Outputs(msgspec.Struct, frozen=True):
 
     lanes: tuple[Lane, ...]
     pythons: tuple[str, ...]
+    checks: tuple[str, ...]  #: sessions without a testground: lint, types, docs
     suites: Matrix
 
 
@@ -68,6 +70,11 @@ def _has(*names: str) -> Callable[[Project], bool]:
     return lambda project: any((project.root / name).is_file() for name in names)
 
 
+_CHECKS: dict[str, Callable[[Project], bool]] = {
+    "lint": lambda _: True,
+    "types": lambda project: types.configured(project.root),
+    "docs": lambda project: docs.configured(project.root),
+}
 _ROWS: tuple[_Row, ...] = (
     _Row("basic", "unit", "--coverage"),
     _Row("basic", "integration", "--level basic", _has_integration),
@@ -139,9 +146,9 @@ def of(
             raise UsageError(f"ci_matrix: there is no step {name!r}", f"the steps are {', '.join(sorted(steps))}")
     rows = [row for row in (*_ROWS, *_others(names)) if row.lane in wanted and row.step in steps]
     rows = [row for row in rows if (row.step in names if names else row.of_use(project))]
-    return Outputs(
-        wanted, project.pythons, Matrix(tuple(entry for row in rows for entry in _entries(row, project, steps)))
-    )
+    checks = tuple(name for name, of_use in _CHECKS.items() if name in steps and of_use(project))
+    suites = Matrix(tuple(entry for row in rows for entry in _entries(row, project, steps)))
+    return Outputs(wanted, project.pythons, checks, suites)
 
 
 def _others(names: tuple[str, ...]) -> Iterator[_Row]:

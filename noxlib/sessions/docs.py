@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Optional
+
 from noxlib.sessions import tools
 from noxlib.sessions.arguments import DRY_RUN
 from noxlib.sessions.context import Context, say
 
 _OUTPUT = ".noxlib/docs"
+_MKDOCS = "mkdocs.yml"
+_SOURCES = ("docs", "doc", "docs/source", "doc/source")
 
 
 def run(context: Context) -> None:
@@ -21,11 +26,20 @@ def run(context: Context) -> None:
 
 
 def _command(context: Context, words: tuple[str, ...]) -> tuple[str, ...]:
-    for source in ("docs", "doc", "docs/source", "doc/source"):
-        if (context.root / source / "conf.py").exists():
-            return tools.argv("sphinx", "-W", "--keep-going", "-q", "-b", "html", *words, source, _OUTPUT)
-    if (context.root / "mkdocs.yml").exists():
+    source = _sphinx(context.root)
+    if source is not None:
+        return tools.argv("sphinx", "-W", "--keep-going", "-q", "-b", "html", *words, source, _OUTPUT)
+    if (context.root / _MKDOCS).exists():
         return tools.argv("mkdocs", "build", "--strict", "--site-dir", _OUTPUT, *words)
     raise tools.nothing_to_do(
         context.session, "there is neither docs/conf.py nor mkdocs.yml", "write one: `sphinx-quickstart docs` does"
     )
+
+
+def configured(root: Path) -> bool:
+    """Whether there is documentation to build."""
+    return _sphinx(root) is not None or (root / _MKDOCS).exists()
+
+
+def _sphinx(root: Path) -> Optional[str]:
+    return next((name for name in _SOURCES if (root / name / "conf.py").exists()), None)

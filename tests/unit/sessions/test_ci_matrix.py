@@ -71,6 +71,14 @@ def test_a_job_lives_a_little_longer_than_its_suite(folder: Path, seconds: int, 
     assert {entry.minutes for entry in found.suites.include} == {minutes}
 
 
+def test_only_what_the_project_configures_is_checked(folder: Path) -> None:
+    steps = {**STEPS, "types": (), "docs": ()}
+    assert ci_matrix.of(load_project(folder), steps, ("basic",), ()).checks == ("lint",)
+    (folder / "mypy.ini").touch()
+    (folder / "mkdocs.yml").touch()
+    assert ci_matrix.of(load_project(folder), steps, ("basic",), ()).checks == ("lint", "types", "docs")
+
+
 def test_outputs_are_lines_of_json(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = folder / "outputs"
     file.write_text("before=1\n")
