@@ -63,7 +63,8 @@ class _Row(msgspec.Struct, frozen=True):
 
 
 def _has_integration(project: Project) -> bool:
-    return project.config.integration != SuiteConfig() or (project.root / "tests" / "integration").is_dir()
+    suite = project.config.integration
+    return suite != type(suite)() or (project.root / "tests" / "integration").is_dir()
 
 
 def _has(*names: str) -> Callable[[Project], bool]:

@@ -67,7 +67,7 @@ def test_an_unknown_step_is_refused_with_those_that_there_are(folder: Path) -> N
 def test_a_job_lives_a_little_longer_than_its_suite(folder: Path, seconds: int, minutes: int) -> None:
     with (folder / "pyproject.toml").open("a") as file:
         file.write(f"[tool.noxlib.unit]\ntimeout = {seconds}\n")
-    found = ci_matrix.of(load_project(folder), STEPS, ("basic",), ())
+    found = ci_matrix.of(load_project(folder), STEPS, ("basic",), ("unit",))
     assert {entry.minutes for entry in found.suites.include} == {minutes}
 
 
