@@ -50,45 +50,56 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
     made = make(context.python, project, docker, effort)
 
     def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
-        return Container(
-            docker,
-            made.testground.id,
-            run_id=folder.name,
-            project=project.name,
-            checkout=project.root,
-            run_folder=folder,
-            prepared_site=made.site,
-            prepared_tree=made.tree,
-            python=made.testground.interpreter,
-            keep=keep,
-        )
+        return container(docker, project, made, folder, keep=keep)
 
     return ground(project, placement, made, host)
 
 
+def container(
+    docker: Docker, project: Project, made: Made, folder: Path, *, run_id: Optional[str] = None, keep: bool = False
+) -> Container:
+    """The host over a project's checkout. ``folder`` is its scratch here; its name is the run's where none is given."""
+    return Container(
+        docker,
+        made.testground.id,
+        run_id=run_id or folder.name,
+        project=project.name,
+        checkout=project.root,
+        run_folder=folder,
+        prepared_site=made.site,
+        prepared_tree=made.tree,
+        python=made.testground.interpreter,
+        keep=keep,
+    )
+
+
 def make(python: str, project: Project, docker: Docker, effort: Effort) -> Made:
     """The testground and the prepared files of one Python, made as far as the effort goes."""
-    locked = _lock(project, python, docker, effort)
+    locked = lock_of(project, python, docker, effort)
     testground = image.find_or_build(project, python, locked, docker, build=effort == "all")
+    return in_testground(project, testground, docker, effort)
+
+
+def in_testground(project: Project, testground: Testground, docker: Docker, effort: Effort) -> Made:
+    """The prepared files of a project, made as far as the effort goes in a testground that is there."""
     if testground.own_dockerfile:
         from noxlib.sessions import own_image  # noqa: PLC0415 - few projects have one
 
         return Made(testground, own_image.prepared(project, testground, docker, effort))
-    return Made(testground, _prepared(project, testground, locked, docker, effort))
+    return Made(testground, _prepared(project, testground, docker, effort))
 
 
-def _lock(project: Project, python: str, docker: Docker, effort: Effort) -> Lock:
+def lock_of(project: Project, python: str, docker: Docker, effort: Effort) -> Lock:
     """The project's own Dockerfile.test says itself what it installs; else the lock does."""
     if project.dockerfile:
         return lock.of_dockerfile(project)
     return preparing.locked(project, python, docker.platform, effort)
 
 
-def _prepared(
-    project: Project, testground: Testground, locked: Lock, docker: Docker, effort: Effort
-) -> Optional[Prepared]:
+def _prepared(project: Project, testground: Testground, docker: Docker, effort: Effort) -> Optional[Prepared]:
     if project.build is None:
         return None
+    locked = testground.lock
     build_lock = digest(locked.folder, locked.build_files)
     key = prepare.key(project, testground.python, docker.platform, box.WORKSPACE, build_lock)
 
