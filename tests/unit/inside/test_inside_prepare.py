@@ -213,6 +213,17 @@ def test_requirements_that_are_there(requirement: str, expected: bool) -> None:
     assert backend.is_installed(requirement) is expected
 
 
+def test_what_is_asked_for_with_another_extra_or_python_is_no_hindrance(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # flit_core 3 names every extra's requirements with their markers, where the version is dynamic
+    (tmp_path / "asking_back_end.py").write_text(
+        "def get_requires_for_build_editable(settings):\n    return ['no-such-thing ; extra == \"diagrams\"']\n"
+    )
+    backend.Backend("asking_back_end", ["."], tmp_path).install_requirements(None, None)
+    assert "no-such-thing" in capsys.readouterr().out
+
+
 def test_an_error_is_told_without_our_frames(tmp_path: Path) -> None:
     (tmp_path / "setup_helper.py").write_text("def fail():\n    raise ValueError('no moon')\n")
     scope: dict[str, object] = {}
