@@ -12,9 +12,9 @@ from typing import Any, Callable
 import msgspec
 
 from noxlib.config import values
-from noxlib.config.environment import suites
+from noxlib.config.environment import tables
 from noxlib.config.expressions import check_expression
-from noxlib.config.models import Config
+from noxlib.config.models import Config, SuiteConfig
 
 #: Raises ValueError(expected) or ValueError(expected, nearest valid value).
 Check = Callable[[Any], Any]
@@ -33,8 +33,14 @@ def problems(config: Config, root: Path) -> Iterator[Problem]:
     """Every value that is wrong, in the order of the keys. ``root`` is the repository's folder."""
     yield from _problems(config, (), _project_checks(root))
     checks = _suite_checks(root)
-    for suite in suites():
-        yield from _problems(getattr(config, suite), (suite,), checks)
+    for name, struct in tables().items():
+        if issubclass(struct, SuiteConfig):
+            yield from _problems(getattr(config, name), (name,), checks)
+    for name, level in config.integration.levels.items():
+        yield from _problems(level, ("integration", "levels", name), LEVEL_CHECKS)
+    for name, environment in config.environments.items():
+        yield from _problems(environment, ("environments", name), ENVIRONMENT_CHECKS)
+    yield from _problems(config.script, ("script",), {"path": partial(check_inside, root), "python": check_python})
 
 
 def _project_checks(root: Path) -> dict[str, Check]:
@@ -214,6 +220,21 @@ def check_text(text: str) -> None:
     """Text that can be an argument of a program."""
     if "\0" in text:
         raise ValueError("text without a NUL character")
+
+
+LEVEL_CHECKS: dict[str, Check] = {
+    "select": check_expression,
+    "args": check_text,
+    "timeout": check_positive,
+    "test_timeout": check_positive,
+}
+ENVIRONMENT_CHECKS: dict[str, Check] = {
+    "timeout_multiplier": check_positive,
+    "concurrent": check_positive,
+    "backends": values.check_name,
+    "memory_mb": check_positive,
+    "disk_mb": check_positive,
+}
 
 
 def nearest(name: str, names: tuple[str, ...], cutoff: float = 0.0) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Optional
 
 import msgspec
 
-from noxlib.config.models import Config, SuiteConfig
+from noxlib.config.models import Config, EnvironmentConfig, LevelConfig
 from noxlib.errors import ConfigError
 
 PREFIX = "NOXLIB_"
@@ -17,10 +17,14 @@ PREFIX = "NOXLIB_"
 RESERVED = frozenset(
     {
         "NOXLIB_CACHE_DIR",  # folder for locks, prepared files and the ledger
+        "NOXLIB_CONCURRENT_LIMIT",  # of the environment profile, set for tests
         "NOXLIB_ENV",  # environment profile
+        "NOXLIB_HPC_NODES",  # of the Slurm allocation, set for tests
+        "NOXLIB_HPC_TASKS",  # of the Slurm allocation, set for tests
         "NOXLIB_OFFLINE",  # ask no index and no registry
         "NOXLIB_RUN",  # name of the run, set inside a place
         "NOXLIB_TASK",  # path of task.json, set inside a place
+        "NOXLIB_TIMEOUT_MULTIPLIER",  # of the environment profile, set for tests
     }
 )
 #: Variables of noxlib's own test lanes.
@@ -29,18 +33,36 @@ RESERVED_PREFIX = "NOXLIB_TESTBED_"
 Path = tuple[str, ...]
 
 
-def suites() -> tuple[str, ...]:
-    """The keys that hold a suite's table: ``unit``, ``integration``."""
+#: Keys whose value is a table of tables, by names that the project chooses.
+NAMED: dict[Path, type[msgspec.Struct]] = {
+    ("environments",): EnvironmentConfig,
+    ("integration", "levels"): LevelConfig,
+}
+
+
+def tables() -> dict[str, type[msgspec.Struct]]:
+    """The keys that hold a table with keys of its own: ``unit``, ``integration``; and what they hold."""
     pairs = zip(Config.__struct_fields__, Config.__struct_defaults__)
-    return tuple(name for name, default in pairs if isinstance(default, SuiteConfig))
+    return {name: type(default) for name, default in pairs if isinstance(default, msgspec.Struct)}
+
+
+def struct_of(path: Path) -> Optional[type[msgspec.Struct]]:
+    """What a table may hold; None for what is no table with keys of ours. The empty path is the whole configuration.
+
+    >>> struct_of(("environments", "ci")).__name__
+    'EnvironmentConfig'
+    """
+    if len(path) < 2:  # noqa: PLR2004 - the configuration itself and its tables
+        return tables().get(path[0]) if path else Config
+    return NAMED.get(path[:-1])
 
 
 def keys() -> dict[str, Path]:
     """Variable -> the key that it overrides: ``NOXLIB_UNIT_TIMEOUT`` -> ``("unit", "timeout")``."""
-    tables = suites()
-    paths: list[Path] = [(name,) for name in Config.__struct_fields__ if name not in tables]
-    paths += [(suite, name) for suite in tables for name in SuiteConfig.__struct_fields__]
-    return {PREFIX + "_".join(path).upper(): path for path in paths}
+    found = tables()
+    paths: list[Path] = [(name,) for name in Config.__struct_fields__ if name not in found]
+    paths += [(table, name) for table, struct in found.items() for name in struct.__struct_fields__]
+    return {PREFIX + "_".join(path).upper(): path for path in paths if path not in NAMED}
 
 
 def read_environment(environ: Mapping[str, str]) -> dict[str, tuple[Path, Any]]:
@@ -73,8 +95,9 @@ def _is_text(value: str) -> bool:
 
 def annotation(path: Path) -> str:
     """A key's type as written in the models, without Optional: ``tuple[str, ...]``."""
-    struct = Config if len(path) == 1 else SuiteConfig
-    text = str(struct.__annotations__.get(path[-1], "str"))
+    struct = struct_of(path[:-1]) or Config
+    inherited = (getattr(part, "__annotations__", {}) for part in struct.__mro__)
+    text = str(next((own[path[-1]] for own in inherited if path[-1] in own), "str"))
     return text[len("Optional[") : -1] if text.startswith("Optional[") else text
 
 
@@ -93,7 +116,7 @@ def _value(name: str, kind: str, text: str) -> Any:
         return [item.strip() for item in text.split(",") if item.strip()]
     if kind.startswith("dict") and not text.lstrip().startswith("{"):
         return dict(_pair(name, item) for item in text.split(",") if item.strip())
-    if kind.startswith(("tuple", "dict", "float")):
+    if kind.startswith(("tuple", "dict", "float", "int")):
         return _json(name, text)
     if kind == "bool":
         return _json(name, text.strip().lower())
@@ -133,6 +156,7 @@ def describe(kind: str) -> str:
         "tuple[str, ...]": "a list of strings",
         "dict[str, str]": "a table of strings",
         "float": "a number",
+        "int": "a whole number",
         "bool": "true or false",
         "str": "a string",
     }

@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 import msgspec
 
-from noxlib.config.environment import annotation, choices, describe, read_environment, suites
+from noxlib.config.environment import NAMED, annotation, choices, describe, read_environment, struct_of
 from noxlib.config.files import read_toml
 from noxlib.config.models import Config, SuiteConfig
 from noxlib.errors import ConfigError
@@ -84,12 +84,15 @@ def _table(root: Path) -> tuple[dict[str, Any], str, str]:
     return (own, "noxlib.toml", "") if own else (table, "pyproject.toml", "tool.noxlib.")
 
 
-def _refuse_unknown(table: dict[str, Any], origin: Origin) -> None:
-    tables = suites()
+def _refuse_unknown(table: dict[str, Any], origin: Origin, path: Key = ()) -> None:
+    """Every key at every level; ``path`` is the table's own."""
+    struct = struct_of(path)
     for name, value in table.items():
-        _refuse_unless_known((name,), Config.__struct_fields__, origin)
-        for inner in value if name in tables and isinstance(value, dict) else ():
-            _refuse_unless_known((name, inner), SuiteConfig.__struct_fields__, origin)
+        key = (*path, name)
+        if struct is not None:
+            _refuse_unless_known(key, struct.__struct_fields__, origin)
+        if isinstance(value, dict) and (key in NAMED or struct_of(key) is not None):
+            _refuse_unknown(value, origin, key)
 
 
 def _refuse_unless_known(key: Key, known: tuple[str, ...], origin: Origin) -> None:
@@ -125,17 +128,41 @@ def _convert(merged: dict[str, Any], origin: Origin) -> Config:
         return msgspec.convert(merged, Config)
     except msgspec.ValidationError as error:
         place = str(error).rpartition("`$")[2]
-        key = tuple(re.findall(r"\.(\w+)", place))
-        raise _wrong_type(key, merged, origin) from None
+        key = tuple(re.findall(r"\.(\w+)|(\[\.\.\.\])", place))
+        raise _wrong_type(_named(tuple(map("".join, key)), merged), merged, origin) from None
+
+
+def _named(place: Key, merged: dict[str, Any]) -> Key:
+    """The key of a wrong value: msgspec writes ``[...]`` for a name that the project chose."""
+    if "[...]" not in place or place[: place.index("[...]")] not in NAMED:
+        return tuple(part for part in place if part != "[...]")
+    at = place.index("[...]")
+    names = _at(merged, place[:at])
+    wrong = (name for name, value in names.items() if not _converts(value, place[:at]))
+    return (*place[:at], next(wrong), *(part for part in place[at + 1 :] if part != "[...]"))
+
+
+def _converts(value: object, path: Key) -> bool:
+    try:
+        msgspec.convert(value, NAMED[path])
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _at(merged: Any, key: Key) -> Any:
+    for name in key:
+        merged = merged[name]
+    return merged
 
 
 def _wrong_type(key: Key, merged: dict[str, Any], origin: Origin) -> ConfigError:
     from noxlib.config.checks import nearest  # noqa: PLC0415 - only an error needs it
 
-    found: Any = merged
-    for name in key:
-        found = found[name]
-    kind = annotation(key) if key[-1] in (*Config.__struct_fields__, *SuiteConfig.__struct_fields__) else "str"
+    found = _at(merged, key)
+    struct = struct_of(key[:-1])
+    known = struct is not None and key[-1] in struct.__struct_fields__
+    kind = annotation(key) if known else "table" if key[:-1] in NAMED else "str"
     expected = describe(kind)
     if key == ("pythons",):
         expected += ' such as ["3.9", "3.10"], each in quotes'

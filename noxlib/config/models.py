@@ -23,6 +23,42 @@ class SuiteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     coverage: Optional[bool] = None  #: measure coverage; default: where the project configures coverage
 
 
+class LevelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[tool.noxlib.integration.levels.NAME]``: a level of ours where it differs, or one of the project's own."""
+
+    select: Optional[str] = None  #: pytest marker expression; a level of the project's own needs one
+    args: Optional[tuple[str, ...]] = None  #: arguments for pytest instead of the level's own
+    timeout: Optional[float] = None  #: seconds for the whole suite
+    test_timeout: Optional[float] = None  #: seconds for each phase of a test, before the profile multiplies them
+
+
+class IntegrationConfig(SuiteConfig, frozen=True, forbid_unknown_fields=True):
+    """``[tool.noxlib.integration]``: a suite with levels."""
+
+    level: str = "basic"  #: the level that is run where none is asked for
+    levels: dict[str, LevelConfig] = {}  #: values of each level
+
+
+class ScriptConfig(SuiteConfig, frozen=True, forbid_unknown_fields=True):
+    """``[tool.noxlib.script]``: the project's own executable; ``args`` are its arguments."""
+
+    path: str = "test.sh"  #: the executable
+    python: Optional[str] = None  #: the Python whose testground it runs in; default: the newest configured
+
+
+class EnvironmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[tool.noxlib.environments.NAME]``: a profile of ours where it differs, or one of the project's own."""
+
+    inherits: Optional[str] = None  #: the profile whose values hold where none is given here; default: ``local``
+    timeout_multiplier: Optional[float] = None  #: what timeouts of tests are multiplied by
+    concurrent: Optional[int] = None  #: operations at once
+    network_simulation: Optional[bool] = None  #: whether networks are simulated
+    large_files: Optional[bool] = None  #: whether tests marked ``large_files`` run
+    backends: Optional[tuple[str, ...]] = None  #: storage backends; tests marked with another are skipped
+    memory_mb: Optional[int] = None  #: budget of memory for a test
+    disk_mb: Optional[int] = None  #: budget of disk for a test
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[tool.noxlib]``. None, or an empty tuple of Pythons: detect it (``nox -s doctor`` shows what was found)."""
 
@@ -41,4 +77,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mirrors: dict[str, str] = {}  #: registry prefix -> its replacement, for base images
     write_back: tuple[str, ...] = ()  #: globs of files that tests may write into the checkout
     unit: SuiteConfig = SuiteConfig()  #: the unit tests
-    integration: SuiteConfig = SuiteConfig()  #: the tests that need services
+    integration: IntegrationConfig = IntegrationConfig()  #: the tests that need services
+    script: ScriptConfig = ScriptConfig()  #: the project's own executable as a suite
+    environments: dict[str, EnvironmentConfig] = {}  #: environment profiles

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from noxlib.config.models import Config, SuiteConfig
+from noxlib.config import models
+from noxlib.config.models import Config
 
 _FIELD = re.compile(r"^    (\w+): .*?  #: (.+)$", re.MULTILINE)
 
@@ -19,22 +20,23 @@ def descriptions(struct: type[msgspec.Struct]) -> dict[str, str]:
     >>> descriptions(SuiteConfig)["timeout"]
     'seconds for the whole suite'
     """
-    return dict(_FIELD.findall(inspect.getsource(struct)))
+    sources = [inspect.getsource(part) for part in struct.__mro__ if part.__module__ == models.__name__]
+    return dict(pair for source in reversed(sources) for pair in _FIELD.findall(source))
 
 
 def schema() -> dict[str, Any]:
     """Draft 7, which editors' TOML extensions read; TOML has no null, so no key may be null."""
     (config,), parts = msgspec.json.schema_components([Config], ref_template="#/definitions/{name}")
-    table, suite = parts.pop(config["$ref"].rpartition("/")[2]), parts["SuiteConfig"]
-    for part, struct in ((table, Config), (suite, SuiteConfig)):
-        texts = descriptions(struct)
+    for name, part in parts.items():
+        texts = descriptions(getattr(models, name))
         part["properties"] = {key: _property(value, texts[key]) for key, value in part["properties"].items()}
+    table = parts.pop(config["$ref"].rpartition("/")[2])
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         **table,
         "title": "[tool.noxlib]",
         "description": "Configuration of noxlib; every key is optional.",
-        "definitions": {"SuiteConfig": {**suite, "title": "a suite"}},
+        "definitions": {**parts, "SuiteConfig": {**parts["SuiteConfig"], "title": "a suite"}},
     }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import noxlib
-from noxlib.config.environment import RESERVED, keys
+from noxlib.config.environment import NAMED, RESERVED, keys, tables
 from noxlib.config.files import read_toml
 from noxlib.config.models import Config, SuiteConfig
 from noxlib.errors import NoxlibError
@@ -57,21 +57,26 @@ def test_every_option_of_a_session_stands_in_its_section(step: Step, capsys: pyt
     assert [option for option in sorted(options) if f"`{option}`" not in section] == []
 
 
+def keys_of_rows() -> set[str]:
+    """Every key as its row has it; below a name that the project chooses with the whole way: ``levels.NAME.args``."""
+    plain = {key for struct in (Config, *tables().values()) for key in struct.__struct_fields__}
+    return plain | {f"{path[-1]}.NAME.{key}" for path, struct in NAMED.items() for key in struct.__struct_fields__}
+
+
 def test_every_key_of_the_configuration_has_a_row() -> None:
     documented = rows(page("configuration"))
-    every = (*Config.__struct_fields__, *SuiteConfig.__struct_fields__)
-    assert [key for key in every if documented.count(key) != 1] == []
+    assert [key for key in sorted(keys_of_rows()) if documented.count(key) != 1] == []
 
 
 def test_every_variable_stands_beside_its_key() -> None:
     text = page("configuration")
-    rowed = [name for name, path in keys().items() if path[0] != "integration"]
+    as_unit = set(SuiteConfig.__struct_fields__)  # the other suites' are told of in a sentence
+    rowed = [name for name, path in keys().items() if path[0] == "unit" or path[-1] not in as_unit]
     assert [name for name in (*rowed, *RESERVED) if f"`{name}`" not in text] == []
 
 
 def test_no_row_names_a_key_that_is_gone() -> None:
-    known = {*Config.__struct_fields__, *SuiteConfig.__struct_fields__, *RESERVED}
-    assert [key for key in rows(page("configuration")) if key not in known] == []
+    assert [key for key in rows(page("configuration")) if key not in keys_of_rows() | RESERVED] == []
 
 
 def test_every_field_of_the_record_is_explained() -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from noxlib.config.environment import RESERVED, keys
+from noxlib.config.environment import RESERVED, keys, tables
 from noxlib.config.load import find_root, load_config
-from noxlib.config.models import Config, SuiteConfig
+from noxlib.config.models import Config, IntegrationConfig, SuiteConfig
 from noxlib.errors import ConfigError
 
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)
@@ -260,7 +260,7 @@ def test_each_value_can_be_overridden_by_a_variable(make_project: Any) -> None:
         mirrors={"docker.io": "mirror.example.org/hub"},
         fallback=True,
         unit=SuiteConfig(timeout=7.5, env={"A": "1,2"}, args=("-x",)),
-        integration=SuiteConfig(network=False),
+        integration=IntegrationConfig(network=False),
     )
 
 
@@ -310,8 +310,9 @@ def test_variables_that_are_no_keys_are_left_alone(tmp_path: Path) -> None:
 
 def test_every_key_has_a_variable_of_its_own() -> None:
     variables = keys()
-    count = len(Config.__struct_fields__) - 2 + 2 * len(SuiteConfig.__struct_fields__)
-    assert len(variables) == count
+    plain = [name for name in Config.__struct_fields__ if name not in {*tables(), "environments"}]
+    count = len(plain) + sum(len(struct.__struct_fields__) for struct in tables().values())
+    assert len(variables) == count - len(["integration.levels"])
     assert not RESERVED & set(variables)
 
 
@@ -340,6 +341,35 @@ def test_any_text_in_a_variable_is_a_configuration_or_two_lines(name: str, text:
     except ConfigError as error:
         assert name in error.what  # noqa: PT017 - either way is right
         assert len(str(error).split("\n")) == 2  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            "[environments.ci]\nconcurent = 2",
+            "environments.ci.concurent is no key of noxlib; did you mean environments.ci.conc",
+        ),
+        ("[environments.ci]\nconcurrent = '2'", "environments.ci.concurrent: expected a whole number, found '2'"),
+        ("[environments.ci]\nconcurrent = 0", "environments.ci.concurrent: expected a number above zero, fo"),
+        (
+            "[environments.ci]\ntimeout_multiplier = -1.5",
+            "ci.timeout_multiplier: expected a number above zero, found -1.5",
+        ),
+        ("[environments]\nci = 3", "environments.ci: expected a table, found 3"),
+        ("[environments.ci]\nbackends = [1]", "environments.ci.backends: expected a list of strings, found [1]"),
+        ("[integration.levels.basic]\ntimeout = 'x'", "integration.levels.basic.timeout: expected a number, found 'x'"),
+        ("[integration.levels.basic]\nlevel = 'x'", "integration.levels.basic.level is no key of noxlib"),
+        ("[integration]\nlevel = 1", "integration.level: expected a string, found 1"),
+        ("[script]\npath = '../x'", "script.path: expected a path inside the repository, found '../x'"),
+        ("[script]\npython = '2.7'", "script.python: expected a Python as uv names it"),
+    ],
+)
+def test_an_error_in_a_table_of_a_chosen_name_names_its_key(table: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "noxlib.toml").write_text(table)
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path)
+    assert message in caught.value.what
 
 
 @pytest.mark.parametrize("mark", ["pyproject.toml", "setup.py", "setup.cfg", "noxfile.py", ".git"])
