@@ -1,77 +1,171 @@
-"""The scheduler ``local``: a pool of threads on this machine, each with one host at a time."""
+"""The scheduler ``local``: processes of this machine, each with one host at a time."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import multiprocessing
+import signal
+import threading
+import warnings
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable
 
-from noxlib.errors import NoxlibError, UsageError
+from noxlib.errors import Cancelled, NoxlibError, UsageError
+from noxlib.places.host import Command, Host
 from noxlib.places.scheduler import HostTask, Result, TaskState
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from typing_extensions import Self
 
-    from noxlib.places.host import Exit
+PDEATHSIG = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 class Local:
-    """Runs up to ``size`` tasks at once; a context manager: leaving cancels what waits and waits for what runs."""
+    """Runs up to ``size`` tasks at once; leaving it cancels what waits and waits for what runs.
 
-    def __init__(self, size: int) -> None:
+    Each task has a process of its own, so that one can be stopped as a session is: by a signal, with the time to
+    write its result and to remove its host.
+
+    Args:
+        size: How many at once.
+        hosts: Makes a host, not entered yet; called in the task's process.
+    """
+
+    name = "local"
+    detached = False
+
+    def __init__(self, size: int, hosts: Callable[[], AbstractContextManager[Host]]) -> None:
+        self._hosts = hosts
         self._pool = ThreadPoolExecutor(max_workers=size, thread_name_prefix="noxlib-local")
-        self._tasks: dict[str, Future[Exit]] = {}
+        self._tasks: dict[str, _Task] = {}
         self._numbers = itertools.count(1)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def __exit__(self, kind: object, *_: object) -> None:
+        for task in self._tasks.values():
+            if not task.future.cancel() and kind is not None:
+                task.stop()
+        self._pool.shutdown(wait=True)
 
     def submit(self, tasks: tuple[HostTask, ...]) -> tuple[str, ...]:
         """Accept tasks; one id each, in their order."""
-        ids = []
-        for task in tasks:
-            name = f"local-{next(self._numbers)}"
-            self._tasks[name] = self._pool.submit(_carry_out, task)
-            ids.append(name)
-        return tuple(ids)
+        return tuple(self._submit(task) for task in tasks)
+
+    def _submit(self, wanted: HostTask) -> str:
+        name, task = f"local-{next(self._numbers)}", _Task(wanted, self._hosts)
+        task.future = self._pool.submit(task.run)
+        self._tasks[name] = task
+        return name
 
     def state(self, task: str) -> TaskState:
         """Where a task is now. Raises UsageError for an id that was never given."""
-        future = self._future(task)
+        future = self._task(task).future
         if future.cancelled():
             return "cancelled"
         if not future.done():
             return "running" if future.running() else "waiting"
-        return "done" if future.exception() is None else "failed"
+        return future.result().state
 
     def cancel(self, task: str) -> bool:
-        """Keep a waiting task from starting; False where it is too late."""
-        return self._future(task).cancel()
+        """Keep a waiting task from starting, stop a running one; False where it has ended already."""
+        found = self._task(task)
+        return found.future.cancel() or (not found.future.done() and found.stop())
 
     def fetch(self, task: str) -> Result:
-        """Wait for a task's end; a host that failed is a result too, a fault of ours is raised."""
+        """Wait for a task's end; a host that failed is a result too."""
         try:
-            return Result("done", self._future(task).result())
+            return self._task(task).future.result()
         except CancelledError:
-            return Result("cancelled", message="cancelled before it started")
-        except NoxlibError as error:
-            return Result("failed", message=str(error))
+            return Result("cancelled", message="cancelled before it started", cause="cancelled")
 
-    def _future(self, task: str) -> Future[Exit]:
+    def _task(self, task: str) -> _Task:
         if task not in self._tasks:
             raise UsageError(f"no task {task!r} was submitted here", "use an id that submit gave")
         return self._tasks[task]
 
 
-def _carry_out(task: HostTask) -> Exit:
-    with task.host() as host:
-        for source, target in task.files:
-            host.put(source, target)
+class _Task:
+    """A task, and the process that carries it out once it is its turn."""
+
+    future: Future[Result]
+
+    def __init__(self, wanted: HostTask, hosts: Callable[[], AbstractContextManager[Host]]) -> None:
+        self._wanted = wanted
+        self._hosts = hosts
+        self._process: Any = None
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def run(self) -> Result:
+        """In a thread of the pool: start the process and wait for what it says."""
+        context = multiprocessing.get_context("fork")  # a host's way is a closure, which no other start can carry
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_carry_out, args=(self._wanted, self._hosts, theirs))
+        with self._lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forks beside threads; ours only wait
+            if self._stopped:
+                return Result("cancelled", message="cancelled before it started", cause="cancelled")
+            process.start()
+            self._process = process
+        theirs.close()
         try:
-            return host.run(task.command)
+            said: Result = ours.recv()
+        except EOFError:
+            process.join()
+            return Result("failed", message=f"its process ended with {process.exitcode}", cause="lost")
+        process.join()
+        return said
+
+    def stop(self) -> bool:
+        """Tell the process to end; it removes its host on the way."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None:
+                self._process.terminate()
+        return True
+
+
+def _carry_out(task: HostTask, hosts: Callable[[], AbstractContextManager[Host]], out: Connection) -> None:
+    """In the process of the task."""
+    signal.signal(signal.SIGTERM, _cancelled)
+    _die_with_parent()
+    try:
+        said = _on_host(task, hosts)
+    except (Cancelled, KeyboardInterrupt):
+        said = Result("cancelled", message="cancelled while it ran", cause="cancelled")
+    except NoxlibError as error:
+        said = Result("failed", message=str(error), cause=error.cause)
+    out.send(said)
+
+
+def _on_host(task: HostTask, hosts: Callable[[], AbstractContextManager[Host]]) -> Result:
+    log = Path(task.log) if task.log else None
+    command = Command(task.argv, task.environment, limits=task.limits, log=log, echo=False)
+    with hosts() as host:
+        for source, target in task.files:
+            host.put(Path(source), target)
+        try:
+            return Result("done", host.run(command))
         finally:
-            for name, folder in task.results:
-                host.get(name, folder)
+            for name, target in task.results:
+                host.get(name, Path(target))
+
+
+def _cancelled(_number: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: the removal of the host is not to be cut short
+    raise Cancelled("the task was cancelled", "submit it again when you like")
+
+
+def _die_with_parent() -> None:
+    """Be told to end when the thread that waits for us is gone: its process was killed. Linux only."""
+    with contextlib.suppress(OSError, AttributeError):
+        import ctypes  # noqa: PLC0415 - only in the task's process
+
+        ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Slots, tars, accounts, the globs' folders, exits, and the scheduler of this machine."""
+"""Slots, tars, accounts, the globs' folders, exits."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ import os
 import subprocess
 import sys
 import tarfile
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from typing_extensions import Self
 
 from noxlib.engines.docker import State
-from noxlib.errors import PlaceError, UsageError
+from noxlib.errors import PlaceError
 from noxlib.places import copied, files, slots, tars
 from noxlib.places.accounts import with_account
 from noxlib.places.following import outcome
-from noxlib.places.host import Command, Exit, Facts
-from noxlib.places.local import Local
-from noxlib.places.scheduler import HostTask, Result
+from noxlib.places.host import Exit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,60 +136,3 @@ def test_a_file_copied_onto_itself_stays(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("x")
     files.copy(tmp_path / "f", tmp_path / "f")
     assert (tmp_path / "f").read_text() == "x"
-
-
-class HereHost:
-    """The smallest host: it answers at once, or waits, or fails."""
-
-    name = workspace = python = inside = scratch = "here"
-
-    facts = Facts()
-
-    def __init__(self, seen: list[str], gate: threading.Event) -> None:
-        self.seen = seen
-        self.gate = gate
-
-    def __enter__(self) -> Self:
-        self.seen.append("enter")
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.seen.append("exit")
-
-    def put(self, source: Path, target: str) -> None:
-        self.seen.append(f"put {target}")
-
-    def get(self, source: str, target: Path) -> None:
-        self.seen.append(f"get {source}")
-
-    def write_back(self, patterns: tuple[str, ...], checkout: Path) -> tuple[str, ...]:
-        return ()
-
-    def run(self, command: Command) -> Exit:
-        self.gate.wait(10)
-        if command.argv == ("fail",):
-            raise PlaceError("it failed", "mend it")
-        return Exit(int(command.argv[0]))
-
-
-def test_the_local_scheduler_gives_results_back_by_id(tmp_path: Path) -> None:
-    seen: list[str] = []
-    gate = threading.Event()
-
-    def task(word: str) -> HostTask:
-        return HostTask(
-            lambda: HereHost(seen, gate), Command((word,)), files=((tmp_path, "in"),), results=(("out", tmp_path),)
-        )
-
-    with Local(1) as local:
-        first, second, third = local.submit((task("3"), task("fail"), task("0")))
-        assert local.cancel(third)
-        assert local.state(second) == "waiting"
-        gate.set()
-        assert local.fetch(first) == Result("done", Exit(3))
-        assert local.fetch(second) == Result("failed", message="it failed\n  mend it")
-        assert local.fetch(third).state == "cancelled"
-        assert (local.state(first), local.state(second), local.state(third)) == ("done", "failed", "cancelled")
-        with pytest.raises(UsageError, match="no task 'x'"):
-            local.state("x")
-    assert seen == ["enter", "put in", "get out", "exit"] * 2

@@ -1,0 +1,139 @@
+"""The scheduler of this machine: one process a task, stopped as a session is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from typing_extensions import Self
+
+from noxlib.errors import PlaceError, UsageError
+from noxlib.places.host import Command, Exit, Facts
+from noxlib.places.local import Local
+from noxlib.places.scheduler import HostTask, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class HereHost:
+    """The smallest host: it answers, waits for a file, or fails; what it was asked stands in a file."""
+
+    name = workspace = python = inside = scratch = "here"
+    facts = Facts()
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def say(self, text: str) -> None:
+        with (self.folder / "seen").open("a") as stream:
+            stream.write(text + "\n")
+
+    def __enter__(self) -> Self:
+        self.say("enter")
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.say("exit")
+
+    def put(self, source: Path, target: str) -> None:
+        self.say(f"put {target}")
+
+    def get(self, source: str, target: Path) -> None:
+        self.say(f"get {source}")
+
+    def write_back(self, patterns: tuple[str, ...], checkout: Path) -> tuple[str, ...]:
+        return ()
+
+    def run(self, command: Command) -> Exit:
+        self.say("run")
+        if command.argv == ("fail",):
+            raise PlaceError("it failed", "mend it", cause="lost")
+        if command.argv == ("die",):
+            os.kill(os.getpid(), signal.SIGKILL)
+        while command.argv == ("wait",) and not (self.folder / "gate").exists():
+            time.sleep(0.01)
+        return Exit(0 if command.argv == ("wait",) else int(command.argv[0]))
+
+
+def task(word: str, folder: Path) -> HostTask:
+    return HostTask((word,), files=((str(folder), "in"),), results=(("out", str(folder)),))
+
+
+def seen(folder: Path) -> list[str]:
+    path = folder / "seen"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_results_come_back_by_id(tmp_path: Path) -> None:
+    with Local(1, lambda: HereHost(tmp_path)) as local:
+        first, second, third, fourth = local.submit(tuple(task(word, tmp_path) for word in ("wait", "fail", "3", "0")))
+        assert local.cancel(fourth)
+        assert local.state(second) == "waiting"
+        (tmp_path / "gate").touch()
+        assert local.fetch(first) == Result("done", Exit(0))
+        assert local.fetch(second) == Result("failed", message="it failed\n  mend it", cause="lost")
+        assert local.fetch(third) == Result("done", Exit(3))
+        assert local.fetch(fourth).state == "cancelled"
+        states = [local.state(name) for name in (first, second, third, fourth)]
+        assert states == ["done", "failed", "done", "cancelled"]
+        assert not local.cancel(first)
+        with pytest.raises(UsageError, match="no task 'x'"):
+            local.state("x")
+    assert seen(tmp_path) == ["enter", "put in", "run", "get out", "exit"] * 3
+
+
+def test_a_running_task_is_stopped_and_its_host_removed(tmp_path: Path) -> None:
+    with Local(1, lambda: HereHost(tmp_path)) as local:
+        (name,) = local.submit((task("wait", tmp_path),))
+        until(lambda: "run" in seen(tmp_path))
+        assert local.state(name) == "running"
+        assert local.cancel(name)
+        assert local.fetch(name) == Result("cancelled", message="cancelled while it ran", cause="cancelled")
+        assert not local.cancel(name)
+    assert seen(tmp_path)[-2:] == ["get out", "exit"]
+
+
+def test_a_task_whose_process_dies_is_lost_and_not_waited_for(tmp_path: Path) -> None:
+    with Local(2, lambda: HereHost(tmp_path)) as local:
+        (name,) = local.submit((task("die", tmp_path),))
+        assert local.fetch(name) == Result("failed", message="its process ended with -9", cause="lost")
+
+
+def test_an_exception_stops_what_runs(tmp_path: Path) -> None:
+    def fail() -> None:
+        with Local(2, lambda: HereHost(tmp_path)) as local:
+            local.submit((task("wait", tmp_path),))
+            until(lambda: "run" in seen(tmp_path))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert seen(tmp_path)[-1] == "exit"
+
+
+def test_the_tasks_of_a_killed_process_end_and_remove_their_hosts(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tests.unit.places.test_local import HereHost, task\n"
+        "from noxlib.places.local import Local\n"
+        "folder = Path(sys.argv[1]); local = Local(1, lambda: HereHost(folder))\n"
+        "local.fetch(local.submit((task('wait', folder),))[0])"
+    )
+    root = Path(__file__).parents[3]
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=root) as process:
+        until(lambda: "run" in seen(tmp_path))
+        process.kill()
+    until(lambda: seen(tmp_path)[-1:] == ["exit"])
