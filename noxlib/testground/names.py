@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Literal, Optional
+
+import msgspec
 
 from noxlib.errors import ConfigError
 
 if TYPE_CHECKING:
+    from packaging.version import Version
+
     from noxlib.config.models import Config
 
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")  #: OCI distribution specification, "Pulling manifests"
@@ -18,6 +22,19 @@ REPOSITORY = re.compile(
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?")
 _LENGTH = 128
 _HASH = 8  # hex digits that keep two names apart which sanitising made equal
+#: What an identifier stands for; ``foreign`` is a tag that is not of this form.
+Kind = Literal["release", "latest", "main", "branch", "commit", "pull-request", "fingerprint", "local", "foreign"]
+_KINDS: tuple[tuple[Kind, str], ...] = (
+    ("release", r"v[0-9].*"),
+    ("latest", r"latest"),
+    ("local", r"local"),
+    ("pull-request", r"pr-[0-9]+"),
+    ("fingerprint", r"fp-.*"),
+    ("commit", r"[0-9a-f]{40}|[0-9a-f]{64}"),
+    ("main", r"main|master"),
+    ("foreign", r"buildcache.*"),
+)
+_FORM = re.compile(r"py(?P<python>(?:pypy)?3\.[0-9]+t?)-(?P<identifier>.+)")
 _GITHUB = re.compile(r"(?:https?://(?:[^@/]*@)?|ssh://git@|git@)github\.com[:/](?P<owner>[^/]+)/[^/]+?(?:\.git)?/?")
 
 
@@ -29,6 +46,60 @@ def tag(python: str, identifier: str) -> str:
         identifier: A branch, a version, ``pr-12``, a commit: any text.
     """
     return sanitise(f"py{python}-{identifier}", _LENGTH)
+
+
+class Name(msgspec.Struct, frozen=True):
+    """A tag, read: the Python, the identifier, and what that stands for. Of a foreign tag the first two are empty."""
+
+    tag: str
+    kind: Kind
+    python: str = ""
+    identifier: str = ""
+
+
+def read(text: str) -> Name:
+    """A tag of a registry, which may be of anybody's."""
+    found = _FORM.fullmatch(text)
+    if found is None:
+        return Name(text, "foreign")
+    kind = _kind(found["identifier"])
+    return Name(text, kind, found["python"], found["identifier"])
+
+
+def _kind(identifier: str) -> Kind:
+    return next((kind for kind, form in _KINDS if re.fullmatch(form, identifier)), "branch")
+
+
+def branch(name: str) -> str:
+    """A branch as an identifier. One that would read as a release, a commit, … is told apart from them.
+
+    >>> branch("main"), branch("v9.9")
+    ('main', 'branch-v9.9-5a011113')
+    """
+    safe = sanitise(name, _LENGTH)
+    if _kind(safe) in ("branch", "main") and not safe.startswith("branch-"):
+        return safe
+    return f"branch-{sanitise(name, _LENGTH // 2)}-{_short_hash(name)}"
+
+
+def release(tag_of_git: str) -> Optional[str]:
+    """``v1.2.3`` and ``1.2.3`` as the identifier ``v1.2.3``; None for a tag that is no version (PEP 440, SemVer)."""
+    return None if version(tag_of_git) is None else f"v{tag_of_git[tag_of_git.startswith('v') :]}"
+
+
+def version(text: str) -> Optional[Version]:
+    """The version that a tag names, to be compared as one."""
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - not on the warm path
+
+    try:
+        return Version(text) if re.match(r"v?[0-9]", text) else None
+    except InvalidVersion:
+        return None
+
+
+def pull_request(number: int) -> str:
+    """``pr-12``."""
+    return f"pr-{number}"
 
 
 def fingerprint_tag(python: str, fingerprint: str) -> str:

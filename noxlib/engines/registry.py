@@ -1,0 +1,186 @@
+"""A registry, by the OCI distribution specification 1.1: manifests, digests, tags, deletion. Engines move layers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any, Optional
+
+import msgspec
+import requests
+import tenacity
+
+from noxlib.engines import registryauth
+from noxlib.engines.index import ca_bundle
+from noxlib.engines.registryfailure import Again, absent, failure, seconds_to_wait, unreachable
+from noxlib.errors import EngineError
+
+if TYPE_CHECKING:
+    from noxlib.engines.registryauth import Credentials
+
+INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
+IMAGES = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+PAGE = 100  #: tags asked for at once
+ATTEMPTS = 4
+_PAGES = 100_000  # a registry that gives a next page for ever is broken
+_SECONDS = (5.0, 60.0)  # to connect, between two bytes of an answer
+_LIMIT = 32 << 20  # bytes of a manifest or a configuration
+_NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """A manifest, byte by byte as the registry has it: its digest is over these bytes."""
+
+    media_type: str
+    body: bytes
+    digest: str
+
+    @property
+    def is_index(self) -> bool:
+        return self.media_type in INDEXES
+
+    def content(self) -> dict[str, Any]:
+        """The parsed body. Raises EngineError."""
+        try:
+            found = json.loads(self.body)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise EngineError(f"the manifest {self.digest} is no JSON object", "look at what was pushed there")
+        return found
+
+
+class Registry:
+    """One repository of one registry. Every method raises EngineError, in two lines, where the registry fails.
+
+    Args:
+        image: ``host[:port]/name``, without tag; without a host it is Docker Hub's.
+        credentials: None: anonymous.
+    """
+
+    def __init__(self, image: str, credentials: Optional[Credentials]) -> None:
+        self.image = image
+        self.host, self.name = registryauth.split(image)
+        self._session = requests.Session()
+        self._session.verify = ca_bundle(os.environ) or True
+        if registryauth.LOOPBACK.fullmatch(self.host):
+            self._session.trust_env = False  # no proxy knows this machine by that name
+        self._auth = registryauth.Auth(self._session, self.host, credentials)
+        self._base: Optional[str] = None
+
+    def digest(self, reference: str) -> Optional[str]:
+        """The digest that a tag names; None where there is no such tag, or no such repository yet."""
+        answer = self._ask("HEAD", f"manifests/{reference}", accept=(*INDEXES, *IMAGES))
+        if absent(answer):
+            return None
+        told = str(answer.headers.get("Docker-Content-Digest", ""))
+        if DIGEST.fullmatch(told):
+            return told
+        found = self.manifest(reference)
+        return found.digest if found else None
+
+    def manifest(self, reference: str) -> Optional[Manifest]:
+        """The manifest of a tag or a digest, checked against its digest; None where there is none."""
+        answer = self._ask("GET", f"manifests/{reference}", accept=(*INDEXES, *IMAGES))
+        if absent(answer):
+            return None
+        digest = _sha256(answer.content)
+        told = str(answer.headers.get("Docker-Content-Digest", digest))
+        if told != digest or (reference.startswith("sha256:") and reference != digest):
+            raise EngineError(
+                f"{self.image}: the manifest {reference} is not what its digest says", "somebody changed it on the way"
+            )
+        media_type = str(answer.headers.get("Content-Type", "")).partition(";")[0].strip()
+        return Manifest(media_type, answer.content, digest)
+
+    def put(self, tag: str, manifest: Manifest) -> None:
+        """Give a manifest of this repository a tag: no layer is sent."""
+        self._ask(
+            "PUT", f"manifests/{tag}", body=manifest.body, headers={"Content-Type": manifest.media_type}, write=True
+        )
+
+    def tags(self) -> tuple[str, ...]:
+        """All tags; none where there is no such repository yet."""
+        found: list[str] = []
+        path: Optional[str] = f"tags/list?n={PAGE}"
+        for _ in range(_PAGES):
+            answer = self._ask("GET", path)
+            if absent(answer):
+                break
+            found += _tags(answer.content, self.image)
+            path = _next_page(answer.headers.get("Link"))
+            if path is None:
+                return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(found))
+
+    def configuration(self, digest: str) -> dict[str, Any]:
+        """The configuration of an image by the digest in its manifest: labels, time, platform; checked against it."""
+        answer = self._ask("GET", f"blobs/{digest}")
+        if absent(answer) or _sha256(answer.content) != digest:
+            raise EngineError(f"{self.image}: the configuration {digest} is missing or damaged", "publish it again")
+        return Manifest("", answer.content, digest).content()
+
+    def delete(self, digest: str) -> bool:
+        """Delete a manifest, and so every tag on it; False where there was none."""
+        return not absent(self._ask("DELETE", f"manifests/{digest}", write=True))
+
+    def _ask(self, method: str, path: Optional[str], *, write: bool = False, **what: Any) -> requests.Response:
+        """One answer: below 300, or 404; tried again where the registry is busy or the connection broke."""
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            wait=seconds_to_wait,
+            retry=tenacity.retry_if_exception_type(Again),
+            reraise=True,
+        )
+        try:
+            return retrying(self._once, method, str(path), write, **what)
+        except Again as error:
+            raise error.failure from error
+
+    def _once(self, method: str, path: str, write: bool, **what: Any) -> requests.Response:
+        scope = (
+            f"repository:{self.name}:{'pull,push,delete' if method == 'DELETE' else 'pull,push' if write else 'pull'}"
+        )
+        try:
+            answer = self._auth.send(method, f"{self._url()}/v2/{self.name}/{path}", scope, **_request(**what))
+        except (requests.RequestException, OSError) as error:
+            raise Again(unreachable(self.host, error)) from error
+        if answer.ok or absent(answer):
+            return answer
+        raise failure(self.host, self.image, method, answer, known=self._auth.known)
+
+    def _url(self) -> str:
+        """TLS everywhere, but on this machine where a registry answers in plain text, as docker allows it."""
+        if self._base is None:
+            self._base = f"https://{'registry-1.docker.io' if self.host == 'docker.io' else self.host}"
+            if registryauth.LOOPBACK.fullmatch(self.host):
+                plain = f"http://{self.host}"
+                answer = self._session.get(f"{plain}/v2/", timeout=_SECONDS, auth=registryauth.anonymous)
+                if answer.status_code != 400:  # noqa: PLR2004 - what a TLS server says to plain text
+                    self._base = plain
+        return self._base
+
+
+def _request(accept: tuple[str, ...] = (), body: Optional[bytes] = None, headers: Any = None) -> dict[str, Any]:
+    given = {"Accept": ", ".join(accept)} if accept else {}
+    return {"data": body, "headers": {**given, **(headers or {})}, "timeout": _SECONDS}
+
+
+def _sha256(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _tags(body: bytes, image: str) -> list[str]:
+    """``tags`` is null where all tags of a repository are gone (distribution 2)."""
+    content = Manifest("", body, f"of the tags of {image}").content()
+    return [tag for tag in content.get("tags") or () if isinstance(tag, str)]
+
+
+def _next_page(link: Optional[str]) -> Optional[str]:
+    """The query of the next page; whatever host a registry names there, it is this one that is asked."""
+    found = _NEXT.search(link or "")
+    query = found[1].partition("?")[2] if found else ""
+    return f"tags/list?{query}" if query else None

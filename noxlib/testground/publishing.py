@@ -1,0 +1,56 @@
+"""What is published for which event: a plan of tags, made of data alone. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+import msgspec
+
+from noxlib.testground import names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from noxlib.config.event import Event
+
+#: Kinds of tags that never move to another image once they are there.
+IMMUTABLE = frozenset(("commit", "release", "fingerprint"))
+
+
+class Tags(msgspec.Struct, frozen=True):
+    """The identifiers that an event publishes, and why; none: nothing is pushed."""
+
+    identifiers: tuple[str, ...]
+    reason: str
+    release: Optional[str] = None  #: the release among them, of which ``latest`` is asked
+
+
+def tags(event: Event) -> Tags:
+    """The identifiers of an event, but ``latest``, which depends on what the registry holds (see ``is_latest``)."""
+    if event.kind == "pull_request":
+        number = f" {event.number}" if event.number else ""
+        return Tags((), f"a pull request{number}{' from a fork' if event.fork else ''} publishes nothing")
+    if event.kind == "push" and event.branch and event.commit:
+        return Tags((event.commit, names.branch(event.branch)), f"{event.name} on the branch {event.branch!r}")
+    if event.kind == "tag" and event.tag and event.commit:
+        found = names.release(event.tag)
+        if found is None:
+            return Tags((event.commit,), f"the tag {event.tag!r} is no version: the commit alone")
+        return Tags((event.commit, found), f"the release {event.tag!r}", release=found)
+    return Tags((), f"the event {event.name!r} publishes nothing")
+
+
+def is_latest(release: str, published: Iterable[str], python: str) -> bool:
+    """Whether a release is the highest stable one of a Python.
+
+    Args:
+        release: An identifier, ``v1.2.3``.
+        published: All tags of the repository.
+        python: As in the tags.
+    """
+    own = names.version(release)
+    if own is None or own.is_prerelease:
+        return False
+    read = (names.read(tag) for tag in published)
+    others = (names.version(name.identifier) for name in read if name.kind == "release" and name.python == python)
+    return all(other <= own for other in others if other is not None and not other.is_prerelease)
