@@ -1,4 +1,4 @@
-"""Runs beside a command on a machine that noxlib enters from afar: ``python <folder>/noxlib_inside/supervise.py ORDER``.
+"""Beside a command on a machine that noxlib enters from afar: ``python <folder>/noxlib_inside/supervise.py ORDER``.
 
 The order is a file of JSON, which only its owner may read, since the command's environment is in it; it is removed as
 soon as it is read. Keys: ``argv``, ``environment`` (whole), ``exit`` (path of the file that tells how it ended), and

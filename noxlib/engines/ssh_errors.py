@@ -1,0 +1,54 @@
+"""What ssh says when it fails, in two lines for the user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from noxlib.errors import EngineError, PlaceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from noxlib.engines.ssh_target import Target
+    from noxlib.errors import NoxlibError
+
+
+def explained(target: Target, said: str, known_hosts: Path) -> NoxlibError:
+    """Why there is no connection: PlaceError where asking again changes nothing, else EngineError."""
+    low = said.lower()
+    if "could not resolve" in low:
+        return PlaceError(
+            f"there is no host {target.host}", "see how it is written, or give it an address in ~/.ssh/config"
+        )
+    if "host identification has changed" in low or "host key verification failed" in low:
+        name = f"[{target.host}]:{target.port}" if target.port else target.host
+        return PlaceError(
+            f"the host key of {target} is not the one that is known",
+            f"if it was really installed anew: ssh-keygen -R '{name}' -f '{known_hosts}' (or ~/.ssh/known_hosts)",
+        )
+    if "permission denied" in low or "too many authentication failures" in low:
+        return PlaceError(
+            f"{target} accepts none of your keys",
+            "add your public key to its ~/.ssh/authorized_keys, or name a key: IdentityFile in ~/.ssh/config",
+        )
+    if "refused" in low:
+        return EngineError(f"no SSH server listens at {target}", "start sshd there, or name its port: user@host:2222")
+    if any(text in low for text in ("timed out", "no route", "unreachable", "timeout")):
+        return EngineError(f"{target} does not answer", "see that the machine runs and that its address is right")
+    return EngineError(f"ssh to {target} failed: {last_line(said)}", f"run it by hand to see why: ssh {target} true")
+
+
+def lost(target: Target, said: str = "") -> PlaceError:
+    """The connection broke while something ran there: no EngineError, since tests may have begun."""
+    reason = f": {last_line(said)}" if said.strip() else ""
+    return PlaceError(
+        f"the connection to {target} was lost{reason}",
+        "see whether the machine still runs, then run the session again",
+        cause="lost",
+    )
+
+
+def last_line(said: str) -> str:
+    """The last line that is not empty."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"
