@@ -18,9 +18,9 @@ class Written(NamedTuple):
     what: str
 
 
-def template(name: str) -> str:
-    """The text of a file below ``noxlib/templates/init``."""
-    return (resources.files("noxlib") / "templates" / "init" / name).read_text(encoding="utf-8")
+def template(name: str, folder: str = "init") -> str:
+    """The text of a file below ``noxlib/templates/FOLDER``."""
+    return (resources.files("noxlib") / "templates" / folder / name).read_text(encoding="utf-8")
 
 
 def write_new(root: Path, path: str, text: str) -> Written:
@@ -79,3 +79,17 @@ def own_settings() -> str:
 def write_noxfile(root: Path) -> Written:
     """The noxfile of two lines."""
     return write_new(root, "noxfile.py", template("noxfile.py"))
+
+
+WORKFLOWS = ("test", "publish", "nightly", "cleanup", "research-environment")
+NOX = "uvx nox"  #: the command in the templates of workflows
+
+
+def workflow(name: str, nox: str = NOX) -> str:
+    """The text of a workflow for GitHub Actions, in which ``nox`` is the command that runs nox."""
+    return template(f"{name}.yml", "workflows").replace(f"{NOX} ", f"{nox} ")
+
+
+def write_workflows(root: Path) -> tuple[Written, ...]:
+    """The workflows below ``.github/workflows`` that are not there."""
+    return tuple(write_new(root, f".github/workflows/{name}.yml", workflow(name)) for name in WORKFLOWS)

@@ -86,6 +86,13 @@ def test_init_says_of_each_file_what_became_of_it(project: Path, capsys: pytest.
     ]
 
 
+def test_init_writes_workflows_only_where_asked_to(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init"]) == 0
+    assert not (project / ".github").exists()
+    assert main(["init", "--workflows"]) == 0
+    assert " written  .github/workflows/test.yml" in capsys.readouterr().out.splitlines()
+
+
 def test_init_below_the_root_writes_into_the_root(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "src").mkdir()
     monkeypatch.chdir(project / "src")

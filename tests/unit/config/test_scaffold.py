@@ -15,7 +15,16 @@ from noxlib.config.devcontainer import newest, user_of, write_devcontainer
 from noxlib.config.files import read_toml
 from noxlib.config.load import load_config
 from noxlib.config.models import Config
-from noxlib.config.scaffold import own_settings, template, write_new, write_noxfile, write_settings
+from noxlib.config.scaffold import (
+    WORKFLOWS,
+    own_settings,
+    template,
+    workflow,
+    write_new,
+    write_noxfile,
+    write_settings,
+    write_workflows,
+)
 from noxlib.errors import ConfigError, UsageError
 
 
@@ -147,3 +156,28 @@ def test_the_file_name_of_a_requirement_cannot_add_a_line_to_the_dockerfile(make
 
 def test_the_devcontainer_takes_the_newest_plain_python() -> None:
     assert [newest(pythons) for pythons in (("3.9", "3.12", "3.14t"), ("pypy3.11",))] == ["3.12", "pypy3.11"]
+
+
+def test_the_workflows_are_written_where_there_are_none(tmp_path: Path) -> None:
+    folder = tmp_path / ".github" / "workflows"
+    folder.mkdir(parents=True)
+    (folder / "test.yml").write_text("name: mine\n")
+    written = dict(write_workflows(tmp_path))
+    assert written.pop(".github/workflows/test.yml") == "kept"
+    assert set(written.values()) == {"written"}
+    assert (folder / "test.yml").read_text() == "name: mine\n"
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_each_step_of_a_workflow_is_a_session_by_the_given_command(name: str) -> None:
+    text = workflow(name, "./scripts/nox")
+    assert "uvx" not in text
+    commands = [line.strip() for line in text.splitlines() if "nox -s" in line]
+    assert commands
+    assert [line for line in commands if not re.match(r"(- )?(run: )?\./scripts/nox -s \S+", line)] == []
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_no_expression_stands_in_a_command(name: str) -> None:
+    commands = re.findall(r"run: (.+(?:\n {10}.+)*)", workflow(name))
+    assert [command for command in commands if "${{" in command] == []

@@ -1,0 +1,131 @@
+"""Our workflows, and those that a project gets: checked by the tools of the field, and run by act."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxlib.config import scaffold
+from noxlib.records import store
+from tests.engines.acting import NAME, PYTHONS, Repository, outputs, tool
+from tests.engines.conftest import PROJECTS
+
+pytestmark = pytest.mark.workflows
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(params=["ours", "a project's"])
+def workflows(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    folder = tmp_path / ".github" / "workflows"
+    if request.param == "ours":
+        shutil.copytree(ROOT / ".github" / "workflows", folder)
+    else:
+        scaffold.write_workflows(tmp_path)
+    subprocess.run(("git", "init", "-q"), cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def test_actionlint_finds_nothing(workflows: Path) -> None:
+    done = subprocess.run((tool("actionlint"), "-no-color"), cwd=workflows, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_zizmor_finds_nothing(workflows: Path) -> None:
+    argv = (tool("zizmor"), "--offline", "--no-config", "--no-progress", "--format=json", ".")
+    done = subprocess.run(argv, cwd=workflows, capture_output=True, text=True, check=False)
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+
+
+@pytest.mark.parametrize("found", ["run: echo ${{ github.head_ref }}", "uses: actions/checkout@v7"])
+def test_the_checks_would_find_something(tmp_path: Path, found: str) -> None:
+    scaffold.write_workflows(tmp_path)
+    file = tmp_path / ".github" / "workflows" / "test.yml"
+    file.write_text(file.read_text().replace("run: uvx nox -s coverage", found))
+    done = subprocess.run(
+        (tool("zizmor"), "--offline", "--no-config", "."), cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.returncode != 0
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path, PROJECTS / "src_layout")
+
+
+MAIN = {"ref": "refs/heads/main", "repository": {"default_branch": "main"}}
+PULL = {"number": 3, "pull_request": {"base": {"ref": "main"}, "head": {"ref": "main", "sha": ""}}}
+
+
+@pytest.mark.parametrize(
+    ("workflow", "event", "payload", "lanes"),
+    [
+        ("test", "push", {**MAIN, "head_commit": {"message": "Mend it"}}, ["basic"]),
+        ("test", "push", {**MAIN, "head_commit": {"message": "[extended-tests] Mend"}}, ["basic", "extended"]),
+        ("test", "pull_request", PULL, ["basic"]),
+        ("test", "workflow_dispatch", {**MAIN, "inputs": {"extended": "true"}}, ["basic", "extended"]),
+        ("nightly", "schedule", {**MAIN, "schedule": "0 2 * * *"}, ["basic", "extended"]),
+    ],
+)
+def test_an_event_has_the_jobs_of_its_lanes(
+    repository: Repository, workflow: str, event: str, payload: dict[str, Any], lanes: list[str]
+) -> None:
+    repository.file("tests/integration/test_service.py", "def test_one(): pass\n")
+    repository.commit("Integration")
+    acted = repository.act(workflow, event, payload, "-j", "plan")
+    assert acted.jobs == {"plan": "success"}, acted.output
+    assert outputs(acted, "lanes") == lanes
+    assert outputs(acted, "pythons") == list(PYTHONS)
+    suites = {(entry["step"], entry["lane"]) for entry in outputs(acted, "suites")["include"]}
+    assert ("unit", "basic") in suites
+    assert {lane for _, lane in suites} <= set(lanes)
+
+
+def test_the_message_of_a_pull_requests_head_counts_not_that_of_the_merge(repository: Repository) -> None:
+    head = repository.commit("Try it [extended-tests]")
+    repository.commit("Merge it")
+    payload = {**PULL, "pull_request": {"base": {"ref": "main"}, "head": {"ref": "topic", "sha": head}}}
+    assert outputs(repository.act("test", "pull_request", payload, "-j", "plan"), "lanes") == ["basic", "extended"]
+
+
+def test_a_pull_request_starts_no_publication(repository: Repository) -> None:
+    assert repository.act("publish", "pull_request", PULL).jobs == {}
+
+
+@pytest.mark.docker
+def test_the_test_workflow_builds_loads_tests_and_reports(repository: Repository) -> None:
+    acted = repository.act("test", "push", {**MAIN, "head_commit": {"message": "Mend it"}})
+    assert acted.code == 0, acted.output
+    assert set(acted.jobs.values()) == {"success"}
+    assert (repository.artifacts / "coverage" / "index.html").exists()
+    built = {path.name for path in repository.artifacts.glob("testground-*/testground.tar.zst")}
+    assert built == {"testground.tar.zst"}
+    for python in PYTHONS:
+        (run,) = (repository.artifacts / f"runs-unit-{python}-basic").iterdir()
+        record = store.read_record(run)
+        assert record.outcome == "passed"
+        assert record.place is not None
+        assert record.place.name == "container"
+
+
+@pytest.mark.docker
+def test_a_failing_test_makes_the_whole_workflow_red_and_is_reported(repository: Repository) -> None:
+    repository.file("tests/test_red.py", "def test_red():\n    assert 1 == 2\n")
+    repository.commit("Break it")
+    acted = repository.act("test", "push", MAIN)
+    assert acted.code != 0
+    assert acted.jobs["all-green"] == "failure"
+    assert acted.jobs["report"] == "success"
+    assert "test_red" in acted.output
+
+
+def teardown_module() -> None:
+    """The images of the last job."""
+    listed = subprocess.run(("docker", "image", "ls", "-q", f"{NAME}-testground"), capture_output=True, check=True)
+    if listed.stdout:
+        subprocess.run(("docker", "image", "rm", "-f", *listed.stdout.decode().split()), check=True)
