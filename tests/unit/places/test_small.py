@@ -13,7 +13,7 @@ import pytest
 
 from noxlib.engines.docker import State
 from noxlib.errors import PlaceError
-from noxlib.places import copied, files, slots, tars
+from noxlib.places import files, sent, slots, tars
 from noxlib.places.accounts import with_account
 from noxlib.places.following import outcome
 from noxlib.places.host import Exit
@@ -106,7 +106,7 @@ def test_a_hostile_tar_stays_below_its_folder(tmp_path: Path) -> None:
     ],
 )
 def test_only_the_folders_that_globs_can_mean_are_fetched(patterns: tuple[str, ...], expected: tuple[str, ...]) -> None:
-    assert copied.roots(patterns) == expected
+    assert sent.roots(patterns) == expected
 
 
 def test_the_caller_gets_an_account_of_its_own() -> None:
