@@ -44,7 +44,7 @@ def read(environ: Mapping[str, str]) -> Event:
     """
     if environ.get("GITHUB_ACTIONS") != "true":
         return Event()
-    return of_github(environ, _payload(environ.get("GITHUB_EVENT_PATH")))
+    return of_github(environ, payload(environ.get("GITHUB_EVENT_PATH")))
 
 
 def of_github(environ: Mapping[str, str], payload: Mapping[str, Any]) -> Event:
@@ -89,7 +89,8 @@ def _at(value: Any, *keys: str) -> Any:
     return value
 
 
-def _payload(name: Optional[str]) -> dict[str, Any]:
+def payload(name: Optional[str]) -> dict[str, Any]:
+    """The event's payload, as ``GITHUB_EVENT_PATH`` names it."""
     try:
         path = Path(name or "")
         if not path.is_file() or path.stat().st_size > _LIMIT:

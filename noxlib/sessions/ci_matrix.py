@@ -6,11 +6,11 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import nox
 
+from noxlib.config import event
 from noxlib.config.detect import load_project
 from noxlib.config.lanes import Lane, Occasion, lanes, occasion
 from noxlib.config.models import SuiteConfig
@@ -24,7 +24,6 @@ from noxlib.sessions.context import Context, say
 OUTPUT = Option("--github-output", "write the outputs of a step of GitHub Actions, one line each, instead of JSON")
 SPARE = 10  #: minutes of a job beside its suite: checkout, testground, records
 LONGEST = 360  #: minutes that GitHub lets a job run
-_EVENT_LIMIT = 64 << 20  #: bytes
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -103,19 +102,10 @@ def run(context: Context) -> None:
 
 def asked(root: Path, environ: dict[str, str]) -> Occasion:
     """The occasion as GitHub tells it; the message of a pull request's head, which it does not tell, from git."""
-    found = occasion(environ, _payload(environ.get("GITHUB_EVENT_PATH", "")))
+    found = occasion(environ, event.payload(environ.get("GITHUB_EVENT_PATH")))
     if found.message or not found.commit:
         return found
     return msgspec.structs.replace(found, message=git.message(root, found.commit) or "")
-
-
-def _payload(path: str) -> Any:
-    """The event's payload; None where there is none that can be read: then the variables alone decide."""
-    try:
-        with Path(path).open("rb") as file:
-            return msgspec.json.decode(file.read(_EVENT_LIMIT))
-    except (OSError, ValueError, msgspec.DecodeError, RecursionError):
-        return None
 
 
 def table() -> dict[str, tuple[str, ...]]:
