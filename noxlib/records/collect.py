@@ -61,6 +61,10 @@ class Story:
         verdict = judge(exit_, result, progress, overdue=overdue)
         return self._make(verdict, result, progress, source=source, timings=timings, code=exit_.code)
 
+    def concluded(self, verdict: Verdict, source: Head | None, timings: Mapping[str, float]) -> Record:
+        """The record of what no single command decides, such as a comparison."""
+        return self._make(verdict, None, results.Progress(), source=source, timings=timings)
+
     def broken(self, error: BaseException, source: Head | None, timings: Mapping[str, float]) -> Record:
         """The record of a run that an error of ours, of an engine or of the user ended."""
         result, progress = self._read()

@@ -19,6 +19,7 @@ class Option(msgspec.Struct, frozen=True):
     help: str
     value: Optional[str] = None
     choices: tuple[str, ...] = ()
+    many: bool = False  #: may be given again; its values are a list
 
     @property
     def key(self) -> str:
@@ -88,6 +89,8 @@ def parser(session: str, purpose: str, options: tuple[Option, ...]) -> argparse.
     for option in options:
         if option.value is None:
             result.add_argument(option.name, action="store_true", help=option.help)
+        elif option.many:
+            result.add_argument(option.name, metavar=option.value, action="append", default=[], help=option.help)
         else:
             result.add_argument(option.name, metavar=option.value, choices=option.choices or None, help=option.help)
     return result

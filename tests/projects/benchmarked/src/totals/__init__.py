@@ -1,0 +1,11 @@
+"""Two sums, the one of which a test makes slower from one commit to the next."""
+
+
+def squares(count):
+    """The sum of the first squares."""
+    return sum(number * number for number in range(count))
+
+
+def cubes(count):
+    """The sum of the first cubes."""
+    return sum(number * number * number for number in range(count))
