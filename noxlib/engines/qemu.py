@@ -1,0 +1,226 @@
+"""Virtual machines by QEMU: the words of its command line, and a machine from its start to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Optional
+
+import msgspec
+
+from noxlib.engines import golden
+from noxlib.engines.qmp import Qmp
+from noxlib.errors import EngineError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from noxlib.engines.golden import Golden
+
+Accelerator = Literal["kvm", "tcg"]
+PROGRAM = "qemu-system-x86_64"
+MARK = "NOXLIB_VM"  #: variable of a machine's processes: the name of its folder
+#: Of the disk with the testground, the same for each, so that saved RAM fits whichever is put in later.
+GROUND_SIZE = "16G"
+BOOT_SECONDS = 120.0  #: until an SSH server greets; 5 on an idle machine
+RESUME_SECONDS = 30.0  #: the same from saved RAM; 2 on an idle machine
+_PAUSE = 0.02  # seconds between two looks
+_WORDS = (
+    "console=ttyS0 quiet loglevel=0 panic=-1 mitigations=off no_timer_check tsc=reliable cryptomgr.notests "
+    "random.trust_cpu=on"
+)
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """What saved RAM fits: a machine of the very same shape."""
+
+    accelerator: Accelerator
+    cpus: int = 2
+    memory: int = 512  #: MiB
+    rung: Literal["qemu", "vmtest"] = "qemu"  #: vmtest gives a machine other devices
+
+
+class Files(msgspec.Struct, frozen=True):
+    """The files of one machine. Nothing but the disks and the logs is left of it once it ends."""
+
+    folder: Path  #: disks and logs
+    sockets: Path  #: a folder with a short name: a socket's path has at most 107 bytes
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "root.qcow2"
+
+    @property
+    def ground(self) -> Path:
+        return self.folder / "ground.qcow2"
+
+    @property
+    def console(self) -> Path:
+        return self.folder / "console.log"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "qemu.log"
+
+    @property
+    def qmp(self) -> Path:
+        return self.sockets / "qmp"
+
+
+def argv(
+    made: Golden, shape: Shape, files: Files, *, incoming: Optional[Path] = None, network: bool = True
+) -> list[str]:
+    """QEMU's command line for a machine that is reached by SSH. Pure.
+
+    Args:
+        made: The golden image.
+        shape: Accelerator, CPUs and memory.
+        files: The machine's own files.
+        incoming: Saved RAM to go on from.
+        network: Whether the guest reaches anything but this machine's SSH client.
+    """
+    user = "user,id=n0,hostfwd=tcp:127.0.0.1:0-:22" + ("" if network else ",restrict=on")
+    return [
+        *(PROGRAM, "-nodefaults", "-display", "none"),
+        *common(made, shape),
+        *("-drive", disk(files.root), "-drive", disk(files.ground)),
+        *("-netdev", user, "-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci"),
+        *("-device", "vmgenid,guid=auto", "-serial", f"file:{option(files.console)}"),
+        *("-qmp", f"unix:{option(files.qmp)},server=on,wait=off"),
+        *(("-incoming", incoming_from(incoming)) if incoming else ()),
+    ]
+
+
+def common(made: Golden, shape: Shape) -> list[str]:
+    """The words that machines of both rungs share: machine, CPU, memory, kernel."""
+    fast = ("-accel", "kvm", "-cpu", "host")
+    # Nehalem is x86-64-v2, which wheels of today are built for; QEMU's own default is older.
+    slow = ("-accel", "tcg,thread=multi,tb-size=256", "-cpu", "Nehalem")
+    return [
+        *("-no-reboot", "-machine", "pc", *(fast if shape.accelerator == "kvm" else slow)),
+        *("-smp", str(shape.cpus), "-m", f"{shape.memory}M"),
+        *("-kernel", str(made.kernel), "-initrd", str(made.initramfs), "-append", _WORDS),
+    ]
+
+
+def disk(path: Path) -> str:
+    """A drive's option. Nobody reads an overlay after a crash: what is written need not be on the disk at once."""
+    return f"file={option(path)},format=qcow2,if=virtio,cache=unsafe"
+
+
+def option(path: Path) -> str:
+    """A path in an option of QEMU's, where a comma ends a value unless it is doubled."""
+    return str(path).replace(",", ",,")
+
+
+def incoming_from(state: Path) -> str:
+    """Where a machine takes its saved RAM from; the shell that QEMU starts sees a quoted path."""
+    import shlex  # noqa: PLC0415 - only where RAM is saved
+
+    return f"exec:cat {shlex.quote(str(state))}"
+
+
+def overlay(base: Path, path: Path) -> None:
+    """Make a disk that holds what differs from ``base``, which stays as it is. Raises EngineError."""
+    golden.tool(("qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", "qcow2", str(path)))
+
+
+def version() -> str:
+    """QEMU's own version. Raises EngineError where there is no QEMU."""
+    return golden.tool((PROGRAM, "--version"), timeout=60).split("\n", 1)[0]
+
+
+def fingerprint(made: Golden, shape: Shape) -> str:
+    """The key of saved RAM: golden image, QEMU, and the machine's whole shape."""
+    text = "\0".join(
+        (made.key, version(), *msgspec.json.encode(shape).decode().split(), *common(made, shape), GROUND_SIZE)
+    )
+    return f"ram-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+class Machine:
+    """One machine that runs: entering starts it, leaving kills it and all that it started."""
+
+    def __init__(self, words: list[str], files: Files, name: str) -> None:
+        self._words = words
+        self._files = files
+        self._name = name
+        self._process: Optional[subprocess.Popen[bytes]] = None
+
+    def __enter__(self) -> Self:
+        # pdeathsig: where this process is killed, so is the machine. Its own session: Ctrl-C is not for the guest.
+        words = ("setpriv", "--pdeathsig", "KILL", "--", *self._words)
+        with self._files.log.open("wb") as log:
+            try:
+                self._process = subprocess.Popen(
+                    words,
+                    cwd=self._files.folder,
+                    env={"PATH": os.environ.get("PATH", os.defpath), MARK: self._name},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise EngineError("the program 'setpriv' is not on PATH", "apt-get install util-linux") from error
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def qmp(self, seconds: float = 10.0) -> Qmp:
+        """A connection to QEMU itself. Raises EngineError."""
+        deadline = time.monotonic() + seconds
+        while self.alive and not self._files.qmp.exists() and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+        self._must_live()
+        return Qmp(self._files.qmp, deadline)
+
+    def await_ssh(self, port: int, seconds: float) -> None:
+        """Wait for an SSH server's greeting; that a port can be connected to says nothing.
+
+        Raises:
+            EngineError: The machine ends, or does not greet within ``seconds``.
+        """
+        deadline = time.monotonic() + seconds
+        while not _greets(port, deadline):
+            self._must_live()
+            if time.monotonic() >= deadline:
+                raise EngineError(f"the machine did not boot within {seconds:g} s", self._said())
+            time.sleep(_PAUSE)
+
+    def _must_live(self) -> None:
+        if not self.alive:
+            raise EngineError("QEMU ended before the machine was up", self._said(), cause="lost")
+
+    def _said(self) -> str:
+        """The last that QEMU, else the guest's console, told; it goes with the machine's folder."""
+        for path in (self._files.log, self._files.console):
+            lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
+            told = [line.strip() for line in lines if line.strip()]
+            if told:
+                return f"it said: {told[-1][:300]}"
+        return "it said nothing; is this machine very busy? NOXLIB_ACCELERATOR=tcg takes the slow and sure way"
+
+
+def _greets(port: int, deadline: float) -> bool:
+    """QEMU takes the connection before the guest does, which then answers, or lets it wait and drops it."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.settimeout(max(0.1, min(5.0, deadline - time.monotonic())))
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False

@@ -1,0 +1,107 @@
+"""vmtest (the Rust program): its configuration, the devices that it gives a machine, and one run of it.
+
+What was learned of it stands here: it takes one command as a text for bash, adds KVM only where the architecture is the
+host's by name, has no deadline, ends with the command's code or 69 where the machine never ran it, and leaves QEMU
+behind where it is killed alone. So the guest tells how a command ended by a file on the share, QEMU is started by a
+wrapper that ties it to vmtest's life, and the whole group is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Optional
+
+from noxlib.engines import qemu
+from noxlib.errors import EngineError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from noxlib.engines.golden import Golden
+    from noxlib.engines.qemu import Files, Shape
+
+SHARE = "/mnt/vmtest"  #: where the guest sees the folder of the configuration
+NEVER_RAN = 69  #: vmtest's code where the machine did not run the command
+_TARGET = "noxlib"
+_WRAPPER = f'#!/bin/sh\nexec setpriv --pdeathsig KILL -- {qemu.PROGRAM} "$@"\n'
+
+
+def configuration(shape: Shape, *, command: str, extra: list[str]) -> str:
+    """The text of vmtest.toml. Pure.
+
+    Args:
+        shape: CPUs and memory. ``tcg`` as architecture is no host's: the accelerator stands in ``extra``.
+        command: For bash in the guest.
+        extra: More words for QEMU.
+    """
+    # A TOML basic string is a JSON string, but for DEL, which JSON leaves as it is.
+    texts = [json.dumps(word).replace("\x7f", "\\u007f") for word in (command, *extra)]
+    return (
+        f'[[target]]\nname = "{_TARGET}"\nimage = "root.qcow2"\narch = "tcg"\nqemu_command = "./qemu"\n'
+        f'command = {texts[0]}\n\n[target.vm]\nnum_cpus = {shape.cpus}\nmemory = "{shape.memory}M"\n'
+        f"extra_args = [{', '.join(texts[1:])}]\n"
+    )
+
+
+def extra(
+    made: Golden, shape: Shape, files: Files, *, incoming: Optional[Path] = None, network: bool = True
+) -> list[str]:
+    """The words beyond vmtest's own devices. Pure."""
+    user = "user,id=n0,hostfwd=tcp:127.0.0.1:0-:22" + ("" if network else ",restrict=on")
+    return [
+        *qemu.common(made, shape),
+        *("-drive", qemu.disk(files.ground)),
+        *("-netdev", user, "-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci"),
+        *("-device", "vmgenid,guid=auto"),
+        *(("-incoming", qemu.incoming_from(incoming)) if incoming else ()),
+    ]
+
+
+def same_machine(made: Golden, shape: Shape, files: Files) -> list[str]:
+    """QEMU's command line for a machine with the devices of vmtest 0.18, in its order: what RAM is saved from. Pure."""
+    sockets = files.sockets
+    return [
+        *(qemu.PROGRAM, "-nodefaults", "-display", "none", "-serial", f"file:{qemu.option(files.console)}"),
+        *("-qmp", f"unix:{qemu.option(files.qmp)},server=on,wait=off"),
+        *("-chardev", f"socket,path={qemu.option(sockets / 'agent')},server=on,wait=off,id=qga0"),
+        *("-device", "virtio-serial", "-device", "virtserialport,chardev=qga0,name=org.qemu.guest_agent.0"),
+        *("-device", "virtio-serial"),
+        *("-chardev", f"socket,path={qemu.option(sockets / 'output')},server=on,wait=off,id=cmdout"),
+        *("-device", "virtserialport,chardev=cmdout,name=org.qemu.virtio_serial.0"),
+        *("-drive", f"file={qemu.option(files.root)},index=1,media=disk,if=none,id=root"),
+        *("-device", "virtio-blk-pci,drive=root,bootindex=1", "-virtfs"),
+        f"local,id=shared,path={qemu.option(sockets)},mount_tag=vmtest-shared,security_model=none,multidevs=remap",
+        *extra(made, shape, files),
+    ]
+
+
+def start(share: Path, mark: str, log: Path) -> subprocess.Popen[bytes]:
+    """Start vmtest on the configuration in ``share``, in a process group of its own that dies with this process.
+
+    Raises:
+        EngineError: There is no vmtest.
+    """
+    program = shutil.which("vmtest")
+    if program is None:
+        raise EngineError("the program 'vmtest' is not on PATH", "cargo install vmtest --locked, or take --rung qemu")
+    (share / "qemu").write_text(_WRAPPER, encoding="ascii")
+    (share / "qemu").chmod(0o755)
+    words = ("setpriv", "--pdeathsig", "KILL", "--", program, "-c", "vmtest.toml", "-f", f"^{_TARGET}$")
+    # Its sockets, which it leaves behind, go where all of a run's files go.
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "TMPDIR": str(share), qemu.MARK: mark, "TERM": "dumb"}
+    with log.open("wb") as stream:
+        try:
+            return subprocess.Popen(
+                words,
+                cwd=share,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise EngineError("the program 'setpriv' is not on PATH", "apt-get install util-linux") from error
