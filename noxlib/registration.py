@@ -45,6 +45,13 @@ class Step(msgspec.Struct, frozen=True):
 
 STEPS: tuple[Step, ...] = (
     Step("unit", "Run the unit tests in the testground.", "unit", per_python=True, default=True, tags=("test",)),
+    Step(
+        "compose_integration",
+        "Run the integration tests with the services of the compose file.",
+        "compose_integration",
+        per_python=True,
+        tags=("services",),
+    ),
     Step("testground_build", "Build the testground's image.", "testground_build", per_python=True, tags=(GROUND,)),
     Step("testground_lock", "Write the lock of each Python into the checkout.", "testground_lock", tags=(GROUND,)),
     Step(
@@ -57,6 +64,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step("coverage", "Combine the coverage of all Pythons into one report.", "coverage", tags=("report",)),
     Step("ci_matrix", "Say which sessions an event of CI asks for.", "ci_matrix", tags=("report",)),
+    Step("perf_compare", "Compare the speed of two commits.", "perf_compare", tags=("bench",)),
     Step("doctor", "Show what was detected and what is missing.", "doctor", tags=("care",)),
     Step("reap", "Remove what dead runs left behind.", "reap", tags=("care",)),
     Step("lint", "Check the code's style.", "lint", tags=("check",)),

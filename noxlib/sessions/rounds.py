@@ -14,6 +14,7 @@ from noxlib.places.host import Host
 from noxlib.plan import Plan
 from noxlib.records import result as results
 from noxlib.records.outcome import judge
+from noxlib.records.terminal import seconds
 from noxlib.sessions import planning
 from noxlib.sessions.context import say
 
@@ -61,7 +62,7 @@ def measure(
         for side in order:
             one = _Round(hosts[side], plans[side], side, number, folder)
             samples[side].append(one.sample(commands))
-        told = ", ".join(f"{side} {sum(samples[side][-1].values()):.3g} s" for side in order)
+        told = ", ".join(f"{side} {seconds(sum(samples[side][-1].values()))}" for side in order)
         say(f"round {number} of {rounds}: {told}")
     return samples
 
