@@ -14,6 +14,7 @@ import msgspec
 
 from noxlib import atomic, temporary
 from noxlib.engines import qemu
+from noxlib.engines.qemu import Accelerator
 from noxlib.errors import EngineError, UsageError
 from noxlib.ledger import state_folder
 from noxlib.owner import identity
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from noxlib.engines.golden import Golden
-    from noxlib.engines.qemu import Accelerator
 
 PROBE_SECONDS = 6.0  #: such a boot takes less than one with KVM that works
 VARIABLE = "NOXLIB_ACCELERATOR"
@@ -75,7 +75,7 @@ def probe(made: Golden) -> Found:
             hangs = machine.alive
         if files.console.exists() and _UP in files.console.read_text(encoding="ascii", errors="replace"):
             return Found("kvm", f"a probe booted in {time.monotonic() - began:.1f} s", boot)
-        why = f"hung for {PROBE_SECONDS:g} s" if hangs else "failed"
+        why = f"hung for {PROBE_SECONDS:g} s" if hangs else f"failed ({qemu.last_line(files.log)})"
         return Found("tcg", f"a probe with {_DEVICE} {why}", boot)
 
 

@@ -208,12 +208,18 @@ class Machine:
 
     def _said(self) -> str:
         """The last that QEMU, else the guest's console, told; it goes with the machine's folder."""
-        for path in (self._files.log, self._files.console):
-            lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
-            told = [line.strip() for line in lines if line.strip()]
-            if told:
-                return f"it said: {told[-1][:300]}"
+        said = last_line(self._files.log) or last_line(self._files.console)
+        if said:
+            return f"it said: {said}"
         return "it said nothing; is this machine very busy? NOXLIB_ACCELERATOR=tcg takes the slow and sure way"
+
+
+def last_line(path: Path) -> str:
+    """The last line of a log that says anything; empty where there is none."""
+    if not path.exists():
+        return ""
+    told = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if line.strip()]
+    return told[-1][:300] if told else ""
 
 
 def _greets(port: int, deadline: float) -> bool:
