@@ -10,7 +10,7 @@ from noxlib.errors import EngineError
 from noxlib.sessions import machine
 from noxlib.sessions.arguments import Option, no_rest
 from noxlib.sessions.context import Context, say
-from noxlib.sessions.machine import Finding
+from noxlib.sessions.finding import Finding
 
 JSON = Option("--json", "print the findings as JSON")
 

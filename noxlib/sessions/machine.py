@@ -8,36 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from noxlib.config.project import Project
 from noxlib.errors import NoxlibError
+from noxlib.sessions import programs
+from noxlib.sessions.finding import Finding
 
 if TYPE_CHECKING:
     from noxlib.engines.docker import Docker
 
 ENOUGH_DISK = 5 * 1024**3  #: bytes; four testgrounds and their layers need about two
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One fact of this machine. ``needed``: the configuration cannot do without it."""
-
-    name: str
-    value: str
-    ok: bool = True
-    needed: bool = False
-    fix: str = ""
-
-
-# What the places of later steps need on this machine: name, program, fix.
-_PROGRAMS = (
-    ("ssh", "ssh", "install the OpenSSH client (Debian: openssh-client)"),
-    ("slurm", "sbatch", "run on a login node, or bring the simulation up"),
-    ("apptainer", "apptainer", "install apptainer 1.2 or newer"),
-    ("qemu", "qemu-system-x86_64", "install QEMU (Debian: qemu-system-x86)"),
-    ("vmtest", "vmtest", "cargo install vmtest --locked"),
-    ("kubectl", "kubectl", "install kubectl"),
-)
 
 
 def look(project: Project) -> tuple[Finding, ...]:
@@ -52,8 +31,7 @@ def _all(project: Project) -> Iterator[Finding]:
     yield _uv()
     yield _program("git", "git", "install git; without it records know no commit")
     yield _ca_bundle()
-    for name, program, fix in _PROGRAMS:
-        yield _program(name, program, fix)
+    yield from programs.look(project)
 
 
 def _engine(project: Project) -> Iterator[Finding]:

@@ -84,6 +84,9 @@ def test_doctor_knows_the_project_and_the_machine(adopt: Adopt) -> None:
     assert findings["builder"]["ok"]
     assert findings["python 3.10"]["value"].endswith("python3.10")
     assert "dependency-groups" in findings["groups"]["value"]
+    of_later_places = {"registry", "compose", "ssh", "qemu", "kvm", "vmtest", "slurm", "apptainer"}
+    assert of_later_places <= set(findings)
+    assert [name for name in of_later_places if not findings[name]["ok"] and not findings[name]["fix"]] == []
 
 
 def test_doctor_fails_only_for_what_the_configuration_needs(adopt: Adopt) -> None:
