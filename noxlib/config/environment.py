@@ -22,6 +22,9 @@ RESERVED = frozenset(
         "NOXLIB_HPC_NODES",  # of the Slurm allocation, set for tests
         "NOXLIB_HPC_TASKS",  # of the Slurm allocation, set for tests
         "NOXLIB_OFFLINE",  # ask no index and no registry
+        "NOXLIB_REGISTRY_HOST",  # the registry that the next two are for
+        "NOXLIB_REGISTRY_PASSWORD",
+        "NOXLIB_REGISTRY_USER",
         "NOXLIB_RUN",  # name of the run, set inside a place
         "NOXLIB_TASK",  # path of task.json, set inside a place
         "NOXLIB_TIMEOUT_MULTIPLIER",  # of the environment profile, set for tests

@@ -46,6 +46,9 @@ DRY_RUN = Option("--dry-run", "say what would be done, and do nothing")
 PLACE = Option(
     "--place", "where to run: a container of the testground, or a virtual environment", "PLACE", ("container", "venv")
 )
+TESTGROUND = Option(
+    "--testground", "run in a published testground: of a release, a branch, a commit, pr-12, sha256:…", "REF"
+)
 KEEP = Option("--keep", "keep the run's workspace and say where it is")
 NO_BUILD = Option("--no-build", "fail instead of building where the testground is not there yet")
 

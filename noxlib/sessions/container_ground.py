@@ -47,7 +47,7 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
     """Lock, build and prepare what is not there yet, then the ground."""
     docker = placement.engine
     assert docker is not None
-    made = make(context.python, project, docker, effort)
+    made = make(context.python, project, docker, effort, placement.testground)
 
     def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
         return container(docker, project, made, folder, keep=keep)
@@ -73,9 +73,15 @@ def container(
     )
 
 
-def make(python: str, project: Project, docker: Docker, effort: Effort) -> Made:
-    """The testground and the prepared files of one Python, made as far as the effort goes."""
+def make(python: str, project: Project, docker: Docker, effort: Effort, published: Optional[str] = None) -> Made:
+    """The testground (or a ``published`` one) and the prepared files of one Python, made as far as the effort goes."""
     locked = lock_of(project, python, docker, effort)
+    if published is not None:
+        from noxlib.sessions import given  # noqa: PLC0415 - brings the registry
+
+        return in_testground(
+            project, given.testground(project, python, locked, docker, published, effort), docker, effort
+        )
     testground = image.find_or_build(project, python, locked, docker, build=effort == "all")
     return in_testground(project, testground, docker, effort)
 

@@ -24,6 +24,7 @@ class Placement(msgspec.Struct, frozen=True):
     fallback: bool = False
     engine: Optional[Docker] = None
     target: Optional[str] = None  #: which of a place's machines: ``root@host``
+    testground: Optional[str] = None  #: a published one instead of the checkout's own: ``v1.1.0``, ``sha256:…``
 
 
 def choose(config: Config, asked: Optional[str]) -> Placement:

@@ -41,6 +41,11 @@ class SuiteFailed(NoxlibError):
 
 def anywhere(config: Config, arguments: Arguments) -> placing.Placement:
     """A container or a virtual environment, as asked for, configured or found."""
+    asked = arguments.values.get("testground")
+    if asked:
+        from noxlib.sessions import given  # noqa: PLC0415 - brings the registry
+
+        return given.place(config, asked, arguments["place"])
     return placing.choose(config, arguments["place"])
 
 
@@ -161,6 +166,7 @@ class Run:
             )
         plan = self._plan(ground)
         story.planned(plan, ground.section)
+        story.secrets = ground.secrets
         store.write_plan(folder, plan)
         with ground.host(folder.path, self.arguments["keep"]) as host:
             exit_ = self._execute(host, plan, folder)

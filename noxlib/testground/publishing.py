@@ -30,8 +30,9 @@ def tags(event: Event) -> Tags:
     if event.kind == "pull_request":
         number = f" {event.number}" if event.number else ""
         return Tags((), f"a pull request{number}{' from a fork' if event.fork else ''} publishes nothing")
-    if event.kind == "push" and event.branch and event.commit:
-        return Tags((event.commit, names.branch(event.branch)), f"{event.name} on the branch {event.branch!r}")
+    if event.kind == "push" and event.commit:
+        branch = (names.branch(event.branch),) if event.branch else ()
+        return Tags((event.commit, *branch), f"{event.name} on the branch {event.branch!r}")
     if event.kind == "tag" and event.tag and event.commit:
         found = names.release(event.tag)
         if found is None:

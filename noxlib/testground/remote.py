@@ -1,0 +1,111 @@
+"""A project's repository in a registry: which one it is, what was meant by a word, what is there under it."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Optional
+
+import msgspec
+
+from noxlib.engines import git, registryauth, revisions
+from noxlib.engines.registry import DIGEST, Manifest, Registry
+from noxlib.errors import ConfigError, EngineError
+from noxlib.testground import names
+
+if TYPE_CHECKING:
+    from noxlib.config.project import Project
+
+_HEX = re.compile(r"[0-9a-f]{7,64}")
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A testground in a registry: the manifest, and the tag by which it was found (none for a digest)."""
+
+    digest: str
+    tag: Optional[str] = None
+
+
+def image_of(project: Project) -> str:
+    """The name under which the project's testgrounds are published.
+
+    Raises:
+        ConfigError: No registry is configured, and git's remote names none.
+    """
+    image = names.image_name(project.name, git.remote_url(project.root), project.config)
+    if registryauth.split(image)[0] == "docker.io" and not image.startswith("docker.io/"):
+        raise ConfigError(
+            "no registry is known for this project's testgrounds",
+            f'set image in [tool.noxlib], for example image = "ghcr.io/owner/{names.local_name(project.name)}"',
+        )
+    return image
+
+
+def open_registry(image: str) -> Registry:
+    """The repository of an image, with this machine's credentials for it. Raises ConfigError, EngineError."""
+    return Registry(image, registryauth.find(registryauth.split(image)[0], os.environ))
+
+
+def identifiers(asked: str, project: Project) -> tuple[str, ...]:
+    """What a word may stand for, in the order in which it is looked for; a digest stands for itself.
+
+    A release, ``latest``, ``pr-N``, a whole commit; else what git takes for a commit, unless a branch is named so.
+    """
+    word = asked or "HEAD"
+    if DIGEST.fullmatch(word):
+        return (word,)
+    release = names.release(word)
+    if release is not None and word[:1] == "v":
+        return (release,)
+    kind = names.read(f"py3.0-{word}").kind
+    if kind in ("latest", "pull-request", "commit", "fingerprint"):
+        return (word,)
+    commit = (
+        revisions.resolve(project.root, word)
+        if word == "HEAD" or _HEX.fullmatch(word) or re.search(r"[~^]", word)
+        else None
+    )
+    found = (commit,) if commit else ()
+    if word == "HEAD":
+        return found
+    return (*found, names.branch(word), *((release,) if release else ()))
+
+
+def find(registry: Registry, python: str, asked: str, project: Project) -> Found:
+    """What the registry has for a word. Moving tags are asked for anew each time.
+
+    Raises:
+        EngineError: Nothing is published for it (cause ``absent``), or the registry fails.
+    """
+    tried = []
+    for identifier in identifiers(asked, project):
+        if DIGEST.fullmatch(identifier):
+            digest, tag = registry.digest(identifier), None
+        else:
+            tag = names.tag(python, identifier)
+            digest = registry.digest(tag)
+        if digest is not None:
+            return Found(digest, tag)
+        tried.append(tag or identifier)
+    what = f"no testground is published for {asked or 'the checked out commit'}"
+    raise EngineError(
+        f"{what}: {registry.image} has no {' and no '.join(tried) or 'tag for it, since there is no git here'}",
+        f"name a branch, a release or a commit that was published (nox -s testground_pull-{python} -- main)",
+        cause="absent",
+    )
+
+
+def fingerprint(registry: Registry, manifest: Manifest) -> Optional[str]:
+    """The fingerprint that a published testground bears; None for an image of another program."""
+    digest = configuration_digest(manifest)
+    config = registry.configuration(digest).get("config") if digest else None
+    labels = config.get("Labels") if isinstance(config, dict) else None
+    found = labels.get("io.noxlib.fingerprint") if isinstance(labels, dict) else None
+    return found if isinstance(found, str) and re.fullmatch(r"[0-9a-f]{64}", found) else None
+
+
+def configuration_digest(manifest: Manifest) -> Optional[str]:
+    """The id of the image of a manifest; None for an index."""
+    config = manifest.content().get("config")
+    digest = config.get("digest") if isinstance(config, dict) else None
+    return digest if isinstance(digest, str) and DIGEST.fullmatch(digest) else None

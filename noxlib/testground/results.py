@@ -1,0 +1,91 @@
+"""What was published and pulled, for machines: ``.noxlib/published.json``, ``.noxlib/pulled.json``, GITHUB_OUTPUT."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+import msgspec
+
+from noxlib import atomic
+from noxlib.errors import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PUBLISHED, PULLED = "published.json", "pulled.json"
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One testground in a registry. Files hold the last one of each Python."""
+
+    python: str
+    image: str  #: name without tag
+    digest: str  #: of the manifest: ``<image>@<digest>`` is this testground and no other, for ever
+    tags: tuple[str, ...]
+    id: Optional[str] = None  #: of the image's configuration, as an engine names the image
+    fingerprint: Optional[str] = None
+    commit: Optional[str] = None
+    asked: Optional[str] = None  #: what was pulled, in the user's words
+    uploaded: bool = False
+    time: str = ""  #: ISO 8601 in UTC
+
+    @property
+    def reference(self) -> str:
+        """``image@sha256:…``."""
+        return f"{self.image}@{self.digest}"
+
+
+class _File(msgspec.Struct, frozen=True):
+    testgrounds: dict[str, Result] = {}  #: by Python
+    version: int = 1
+
+
+def now() -> str:
+    """ISO 8601 in UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def write(root: Path, name: str, result: Result) -> None:
+    """Put one result into a file of the checkout's ``.noxlib``, beside those of other Pythons. Raises RecordError."""
+    from filelock import FileLock  # noqa: PLC0415 - not on the warm path
+
+    folder = own_folder(root)
+    with FileLock(folder / f"{name}.lock"):
+        known = dict(read(root, name))
+        known[result.python] = result
+        atomic.write(folder / name, atomic.to_json(_File(known), indent=1), mode=0o644)
+
+
+def read(root: Path, name: str) -> Mapping[str, Result]:
+    """The results of a file by Python; none where it is absent or no file of ours."""
+    try:
+        return atomic.from_json((root / ".noxlib" / name).read_bytes(), _File).testgrounds
+    except (OSError, ValueError):
+        return {}
+
+
+def own_folder(root: Path) -> Path:
+    """``.noxlib`` of a checkout, made and kept out of git. Raises RecordError where it leads elsewhere."""
+    folder = root / ".noxlib"
+    if folder.is_symlink():
+        raise RecordError(f"{folder} is a link, and what is written there would land elsewhere", "remove it")
+    try:
+        folder.mkdir(exist_ok=True)
+        if not os.path.lexists(folder / ".gitignore"):
+            atomic.write(folder / ".gitignore", b"*\n", mode=0o644)
+    except OSError as error:
+        raise RecordError(f"{folder} cannot be made: {error.strerror}", "make the checkout writable") from error
+    return folder
+
+
+def tell_workflow(result: Result, environ: Mapping[str, str]) -> None:
+    """Outputs of a GitHub Actions step: ``py310-image=name@sha256:…`` and ``py310-digest``. Raises OSError."""
+    if not environ.get("GITHUB_OUTPUT"):
+        return
+    key = f"py{result.python.replace('.', '')}"
+    lines: dict[str, Any] = {f"{key}-image": result.reference, f"{key}-digest": result.digest}
+    with Path(environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as stream:
+        stream.write("".join(f"{name}={value}\n" for name, value in lines.items()))
