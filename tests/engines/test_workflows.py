@@ -32,7 +32,19 @@ def workflows(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_actionlint_finds_nothing(workflows: Path) -> None:
-    done = subprocess.run((tool("actionlint"), "-no-color"), cwd=workflows, capture_output=True, text=True, check=False)
+    argv = (tool("actionlint"), "-no-color", "-shellcheck", tool("shellcheck"))
+    done = subprocess.run(argv, cwd=workflows, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_shellcheck_finds_nothing_in_our_scripts() -> None:
+    found = [
+        path for path in (ROOT / "scripts").rglob("*") if path.is_file() and path.read_bytes()[:20].find(b"sh\n") > 0
+    ]
+    assert len(found) > 5
+    # `A && B || die`, where B is a question, is what SC2015 warns of
+    argv = (tool("shellcheck"), "--exclude=SC2015", *map(str, found), str(ROOT / ".ci" / "run"))
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
