@@ -9,7 +9,7 @@ from noxlib import atomic, temporary
 from noxlib.engines import strays
 from noxlib.ledger import Entry, Ledger
 from noxlib.owner import Owner, alive
-from noxlib.places import box, environments, scratch
+from noxlib.places import box, environments, remote, scratch
 from noxlib.places.overlay import remove_scratch
 from noxlib.places.venv import MARK
 
@@ -39,6 +39,8 @@ class Removers:
             "process": self._process,
             temporary.KIND: self._folder,
             environments.KIND: self._environment,
+            remote.KIND: self._remote_folder,
+            "compose": self._compose,
         }
 
     def _engine(self, entry: Entry) -> Docker:
@@ -83,6 +85,15 @@ class Removers:
     def _environment(self, entry: Entry) -> bool:
         environments.remove_half_made(Path(entry.name), Path(entry.details["lock"]))
         return True
+
+    def _compose(self, entry: Entry) -> bool:
+        from noxlib.places import compose  # noqa: PLC0415 - only where services were left
+
+        self._stop_users(entry)
+        return compose.remove(self._engine(entry), entry)
+
+    def _remote_folder(self, entry: Entry) -> bool:
+        return remote.remove_noted(entry, self._ledger.folder.parent)
 
     def _process(self, entry: Entry) -> bool:
         strays.kill_marked(MARK, entry.name)

@@ -15,12 +15,12 @@ from noxlib.ledger import Ledger
 from noxlib.places import box, carry, mirror
 from noxlib.places.files import INSIDE, copy
 from noxlib.places.host import Command, Exit, Facts
+from noxlib.places.limits import confess
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from noxlib.places.slots import Slot
-    from noxlib.plan import Limits
 
 MARK = "NOXLIB_RUN"  #: in the environment of everything that a run starts
 
@@ -110,7 +110,7 @@ class Venv:
         Raises:
             EngineError: The program cannot be started.
         """
-        _confess(command.limits)
+        confess(self.name, command.limits)
         mark = f"{self._run_id}-{secrets.token_hex(4)}"
         entry = self._ledger.add("process", mark)
         try:
@@ -162,17 +162,3 @@ def _link(link: Path, to: Path) -> None:
     beside.unlink(missing_ok=True)
     beside.symlink_to(to)
     beside.replace(link)
-
-
-def _confess(limits: Limits) -> None:
-    """A limit that is not kept is not kept silently."""
-    asked = {
-        "memory": limits.memory is not None,
-        "cpus": limits.cpus is not None,
-        "network = false": not limits.network,
-        "shm_size": limits.shm_size is not None,
-        "devices": bool(limits.devices),
-    }
-    ignored = [name for name, wanted in asked.items() if wanted]
-    if ignored:
-        print(f"noxlib: the place venv keeps the time limit only, not {', '.join(ignored)}", flush=True)
