@@ -1,0 +1,168 @@
+"""Slurm's commands, on a login node over SSH or on this machine, as an ordinary user.
+
+Whatever the user's own settings are (SQUEUE_FORMAT, SBATCH_PARTITION, …), our calls see none of them: they would change
+what is printed and what is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from typing import IO, TYPE_CHECKING, Any, Optional, Protocol, Union
+
+from noxlib.engines import slurm_text
+from noxlib.engines.process import CHUNK, Completed
+from noxlib.errors import EngineError, PlaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from noxlib.engines.slurm_text import Task
+
+SECONDS = 60.0  #: for one of its commands: a busy controller may take its time
+_SETTINGS = "SBATCH|SQUEUE|SACCT|SCONTROL|SCANCEL|SINFO|SRUN|SALLOC"
+#: ``sh -c CLEAN sh COMMAND…``; of SLURM_* the site's own stay, those of a job that we are called in go.
+CLEAN = (
+    f"unset $(env | sed -nE 's/^((({_SETTINGS})|SLURM_(JOB|MEM|CPU|CPUS|N|NTASKS|NNODES|NPROCS|ARRAY|STEP|TASK|TASKS|"
+    'EXPORT|TIME))_?[A-Za-z0-9_]*)=.*/\\1/p\') && export LC_ALL=C SLURM_TIME_FORMAT=%s && exec "$@"'
+)
+
+
+Stdin = Union[bytes, IO[bytes], None]
+
+
+class Runner(Protocol):
+    """Where commands run: ``noxlib.engines.ssh.Connection``, or ``Here``."""
+
+    def open(self) -> None: ...
+    def close(self) -> None: ...
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: Stdin = None,
+        check: bool = True,
+        timeout: Optional[float] = SECONDS,
+    ) -> Completed: ...
+    def feed(self, argv: Sequence[str], chunks: Iterable[bytes], *, through: Sequence[str] = ()) -> None: ...
+    def fetch(self, argv: Sequence[str]) -> Iterator[bytes]: ...
+
+
+class Here:
+    """This machine, where it is a login node itself."""
+
+    def open(self) -> None:
+        """There is nothing to connect to."""
+
+    def close(self) -> None:
+        """As ``open``."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: Stdin = None,
+        check: bool = True,
+        timeout: Optional[float] = SECONDS,
+    ) -> Completed:
+        """As ``Connection.run``. Raises EngineError."""
+        given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin or subprocess.DEVNULL}
+        try:
+            done = subprocess.run(list(argv), capture_output=True, timeout=timeout, check=False, **given)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise EngineError(f"{argv[0]} cannot be run here: {error}", "see whether this is a login node") from error
+        out, err = (data.decode("utf-8", "replace") for data in (done.stdout, done.stderr))
+        if check and done.returncode != 0:
+            raise _failed(argv, done.returncode, err or out)
+        return Completed(done.returncode, out, err)
+
+    def feed(self, argv: Sequence[str], chunks: Iterable[bytes], *, through: Sequence[str] = ()) -> None:  # noqa: ARG002
+        """As ``Connection.feed``; nothing has to be made smaller for the way. Raises EngineError."""
+        with subprocess.Popen(list(argv), stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                for chunk in chunks:
+                    process.stdin.write(chunk)
+            _, err = process.communicate()
+        if process.returncode != 0:
+            raise _failed(argv, process.returncode, err.decode("utf-8", "replace"))
+
+    def fetch(self, argv: Sequence[str]) -> Iterator[bytes]:
+        """As ``Connection.fetch``. Raises EngineError."""
+        with subprocess.Popen(list(argv), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            yield from iter(lambda: process.stdout.read(CHUNK), b"")  # type: ignore[union-attr]
+        if process.returncode != 0:
+            raise _failed(argv, process.returncode, "")
+
+
+class Slurm:
+    """One cluster's commands.
+
+    Args:
+        runner: Where they run.
+        cluster: The cluster's name where sbatch told one (a federation); else empty.
+    """
+
+    def __init__(self, runner: Runner, cluster: str = "") -> None:
+        self.runner = runner
+        self._of = ("-M", cluster) if cluster else ()
+
+    def call(self, *argv: str, check: bool = True, timeout: float = SECONDS) -> Completed:
+        """Run one of Slurm's commands without the user's settings for it. Raises EngineError, PlaceError."""
+        return self.runner.run(("sh", "-c", CLEAN, "sh", *argv), check=check, timeout=timeout)
+
+    def now(self) -> float:
+        """The cluster's clock, in seconds since the epoch: ids are told apart by their submit times."""
+        return float(self.runner.run(("date", "+%s")).stdout.split()[-1])
+
+    def submit(self, script: str, options: Sequence[str]) -> tuple[str, str]:
+        """Submit a script that lies on the cluster; id and cluster.
+
+        Raises:
+            PlaceError: sbatch refuses it.
+        """
+        done = self.call("sbatch", "--parsable", *options, script, check=False)
+        if done.returncode != 0:
+            said = _last(done.stderr or done.stdout)
+            if done.returncode == 127:  # noqa: PLR2004 - as a shell has it
+                raise PlaceError("there is no sbatch on that host", "name a login node of a Slurm cluster")
+            raise PlaceError(f"sbatch refuses the job: {said}", "see the keys of [tool.noxlib.hpc], and `sinfo` there")
+        return slurm_text.job_id(done.stdout)
+
+    def tasks(self, job: str, since: float = 0.0) -> dict[Optional[int], Task]:
+        """The tasks of a job that anybody knows of, whether they wait, run or have ended.
+
+        What the queue says of a task that has not ended counts more than the accounting, which comes late; that one
+        knows those that have. Without it the controller is asked, which forgets a job some minutes after its end.
+        """
+        account = ("sacct", *self._of, "-X", "-P", "-n", "--duplicates", "-j", job, "-o", slurm_text.SACCT)
+        told = slurm_text.of_sacct(self._said(*account), job, since)
+        queue = ("squeue", *self._of, "-h", "-r", "-t", "all", "-j", job, "-o", slurm_text.SQUEUE)
+        live = slurm_text.of_squeue(self._said(*queue), job)
+        if not told:
+            told = slurm_text.of_scontrol(self._said("scontrol", *self._of, "-o", "show", "job", job), job)
+        waiting = {index: task for index, task in live.items() if not task.ended or index not in told}
+        return {**told, **waiting}
+
+    def cancel(self, task: str) -> None:
+        """Cancel a job, or one task of it (``123_4``); one that has ended is fine. Raises EngineError."""
+        self.call("scancel", *self._of, task, check=False)
+
+    def cancel_named(self, name: str) -> None:
+        """Cancel all jobs of this user by their name."""
+        self.call("sh", "-c", 'scancel --user="$(id -un)" --name="$1"', "sh", name, check=False)
+
+    def _said(self, *argv: str) -> str:
+        """What a command printed; a command that fails, as without accounting, says nothing."""
+        done = self.call(*argv, check=False)
+        return done.stdout if done.returncode == 0 else ""
+
+
+def _failed(argv: Sequence[str], code: int, said: str) -> EngineError:
+    return EngineError(f"{argv[0]} ended with {code}: {_last(said)}", "run it by hand to see why")
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "it said nothing"

@@ -1,0 +1,68 @@
+"""A testground as SIF, Apptainer's one file: made once per digest, on the cluster, in its shared home."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from noxlib.engines import images
+from noxlib.errors import BuildError
+
+if TYPE_CHECKING:
+    from noxlib.engines.docker import Docker
+    from noxlib.engines.slurm import Slurm
+
+SECONDS = 1800.0  #: for a node to be free and to build
+#: Level 1 of zstd makes in seconds what gzip makes in a minute, and is read faster.
+COMPRESSION = "-comp zstd -Xcompression-level 1"
+# $1 archive, $2 target. One process builds, the others of that moment wait for it; a file appears whole or not at all.
+_BUILD = """
+set -eu
+exec 9>"$2.lock"
+flock 9
+if [ ! -s "$2" ]; then
+    APPTAINER_MKSQUASHFS_ARGS='%s' apptainer --quiet build --force "$2.new" "docker-archive:$1"
+    mv "$2.new" "$2"
+fi
+rm -f "$1" "$2.lock"
+"""
+
+
+def ensure(docker: Docker, image: str, slurm: Slurm, folder: str, options: tuple[str, ...] = ()) -> str:
+    """The path of the image's SIF on the cluster; sent and built there by a node where it is not there yet.
+
+    Args:
+        docker: The engine that has the image.
+        image: Its id, ``sha256:…``.
+        slurm: The cluster.
+        folder: Absolute path of our folder in the shared home.
+        options: Of srun: partition, account.
+
+    Raises:
+        BuildError: Apptainer refuses the image, or no node has it.
+    """
+    target = f"{folder}/sif/{image.partition(':')[2]}.sif"
+    if slurm.runner.run(("test", "-s", target), check=False).returncode == 0:
+        return target
+    print("noxlib: the testground goes to the cluster and becomes a SIF there, once", flush=True)
+    began = time.monotonic()
+    archive = f"{target}.{int(time.time())}.tar"
+    slurm.runner.run(("mkdir", "-p", "-m", "700", folder, f"{folder}/sif"))
+    slurm.runner.feed(("sh", "-c", 'cat >"$1"', "sh", archive), images.save((image,), docker))
+    words = ("--job-name=noxlib-sif", "--nodes=1", "--ntasks=1", "--quiet", *options)
+    done = slurm.call(
+        "srun", *words, "sh", "-c", _BUILD % COMPRESSION, "sh", archive, target, check=False, timeout=SECONDS
+    )
+    if done.returncode != 0:
+        slurm.runner.run(("rm", "-f", archive, f"{target}.new"), check=False)
+        lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        said = next((line for line in lines if line.startswith("FATAL")), lines[-1] if lines else "it said nothing")
+        raise BuildError(f"the cluster could not make a SIF of the testground: {said[:300]}", _todo(said))
+    print(f"noxlib: SIF made in {time.monotonic() - began:.1f} s", flush=True)
+    return target
+
+
+def _todo(said: str) -> str:
+    if "apptainer" in said and "not found" in said:
+        return "the nodes have no Apptainer: ask the site for it, or load its module in your shell's start file"
+    return "run `apptainer build` by hand on a node to see why"
