@@ -193,7 +193,7 @@ class Comparison:
         return msgspec.structs.replace(
             record,
             counts=Counts(passed=len(found.benchmarks) - len(slower), failed=len(slower)),
-            failures=tuple(Failure(one.name, "perf", f"{terminal.change(one.ratio)} slower") for one in slower),
+            failures=tuple(Failure(one.name, "perf", f"slower: {terminal.change(one.ratio)}") for one in slower),
             performance=found,
         )
 

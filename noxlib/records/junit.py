@@ -1,0 +1,169 @@
+"""JUnit XML of any number of runs in one file: what CI systems read.
+
+Files that tests wrote are hostile: document types (entities that grow) are refused, what is no XML character is
+escaped, numbers are counted anew. Form: https://github.com/testmoapp/junitxml.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+from xml.parsers import expat
+
+from noxlib.records.record import BenchmarkSection, Record
+from noxlib.records.report import Run
+
+_BYTES = 256 << 20  # of one run's file
+_DEPTH = 50  # of its elements
+_CASE = frozenset(("failure", "error", "skipped", "system-out", "system-err", "properties"))
+#: Everything but the characters of XML 1.0, section 2.2.
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def merge(found: Sequence[Run]) -> bytes:
+    """One document: a suite for each run, with its place, testground and commit as properties.
+
+    A run without usable JUnit gets its failures from its record; one without a record is an error.
+    """
+    root = ET.Element("testsuites", name="noxlib")
+    suites = [_suite(run) for run in found]
+    for name in ("tests", "failures", "errors", "skipped"):
+        root.set(name, str(sum(int(suite.get(name, "0")) for suite in suites)))
+    root.extend(suites)
+    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
+
+
+def _suite(run: Run) -> ET.Element:
+    suite = ET.Element("testsuite", name=_legal(run.session))
+    record = run.record
+    if record is not None:
+        suite.set("timestamp", _legal(record.started))
+        suite.set("time", f"{record.timings.get('run', 0.0):.3f}")
+        suite.append(_properties(record))
+    cases = _cases(run.folder / "junit.xml")
+    suite.extend(cases or _of_record(run))
+    if cases and record is not None and not _unhappy(cases) and record.outcome != "passed":
+        suite.append(_case(run.session, record.outcome, "error", run.message))
+    _count(suite)
+    return suite
+
+
+def _properties(record: Record) -> ET.Element:
+    values = {
+        "run": record.run,
+        "outcome": record.outcome,
+        "python": record.python,
+        "place": record.place.name if record.place else "",
+        "image": record.testground.image or "",
+        "digest": record.testground.digest or "",
+        "commit": record.source.commit or "",
+        "subtests_passed": str(record.counts.subtests_passed),
+        "subtests_failed": str(record.counts.subtests_failed),
+        "subtests_skipped": str(record.counts.subtests_skipped),
+    }
+    properties = ET.Element("properties")
+    for name, value in values.items():
+        ET.SubElement(properties, "property", name=name, value=_legal(value))
+    return properties
+
+
+def _of_record(run: Run) -> list[ET.Element]:
+    """Cases where the tests left no JUnit: benchmarks, what failed by the record, what the run itself died of."""
+    if run.record and run.record.performance:
+        return [_benchmark(run.session, one) for one in run.record.performance.benchmarks]
+    listed = run.record.failures if run.record else ()
+    cases = [_case(run.session, failure.id, "failure", failure.message) for failure in listed]
+    if not cases and run.outcome != "passed":
+        cases = [_case(run.session, run.outcome, "error", run.message)]
+    return cases
+
+
+def _benchmark(session: str, found: BenchmarkSection) -> ET.Element:
+    case = ET.Element("testcase", classname=_legal(session), name=_legal(found.name), time=f"{found.head:.6g}")
+    if found.verdict == "slower":
+        ET.SubElement(case, "failure", message=f"{found.ratio:.3f} times the base's time")
+    return case
+
+
+def _case(session: str, name: str, kind: str, message: str) -> ET.Element:
+    case = ET.Element("testcase", classname=_legal(session), name=_legal(name))
+    ET.SubElement(case, kind, message=_legal(message))
+    return case
+
+
+def _unhappy(cases: Sequence[ET.Element]) -> bool:
+    return any(_kind(case) in ("failure", "error") for case in cases)
+
+
+def _count(suite: ET.Element) -> None:
+    """Numbers of tests: a test with subtests is one, whatever its file says."""
+    kinds = [_kind(case) for case in suite.iter("testcase")]
+    numbers = {"tests": len(kinds), "failures": kinds.count("failure")}
+    for name, number in {**numbers, "errors": kinds.count("error"), "skipped": kinds.count("skipped")}.items():
+        suite.set(name, str(number))
+
+
+def _kind(case: ET.Element) -> str:
+    found = {child.tag for child in case}
+    return next((kind for kind in ("failure", "error", "skipped") if kind in found), "passed")
+
+
+def _cases(path: Path) -> list[ET.Element]:
+    """The test cases of a file, with nothing in them but what belongs there; empty where it is no usable JUnit."""
+    root = parse(path)
+    cases = list(root.iter("testcase")) if root is not None else []
+    for case in cases:
+        for child in [child for child in case if child.tag not in _CASE]:
+            case.remove(child)
+    return cases
+
+
+def parse(path: Path) -> Optional[ET.Element]:
+    """The root element of an XML file; None where it is absent, no plain file, too large, damaged or has a DOCTYPE."""
+    try:
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _BYTES:
+            return None
+        return _parsed(path.read_bytes())
+    except (OSError, ValueError, expat.ExpatError):
+        return None
+
+
+def _parsed(data: bytes) -> ET.Element:
+    """Parse by expat itself, since ElementTree's own parser cannot refuse a DOCTYPE."""
+    builder = ET.TreeBuilder()
+    parser = expat.ParserCreate()
+    depth = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > _DEPTH:
+            raise ValueError("too deeply nested")
+        builder.start(name, attributes)
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(name)
+
+    def refuse(*_: object) -> None:
+        raise ValueError("it has a DOCTYPE")
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = refuse
+    parser.buffer_text = True
+    parser.Parse(data, True)
+    return builder.close()
+
+
+def _legal(value: str) -> str:
+    """A text with what is no XML character escaped as Python would escape it."""
+    return _ILLEGAL.sub(lambda match: ascii(match[0])[1:-1], value)
