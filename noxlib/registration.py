@@ -64,6 +64,8 @@ STEPS: tuple[Step, ...] = (
     ),
     Step("coverage", "Combine the coverage of all Pythons into one report.", "coverage", tags=("report",)),
     Step("ci_matrix", "Say which sessions an event of CI asks for.", "ci_matrix", tags=("report",)),
+    Step("report", "Show records as a table, JUnit and a job summary.", "report", tags=("report",)),
+    Step("alert", "Tell a webhook of records that are bad enough.", "alert", tags=("report",)),
     Step("perf_compare", "Compare the speed of two commits.", "perf_compare", tags=("bench",)),
     Step("doctor", "Show what was detected and what is missing.", "doctor", tags=("care",)),
     Step("reap", "Remove what dead runs left behind.", "reap", tags=("care",)),
