@@ -33,7 +33,8 @@ ENTER = Path(__file__).with_name("enter.sh")
 SEND_SECONDS = 600.0  #: for a checkout on its way
 _MAKE = """umask 077; mkdir -p "$1" && cd "$1" && mkdir "$2" && cd "$2" && mkdir -m 755 workspace site lib run root &&
 exec tar -xpf - --numeric-owner"""
-_PACK = 'cd "$1" 2>/dev/null && { test -e "$2" || test -L "$2"; } || exit 0; exec tar -cf - -- "$2"'
+_PACK = """cd "$1" 2>/dev/null && { test -e "$2" || test -L "$2"; } || exec tar -cf - -T /dev/null
+exec tar -cf - -- "$2\""""
 
 
 class SSHHost:

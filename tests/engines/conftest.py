@@ -18,7 +18,9 @@ from noxlib.records import store
 from noxlib.records.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from tests.engines.ssh_host import Machine
 
 PROJECTS = Path(__file__).resolve().parent.parent / "projects"
 NOXFILE = "import noxlib\n\nnoxlib.register()\n"
@@ -128,3 +130,14 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict
     monkeypatch.setenv("NOXLIB_CACHE_DIR", str(folder))
     environment["NOXLIB_CACHE_DIR"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def ssh_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine with sshd that ``NOXLIB_SSH_CONFIG`` knows as ``noxlib-test-host``, one for all tests of a worker."""
+    from tests.engines import ssh_host
+
+    for machine in ssh_host.running(tmp_path_factory.mktemp("ssh")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("NOXLIB_SSH_CONFIG", str(machine.config))
+            yield machine

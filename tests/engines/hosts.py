@@ -48,8 +48,9 @@ class World:
         from noxlib.engines.docker import Docker
 
         docker = Docker.connect()
+        make = self._ssh if self.kind == "ssh" else self._container
         try:
-            with self._container(docker, **options) as host:
+            with make(docker, **options) as host:
                 yield host
         finally:
             docker.close()
@@ -68,6 +69,28 @@ class World:
             project="conformance",
             checkout=self.checkout,
             run_folder=self.run_folder,
+            python="python",
+            ledger=self.ledger,
+            **options,
+        )
+
+    def _ssh(self, docker: Docker, **options: Any) -> Any:
+        """``NOXLIB_SSH_CONFIG`` says where it is, to the processes that are killed as well."""
+        from noxlib.engines.ssh import Connection, parse
+        from noxlib.places import remote_rootfs
+        from noxlib.places.ssh import SSHHost
+        from noxlib.testground import rootfs
+        from tests.engines.ssh_host import ALIAS
+
+        image = docker.image(IMAGE)
+        assert image is not None
+        return SSHHost(
+            Connection(parse(ALIAS)),
+            lambda there: remote_rootfs.ensure(there, self.ledger, image.id, lambda: rootfs.chunks(docker, IMAGE)),
+            run_id=self.run_id,
+            checkout=self.checkout,
+            run_folder=self.run_folder,
+            environment=image.environment,
             python="python",
             ledger=self.ledger,
             **options,
@@ -95,6 +118,10 @@ def leftovers(world: World) -> list[str]:
     found = [entry.name for entry in world.ledger.entries()]
     found += [str(path) for path in (world.state / "scratch").glob("*")]
     found += [entry.name for entry in os.scandir("/proc") if entry.name.isdigit() and _is_of(entry.path, world.run_id)]
+    if world.kind == "ssh":
+        from tests.engines.ssh_host import on_machine
+
+        found += on_machine(world.run_id)
     if world.kind != "venv":
         from noxlib.engines.docker import Docker
 

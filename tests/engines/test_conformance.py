@@ -23,11 +23,17 @@ from noxlib.plan import Limits
 from tests.engines.hosts import World, leftovers
 
 ROOT = Path(__file__).parent.parent.parent
-KINDS = [*(pytest.param(kind, marks=pytest.mark.docker) for kind in ("container", "bound", "remote")), "venv"]
+KINDS = [
+    *(pytest.param(kind, marks=pytest.mark.docker) for kind in ("container", "bound", "remote")),
+    pytest.param("ssh", marks=(pytest.mark.docker, pytest.mark.ssh)),
+    "venv",
+]
 
 
 @pytest.fixture(params=KINDS)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    if request.param == "ssh":
+        request.getfixturevalue("ssh_host")
     return World(tmp_path, request.param, f"conformance-{secrets.token_hex(4)}").create()
 
 

@@ -1,0 +1,77 @@
+"""A machine that root may log in to: a privileged container with sshd, a key pair and an ssh configuration."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noxlib.engines.ssh import Connection, parse, wait_for_banner
+from noxlib.places import remote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IMAGE = "noxlib-ssh-host"  # scripts/testbed/ssh-host makes it
+ALIAS = "noxlib-test-host"  # its name in the configuration
+
+
+def docker(*words: str) -> str:
+    return subprocess.run(("docker", *words), capture_output=True, text=True, check=True).stdout.strip()
+
+
+class Machine:
+    """One such container, running."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = f"noxlib-test-ssh-{secrets.token_hex(4)}"
+        self.key = folder / "key"
+        self.config = folder / "ssh_config"
+        self.address = ""
+
+    def start(self) -> Machine:
+        subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)), check=True)
+        docker("run", "-d", "--init", "--privileged", "--label", "noxlib.test=ssh", "--name", self.name, IMAGE)
+        public = self.key.with_suffix(".pub").read_text()
+        docker("exec", self.name, "sh", "-c", f"umask 077; echo '{public.strip()}' >/root/.ssh/authorized_keys")
+        self.address = docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", self.name)
+        self.config.write_text(
+            f"Host {ALIAS}\n  HostName {self.address}\n  User root\n  IdentityFile {self.key}\n  IdentitiesOnly yes\n"
+            f"  StrictHostKeyChecking no\n  UserKnownHostsFile {self.folder / 'known_hosts'}\n"
+        )
+        wait_for_banner(self.address, 22, 30)
+        return self
+
+    def kill(self) -> None:
+        docker("kill", self.name)
+
+    def remove(self) -> None:
+        docker("rm", "-f", "-v", self.name)
+
+    def connection(self) -> Connection:
+        return Connection(parse(ALIAS), config=self.config)
+
+    def shell(self, script: str) -> str:
+        """What a script prints there, asked for without ssh."""
+        return docker("exec", self.name, "sh", "-c", script)
+
+
+def on_machine(run: str) -> list[str]:
+    """What a run left there: its folder, and any process that a testground was entered for."""
+    with Connection(parse(ALIAS)) as connection:
+        names = remote.names(connection, "runs")
+        script = "for p in /proc/[0-9]*; do tr '\\0\\n' '  ' <$p/cmdline; echo; done 2>/dev/null"
+        lines = connection.run(("sh", "-c", script), check=False).stdout.splitlines()
+    commands = [line for line in lines if "supervise.py" in line or "time.sleep" in line]
+    return [name for name in names if run in name] + commands
+
+
+def running(folder: Path) -> Iterator[Machine]:
+    """For fixtures: a machine that is gone afterwards."""
+    machine = Machine(folder)
+    try:
+        yield machine.start()
+    finally:
+        machine.remove()
