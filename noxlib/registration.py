@@ -52,6 +52,8 @@ STEPS: tuple[Step, ...] = (
         per_python=True,
         tags=("services",),
     ),
+    Step("integration", "Run a level of the integration tests.", "integration", per_python=True, tags=("test",)),
+    Step("script", "Run the project's test.sh as a suite.", "script", tags=("test",)),
     Step("testground_build", "Build the testground's image.", "testground_build", per_python=True, tags=(GROUND,)),
     Step("testground_lock", "Write the lock of each Python into the checkout.", "testground_lock", tags=(GROUND,)),
     Step(

@@ -1,7 +1,7 @@
 """The pytest plugin of a run: loaded by ``-p``, for pytest 7 to 9, with pytest-xdist or without.
 
-It takes its task from the file that ``NOXLIB_TASK`` names and does nothing without it. It registers no option, so that
-it collides with none. (PYTEST_DONT_REWRITE: there are no assertions here to explain, and rewriting costs time.)
+It takes its task from the file that ``NOXLIB_TASK`` names. Without one, ``pytest -p noxlib.inside.plugin``, it holds an
+environment profile only. (PYTEST_DONT_REWRITE: there are no assertions here to explain, and rewriting costs time.)
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import cpus, guards, measure, tasks
-from .report import Report
+from . import cpus, guards, measure, options, tasks
+from .report import Report, message_of
 from .result import GUARD
 from .selection import Selection
 
@@ -28,31 +28,58 @@ if WORKER in os.environ:
     measure.start_in_worker()
 
 
+@pytest.hookimpl
+def pytest_addoption(parser: Any) -> None:
+    options.add(parser)
+
+
 @pytest.hookimpl(hookwrapper=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
-    """Before any conftest is imported: leave coverage to pytest-cov where it is active; see why a conftest fails."""
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: Any) -> Iterator[None]:
+    """Before any conftest is imported: leave coverage to pytest-cov where it is active; see why a conftest fails.
+
+    After them: the short names of our options, where those are free. A suite without a profile gets none.
+    """
     known = early_config.known_args_namespace
     measure.yield_to_pytest_cov(bool(getattr(known, "cov_source", None)) and not getattr(known, "no_cov", False))
     result: Any = yield
     error = result.excinfo[1] if result.excinfo else None
     if type(error).__name__ == "ConftestImportFailure" and WORKER not in os.environ:
         conftest_failures.append(str(error).strip())
+    task = tasks.current()
+    if task is None or task.get("profile"):
+        options.add_short(parser)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """After the conftests, before the session: guards, default paths, the share of the CPUs that each worker gets."""
     global active  # noqa: PLW0603 - pytest loads the plugin by name, so run.py can reach it only here
-    path = os.environ.get("NOXLIB_TASK")
-    if not path:
+    task = tasks.current()
+    environment = held(config, task or {})
+    if task is None:
         return None
-    task = tasks.read(path)
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(Worker(config, task), "noxlib-worker")
         return None
-    active = Controller(config, task)
+    active = Controller(config, task, environment)
     config.pluginmanager.register(active, "noxlib-controller")
     return active.prepare()
+
+
+def held(config: pytest.Config, task: dict[str, Any]) -> Any:
+    """The plugin of the environment profile, registered; None where no profile holds: it is not even imported then."""
+    asked = options.value(config, "env-config")
+    if not (task.get("profile") or asked or (not task and os.environ.get("NOXLIB_ENV"))):
+        return None
+    from . import profile  # noqa: PLC0415
+
+    try:
+        chosen = profile.choose(task.get("profile") or {}, config, os.environ)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    environment = profile.Environment(config, chosen)
+    config.pluginmanager.register(environment, "noxlib-environment")
+    return environment
 
 
 class Worker(Selection):
@@ -61,15 +88,16 @@ class Worker(Selection):
     @pytest.hookimpl
     def pytest_sessionfinish(self) -> None:
         imported = guards.imported(self.names, self.roots)
-        self.config.workeroutput["noxlib"] = [self.deselected, self.by_select, imported]
+        self.config.workeroutput["noxlib"] = [self.deselected, self.by_select, imported, self.cut]
         measure.save_worker()
 
 
 class Controller(Selection):
     """In the process that the user sees: counts, report.jsonl, JUnit."""
 
-    def __init__(self, config: pytest.Config, task: dict[str, Any]) -> None:
+    def __init__(self, config: pytest.Config, task: dict[str, Any], environment: Any = None) -> None:
         super().__init__(config, task)
+        self.environment = environment
         self.report = Report(task["result"])
         self.marks: dict[str, float] = {}
         self.imports: dict[str, str | None] = {}
@@ -91,6 +119,11 @@ class Controller(Selection):
         self.cause, self.message = "guard", problem
         print(f"noxlib: {problem}", flush=True)
         return True
+
+    @property
+    def empty_shard(self) -> bool:
+        """Whether nothing fell to this shard of a collection that is not empty."""
+        return self.cut is not None and not self.cut["tests"] and bool(self.cut["total"])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -178,7 +211,9 @@ class Controller(Selection):
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        deselected, by_select, imported = getattr(node, "workeroutput", {}).get("noxlib", (0, 0, {}))
+        output = getattr(node, "workeroutput", {}).get("noxlib", (0, 0, {}, None))
+        deselected, by_select, imported, cut = output
+        self.cut = self.cut or cut
         self.take(deselected, by_select, imported)
         self.refuse(guards.outside(imported, self.roots))
 
@@ -192,21 +227,14 @@ class Controller(Selection):
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self.by_select:
             terminalreporter.write_line(f"noxlib: {self.by_select} deselected by {self.select!r}")
+        if self.cut:
+            terminalreporter.write_line("noxlib: shard {index} of {count}: {tests} of {total} tests".format(**self.cut))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
         self.marks["end"] = time.monotonic()
         self.take(0, 0, guards.imported(self.names, self.roots))
         self.refuse(guards.outside(self.imports, self.roots))
-
-
-def message_of(report: Any) -> str:
-    """The line that names the error: the first of the exception's own, else the last of the report."""
-    crash = getattr(report.longrepr, "reprcrash", None)
-    if crash is not None and crash.message.strip():
-        return str(crash.message.strip().splitlines()[0])
-    lines = str(report.longrepr or "").strip().splitlines()
-    return lines[-1].removeprefix("E").strip() if lines else ""
 
 
 def limit_threads(workers: Any) -> None:

@@ -87,6 +87,15 @@ class Report:
             self.problem = f"{self.path} could not be written any more: {error}"
 
 
+def message_of(report: Any) -> str:
+    """The line that names the error: the first of the exception's own, else the last of the report."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None and crash.message.strip():
+        return str(crash.message.strip().splitlines()[0])
+    lines = str(report.longrepr or "").strip().splitlines()
+    return lines[-1].removeprefix("E").strip() if lines else ""
+
+
 def read(path: str) -> Report:
     """Read back what a run has written to ``path``, as far as it came; a line that was cut off is left out."""
     report = Report(os.devnull, name="")

@@ -37,6 +37,8 @@ OUTCOME_OF_CAUSE = {
     "timeout": "timeout",
     "interrupted": "cancelled",
     "collection": "failed",
+    "exit-code": "failed",  # of a script: whatever its code is
+    "empty-shard": "passed",  # a part of a whole that is not empty
 }
 
 

@@ -1,11 +1,14 @@
-"""Which tests run: our marker expression beside the project's own, and default paths."""
+"""Which tests run: our marker expression beside the project's own, default paths, and which shard of them."""
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
 import pytest
+
+from . import options, shards
 
 NAME = re.compile(r"[\w:+.\[\]\\/-]+")
 WORDS = {"and", "or", "not", "True", "False", "None"}
@@ -25,6 +28,10 @@ class Selection:
         self.roots = task.get("import_roots") or ()
         self.deselected = 0
         self.by_select = 0
+        self.shard = shards.of_task(task)
+        if self.shard == shards.WHOLE and options.value(config, "distributed"):
+            self.shard = shards.rank(os.environ)
+        self.cut: dict[str, Any] | None = None  # what the shard was cut from, where it is one of many
         if task.get("paths") and not config.option.file_or_dir:
             config.args = list(task["paths"])
 
@@ -34,6 +41,16 @@ class Selection:
         for name in names(self.select):
             config.addinivalue_line("markers", f"{name}: selected by noxlib")
         config.option.markexpr = join(config.option.markexpr, self.select)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        index, count = self.shard
+        if count == 1:
+            return
+        ids = [item.nodeid for item in items]
+        items[:] = shards.part(items, ids, index, count)
+        whole = {"total": len(ids), "digest": shards.digest(ids)}
+        self.cut = {"index": index, "count": count, "tests": len(items), **whole}
 
     @pytest.hookimpl
     def pytest_deselected(self, items: list[pytest.Item]) -> None:

@@ -26,6 +26,7 @@ class Session:
         self.began = time.monotonic()
         self.folder = os.path.abspath(task["result"])
         self.argv: list[str] = []
+        self.program: Any = None
         self.cause: str | None = None
         self.message: str | None = None
 
@@ -39,7 +40,7 @@ class Session:
         deadline.watch(self.task["timeout"], self.expire, self.give_up, result.TIMEOUT)
         deadline.interrupt_on_sigterm()
         try:
-            code = self.pytest()
+            code = self.script() if self.task.get("script") else self.pytest()
         except KeyboardInterrupt as error:
             self.cause, self.message = "interrupted", str(error) or "KeyboardInterrupt"
             code = 2
@@ -66,15 +67,27 @@ class Session:
             return 4
         return int(pytest.main(list(self.argv)))
 
+    def script(self) -> int:
+        """Run the task's script instead of pytest."""
+        from . import script  # noqa: PLC0415 - few tasks have one
+
+        self.program = script.Script(self.task)
+        self.argv = self.program.argv
+        return int(self.program.run())
+
+    def active(self) -> Any:
+        """What reports: pytest's controller, once pytest has started it, or the script; None before."""
+        return self.program or active_plugin()
+
     def finish(self, code: int) -> int:
         """Write result.json and give the final exit code."""
-        plugin = active_plugin()
+        plugin = self.active()
         if plugin is not None:
             self.cause = self.cause or plugin.cause
             self.message = self.message or plugin.message or plugin.report.problem
             self.copy_junit(plugin.junit)
         self.judge(code, plugin)
-        code = result.GUARD if self.cause == "guard" else code
+        code = {"guard": result.GUARD, "empty-shard": 0}.get(self.cause or "", code)
         if plugin is not None:
             plugin.report.event("finish", exit_code=code)
         result.write(self.folder, self.describe(code, plugin))
@@ -91,6 +104,8 @@ class Session:
             self.cause = "collection"
         elif plugin is not None and plugin.crashed:
             self.cause = "crashed"
+        elif plugin is not None and code == result.NO_TESTS and plugin.empty_shard:
+            self.cause = "empty-shard"
         elif code == result.NO_TESTS or (code == 0 and not result.ran(counts)):
             self.cause = result.no_tests_cause(counts)
         else:
@@ -113,7 +128,19 @@ class Session:
             "imports": plugin.imports if plugin is not None else {},
             "timings": self.timings(plugin),
             "argv": self.argv,
+            "shard": plugin.cut if plugin is not None else None,
+            "profile": self.profile(plugin),
         }
+
+    def profile(self, plugin: Any) -> dict[str, Any] | None:
+        """The environment profile that held, and what it skipped; None without one."""
+        environment = getattr(plugin, "environment", None)
+        found = environment.profile if environment is not None else self.task.get("profile")
+        if not found:
+            return None
+        keys = ("name", "reason", "level", "timeout_multiplier", "concurrent")
+        skipped = dict(environment.skipped) if environment is not None else {}
+        return {**{key: found[key] for key in keys if key in found}, "skipped": skipped}
 
     def timings(self, plugin: Any) -> dict[str, float]:
         """Seconds until collection, of collection, of the tests, of what came after, and of all."""
@@ -131,7 +158,7 @@ class Session:
 
     def expire(self) -> None:
         """Write the result of a suite whose time is up, in the middle of whatever it does."""
-        plugin = active_plugin()
+        plugin = self.active()
         self.time_is_up(list(plugin.report.running) if plugin is not None else [])
         result.write(self.folder, self.describe(result.TIMEOUT, plugin))
         measure.save()

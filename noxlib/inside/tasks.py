@@ -5,7 +5,18 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENVIRONMENT = "NOXLIB_ENV"  #: variable that names the environment profile
+
+
+def current() -> dict[str, Any] | None:
+    """The task that this process belongs to; None outside a run."""
+    path = os.environ.get("NOXLIB_TASK")
+    return read(path) if path else None
 
 
 def read(path: str) -> dict[str, Any]:
@@ -18,3 +29,16 @@ def read(path: str) -> dict[str, Any]:
     if missing:
         raise ValueError(f"it lacks {', '.join(missing)}")
     return {**task, "result": os.path.join(os.path.dirname(os.path.abspath(path)), task["result"])}
+
+
+def variables(profile: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """What tests see of an environment profile, and of the Slurm allocation where they run in one."""
+    found = {
+        ENVIRONMENT: str(profile["name"]),
+        "NOXLIB_TIMEOUT_MULTIPLIER": f"{profile['timeout_multiplier']:g}",
+        "NOXLIB_CONCURRENT_LIMIT": str(profile["concurrent"]),
+    }
+    if environ.get("SLURM_JOB_ID"):
+        found["NOXLIB_HPC_NODES"] = environ.get("SLURM_JOB_NUM_NODES") or "1"
+        found["NOXLIB_HPC_TASKS"] = environ.get("SLURM_NTASKS") or "1"
+    return found

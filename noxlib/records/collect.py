@@ -14,7 +14,15 @@ from noxlib.places.host import Facts
 from noxlib.plan import Plan
 from noxlib.records import result as results
 from noxlib.records.outcome import Verdict, judge
-from noxlib.records.record import Failure, PlaceSection, Record, SourceSection, TestgroundSection, timestamp
+from noxlib.records.record import (
+    Failure,
+    PlaceSection,
+    ProfileSection,
+    Record,
+    SourceSection,
+    TestgroundSection,
+    timestamp,
+)
 from noxlib.records.store import RunFolder, masked
 from noxlib.records.summary import advice, summary_line
 from noxlib.secret import Masker, known_secrets
@@ -45,6 +53,7 @@ class Story:
         self.attempts = 1
         self.carried: tuple[str, ...] = ()
         self.facts = Facts()
+        self.secrets: tuple[str, ...] = ()  #: of the place, beside those of the environment
         self.started = datetime.now(timezone.utc)
 
     def planned(self, plan: Plan, section: TestgroundSection) -> None:
@@ -103,13 +112,19 @@ class Story:
             seeds=found.seeds,
             timings={**timings, **{f"inside {name}": seconds for name, seconds in found.timings.items()}},
             imports=found.imports,
+            profile=found.profile or self._planned_profile(),
         )
         if found.argv:
             record = msgspec.structs.replace(record, argv=found.argv)
         return masked(record, self._secrets())
 
+    def _planned_profile(self) -> ProfileSection | None:
+        """The profile of a run that left no result."""
+        planned = self.plan.task.profile if self.plan else {}
+        return msgspec.convert(planned, ProfileSection) if planned else None
+
     def _secrets(self) -> tuple[str, ...]:
-        return known_secrets({**os.environ, **(self.plan.environment if self.plan else {})})
+        return (*known_secrets({**os.environ, **(self.plan.environment if self.plan else {})}), *self.secrets)
 
     def _known(self) -> Record:
         """What was known before the command ended, as far as it came."""

@@ -31,6 +31,8 @@ _OF_RESULT: dict[str, Outcome] = {
     "timeout": "timeout",
     "interrupted": "cancelled",
     "collection": "failed",
+    "exit-code": "failed",
+    "empty-shard": "passed",
 }
 _STOPPED = {_SIGNAL + signal.SIGINT, _SIGNAL + signal.SIGTERM}
 

@@ -12,7 +12,7 @@ from typing import BinaryIO, Optional, TypeVar
 import msgspec
 
 from noxlib import atomic
-from noxlib.records.record import Counts, Failure, InterpreterSection
+from noxlib.records.record import Counts, Failure, InterpreterSection, ProfileSection
 
 Value = TypeVar("Value")
 
@@ -39,8 +39,20 @@ CAUSES = frozenset(
         "all-skipped",
         "all-deselected",
         "none-collected",
+        "empty-shard",
+        "exit-code",
     }
 )
+
+
+class Shard(msgspec.Struct, frozen=True):
+    """Which part of a collection was run. Shards of one collection have one ``total`` and one ``digest``."""
+
+    index: int
+    count: int
+    tests: int
+    total: int
+    digest: str
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -56,6 +68,8 @@ class Result(msgspec.Struct, frozen=True):
     imports: dict[str, Optional[str]] = {}
     timings: dict[str, float] = {}
     argv: tuple[str, ...] = ()
+    profile: Optional[ProfileSection] = None
+    shard: Optional[Shard] = None
     version: int = 1
 
 
@@ -186,6 +200,19 @@ def _cut_result(found: Result) -> Result | None:
         imports={text(name, 200): value and text(value, _NAME) for name, value in _first(found.imports)},
         timings={text(name, 40): seconds for name, seconds in _first(found.timings) if math.isfinite(seconds)},
         argv=tuple(text(word, _NAME) for word in found.argv[:_ENTRIES]),
+        profile=_cut_profile(found.profile) if found.profile else None,
+        shard=msgspec.structs.replace(found.shard, digest=text(found.shard.digest, 100)) if found.shard else None,
+    )
+
+
+def _cut_profile(found: ProfileSection) -> ProfileSection:
+    return ProfileSection(
+        name=text(found.name, 100),
+        reason=text(found.reason, 200),
+        level=text(found.level, 100),
+        timeout_multiplier=found.timeout_multiplier if math.isfinite(found.timeout_multiplier) else 1.0,
+        concurrent=found.concurrent,
+        skipped={text(reason, 200): count for reason, count in _first(found.skipped)},
     )
 
 

@@ -54,8 +54,10 @@ def _rerun(record: Record) -> str | None:
     test = next((failure.id for failure in record.failures if failure.id and MASK not in failure.id), None)
     if test is None:
         return None
+    if record.suite == "script":
+        return f"run it again: {' '.join((_nox(record.session), *_with_dashes(_place_option(record))))}"
     # After a second "--" everything is pytest's, also an id that looks like an option of ours.
-    words = ["--", *_place_option(record), *(["--"] if test.startswith("-") else []), test]
+    words = ["--", *_place_option(record), *_profile_options(record), *(["--"] if test.startswith("-") else []), test]
     return f"run it again: {_nox(record.session)} {' '.join(shlex.quote(word) for word in words)}"
 
 
@@ -69,14 +71,26 @@ def _selection(record: Record) -> str | None:
 
 def _shell(record: Record) -> str | None:
     session = f"testground_shell-{record.python}" if record.python else "testground_shell"
-    words = ["--", *option] if (option := _place_option(record)) else []
-    return " ".join((f"a shell in the same environment: {_nox(session)}", *words))
+    return " ".join((f"a shell in the same environment: {_nox(session)}", *_with_dashes(_place_option(record))))
+
+
+def _with_dashes(options: list[str]) -> list[str]:
+    return ["--", *options] if options else []
 
 
 def _place_option(record: Record) -> list[str]:
     """What makes a place that was asked for this one time the place of the next command as well."""
     place = record.place
     return ["--place", place.name] if place is not None and place.reason.startswith(ASKED) else []
+
+
+def _profile_options(record: Record) -> list[str]:
+    """Level and environment, which decide whether a test is selected, and how long it may take."""
+    profile = record.profile
+    if profile is None:
+        return []
+    level = ["--level", profile.level] if profile.level else []
+    return [*level, *(["--env-config", profile.name] if profile.reason.startswith(ASKED) else [])]
 
 
 def _nox(session: str) -> str:

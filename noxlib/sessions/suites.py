@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from noxlib.config import levels, profiles
 from noxlib.config.models import Config, SuiteConfig
 from noxlib.config.values import parse_size
+from noxlib.errors import UsageError
 from noxlib.plan import Limits
-from noxlib.sessions.arguments import Arguments
+from noxlib.sessions.arguments import Arguments, Option
+from noxlib.sessions.context import say
+
+INTEGRATION = "tests/integration"  #: the default folder of the integration tests
+ENV_CONFIG = Option(
+    "--env-config", "environment profile: local, ci, hpc_cluster, cloud_hpc or one of the project's own", "NAME"
+)
+PASSWORD = ("--ssh-password", "--noxlib-ssh-password")  #: options of the plugin
+LEVEL = Option("--level", "which tests: basic, extended, network or a level of the project's own", "LEVEL")
 
 
 class Suite(msgspec.Struct, frozen=True):
@@ -40,6 +51,63 @@ class Suite(msgspec.Struct, frozen=True):
 def unit(config: Config, _arguments: Arguments) -> Suite:
     """The unit tests: all but those that need services or a machine of their own."""
     return _suite("unit", "not integration and not vmtest", config.unit)
+
+
+def compose_integration(config: Config, _arguments: Arguments) -> Suite:
+    """The tests that need the services of the project's compose file."""
+    return _suite("compose_integration", "integration", config.compose_integration)
+
+
+def integration(root: Path, config: Config, arguments: Arguments) -> Suite:
+    """The integration tests of one level, under the environment profile of this run.
+
+    They are those of ``tests/integration`` where there is such a folder, else those with the marker ``integration``.
+
+    Raises:
+        NoxlibError: there is no such level or profile.
+    """
+    own = config.integration
+    name, level = levels.choose(own, arguments["level"])
+    folder = () if own.paths or not (root / INTEGRATION).is_dir() else (INTEGRATION,)
+    which = ("" if own.paths or folder else "integration") if own.select is None else own.select
+    select = f"({which}) and ({level.select})" if which and level.select else which or level.select
+    return Suite(
+        name="integration",
+        select=select,
+        config=msgspec.structs.replace(own, paths=own.paths or folder, timeout=level.timeout),
+        args=level.args,
+        profile=profile(config, arguments, level=name, test_timeout=level.test_timeout),
+    )
+
+
+def profile(
+    config: Config, arguments: Arguments, *, level: str = "", test_timeout: float = levels.TEST_TIMEOUT
+) -> dict[str, Any]:
+    """The environment profile of a suite, as the plugin reads it; the user is told which, and why.
+
+    Args:
+        config: The project's configuration.
+        arguments: The step's, ``ENV_CONFIG`` among its options.
+        level: Name of the level.
+        test_timeout: Seconds for each phase of a test, before the profile multiplies them.
+    """
+    _refuse_password(arguments.rest)
+    chosen = profiles.choose(config, arguments["env_config"])
+    if not arguments["dry_run"]:
+        say(f"noxlib: environment {chosen.name}: {chosen.reason}")
+    found: dict[str, Any] = msgspec.to_builtins(chosen)
+    own = {name: msgspec.to_builtins(other) for name, other in profiles.configured(config).items()}
+    return {**found, "level": level, "test_timeout": test_timeout, **({"environments": own} if own else {})}
+
+
+def _refuse_password(words: tuple[str, ...]) -> None:
+    """A password among the arguments would stand in the plan and the record, and be seen by all on this machine."""
+    for word, following in zip(words, (*words[1:], "")):
+        option, equals, text = word.partition("=")
+        if option in PASSWORD and not (text if equals else following).startswith(("env:", "file:")):
+            raise UsageError(
+                f"{option} takes no password, but where it is to be found", f"{option}=env:NAME, or file:PATH"
+            )
 
 
 def _suite(name: str, select: str, config: SuiteConfig) -> Suite:

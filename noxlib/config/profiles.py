@@ -1,0 +1,126 @@
+"""Environment profiles: what tests may ask of the machine they run on, and which profile holds here."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Optional
+
+import msgspec
+
+from noxlib.config.models import Config, EnvironmentConfig
+from noxlib.errors import ConfigError, NoxlibError, UsageError
+from noxlib.plan import ASKED
+
+VARIABLE = "NOXLIB_ENV"
+DEFAULT = "local"
+#: Variables that a CI service sets; the first one that is set names the reason.
+CI_VARIABLES = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "TF_BUILD", "JENKINS_URL", "TEAMCITY_VERSION")
+#: The profiles that there are without configuration; what runs beside the tests reads the same file.
+_TABLE = Path(__file__).resolve().parent.parent / "inside" / "profiles.json"
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """One environment. ``timeout_multiplier`` multiplies seconds, ``memory_mb`` and ``disk_mb`` are 2**20 bytes."""
+
+    timeout_multiplier: float
+    concurrent: int  #: operations at once
+    network_simulation: bool
+    large_files: bool
+    backends: tuple[str, ...]
+    memory_mb: int
+    disk_mb: int
+    name: str = ""
+    reason: str = ""  #: why it was taken
+
+
+def canonical(name: str) -> str:
+    """A name as profiles are compared: a hyphen equals an underscore."""
+    return name.strip().replace("-", "_")
+
+
+@functools.cache
+def defaults() -> dict[str, Profile]:
+    """The profiles that there are without configuration."""
+    found = msgspec.json.decode(_TABLE.read_bytes(), type=dict[str, Profile])
+    return {name: msgspec.structs.replace(profile, name=name) for name, profile in found.items()}
+
+
+def configured(config: Config) -> dict[str, Profile]:
+    """The profiles that a configuration changes or adds, each with all its values.
+
+    Raises:
+        ConfigError: one inherits from a profile that there is not, or from itself, or stands there twice.
+    """
+    tables: dict[str, EnvironmentConfig] = {}
+    for name, table in config.environments.items():
+        if canonical(name) in tables:
+            raise ConfigError(
+                f"environments.{name}: this environment stands there twice", "a hyphen equals an underscore: keep one"
+            )
+        tables[canonical(name)] = table
+    return {name: _resolve(name, tables, ()) for name in tables}
+
+
+def choose(config: Config, asked: Optional[str] = None, environ: Optional[Mapping[str, str]] = None) -> Profile:
+    """The profile of this run, with the reason for it.
+
+    Args:
+        config: The project's configuration.
+        asked: The value of ``--env-config``.
+        environ: This process' environment by default.
+
+    Raises:
+        UsageError: there is no such profile; the nearest name is told.
+        ConfigError: see ``configured``.
+    """
+    variables = os.environ if environ is None else environ
+    own = configured(config)
+    known = {**defaults(), **own}
+    name, reason = _wanted(asked, variables)
+    if canonical(name) not in known:
+        raise _unknown(UsageError, f"there is no environment {name!r} ({reason})", name, tuple(known))
+    return msgspec.structs.replace(known[canonical(name)], reason=reason)
+
+
+def detect(environ: Mapping[str, str]) -> tuple[str, str]:
+    """The profile that the environment's variables speak for, and why."""
+    if environ.get("SLURM_JOB_ID"):
+        return "hpc_cluster", f"detected: Slurm allocation {environ['SLURM_JOB_ID']}"
+    for name in CI_VARIABLES:
+        if environ.get(name, "").lower() not in ("", "0", "false"):
+            return "ci", f"detected: {name} is set"
+    return DEFAULT, "no CI and no Slurm allocation was detected"
+
+
+def _wanted(asked: Optional[str], environ: Mapping[str, str]) -> tuple[str, str]:
+    if asked is not None:
+        return asked, f"{ASKED} --env-config"
+    if environ.get(VARIABLE):
+        return environ[VARIABLE], f"{ASKED} {VARIABLE}"
+    return detect(environ)
+
+
+def _resolve(name: str, tables: Mapping[str, EnvironmentConfig], heirs: tuple[str, ...]) -> Profile:
+    """A profile with all its values. ``heirs`` are those that inherit from it."""
+    if name in heirs:
+        way = " → ".join((*heirs, name))
+        raise ConfigError(f"environments.{name}: it inherits from itself: {way}", "change one `inherits`")
+    table = tables.get(name, EnvironmentConfig())
+    base = canonical(table.inherits or (name if name in defaults() else DEFAULT))
+    if base not in tables and base not in defaults():
+        known = (*defaults(), *tables)
+        raise _unknown(ConfigError, f"environments.{name}.inherits: there is no environment {base!r}", base, known)
+    start = defaults().get(name) if base == name else None
+    given = {key: value for key, value in msgspec.structs.asdict(table).items() if value is not None}
+    given.pop("inherits", None)
+    return msgspec.structs.replace(start or _resolve(base, tables, (*heirs, name)), **given, name=name)
+
+
+def _unknown(kind: type[NoxlibError], what: str, name: str, known: tuple[str, ...]) -> NoxlibError:
+    from noxlib.config.checks import nearest  # noqa: PLC0415 - only an error needs it
+
+    todo = f"the environments are {', '.join(dict.fromkeys(known))}; [tool.noxlib.environments.NAME] adds one"
+    return kind(f"{what}; did you mean {nearest(canonical(name), known)}?", todo)

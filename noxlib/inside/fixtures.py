@@ -1,0 +1,44 @@
+"""Fixtures of a session that has an environment profile."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from . import options, slots
+
+
+@pytest.fixture(scope="session")
+def noxlib_environment(pytestconfig: pytest.Config) -> dict[str, Any]:
+    """The environment profile: ``name``, ``timeout_multiplier``, ``concurrent``, ``backends`` and so on."""
+    environment: Any = pytestconfig.pluginmanager.get_plugin("noxlib-environment")
+    return dict(environment.profile)
+
+
+@pytest.fixture(scope="session")
+def noxlib_concurrency(noxlib_environment: dict[str, Any]) -> slots.Slots:
+    """``with noxlib_concurrency:`` holds one of the profile's places for an operation, among all processes of the run.
+
+    (Where there is no run, ``pytest -p``, among all processes of the user on this machine.)
+    """
+    task = os.environ.get("NOXLIB_TASK")
+    folder = os.path.dirname(os.path.abspath(task)) if task else None
+    return slots.Slots(folder, int(noxlib_environment["concurrent"]))
+
+
+@pytest.fixture(scope="session")
+def noxlib_ssh(pytestconfig: pytest.Config) -> dict[str, Any]:
+    """``host``, ``port``, ``user``, ``key`` and ``password`` of ``--ssh-…``; skips where no host was given."""
+    host = options.value(pytestconfig, "ssh-host")
+    if not host:
+        pytest.skip("no --ssh-host was given")
+    password = options.value(pytestconfig, "ssh-password")
+    return {
+        "host": host,
+        "port": options.value(pytestconfig, "ssh-port") or 22,
+        "user": options.value(pytestconfig, "ssh-user"),
+        "key": options.value(pytestconfig, "ssh-key"),
+        "password": options.secret(password) if password else None,
+    }

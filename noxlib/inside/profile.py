@@ -1,0 +1,118 @@
+"""The environment profile beside the tests: which one holds, the tests that it skips, what tests see of it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import fixtures, options, phases, tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TEST_TIMEOUT = 30.0
+MARKERS = (
+    "slow: takes long; part of the level extended",
+    "network: needs a network; part of the level network",
+    "integration: needs services, or parts of the system together",
+    "performance: measures speed; part of the level extended",
+    "vmtest: needs a virtual machine",
+    "mpi: runs under MPI",
+    "large_files(mb): works on files of that many MB; skipped where the environment has large_files = false",
+    "backend(name): needs that storage backend; skipped where it is none of the environment's",
+    "timeout(seconds): for each phase of the test, multiplied by the environment",
+)
+
+
+def find(name: str, own: Mapping[str, Any]) -> dict[str, Any]:
+    """A profile by its name, a hyphen as good as an underscore. Raises ValueError with the nearest name."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "profiles.json"), encoding="utf-8") as stream:
+        known = {**json.load(stream), **own}
+    wanted = name.strip().replace("-", "_")
+    if wanted not in known:
+        near = difflib.get_close_matches(wanted, known, 1, 0)[0]
+        raise ValueError(f"there is no environment {name!r}; did you mean {near}?")
+    return {**known[wanted], "name": wanted}
+
+
+def choose(given: Mapping[str, Any], config: Any, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The profile that holds: by option, by the task, by NOXLIB_ENV, none; with what options change of it.
+
+    Raises ValueError for an unknown name.
+    """
+    asked = options.value(config, "env-config")
+    name = asked or (None if given else environ.get(tasks.ENVIRONMENT))
+    profile = dict(given)
+    if name:
+        by = "--env-config" if asked else tasks.ENVIRONMENT
+        profile = {**given, **find(name, given.get("environments", {})), "reason": f"asked for by {by}"}
+    if profile:
+        changed = {
+            "timeout_multiplier": options.value(config, "timeout-multiplier"),
+            "concurrent": options.value(config, "max-concurrent"),
+            "backends": options.value(config, "backend"),
+        }
+        profile.update({key: value for key, value in changed.items() if value is not None})
+    return profile
+
+
+def refusal(profile: Mapping[str, Any], item: pytest.Item) -> str | None:
+    """The value of the profile that keeps a test from running here."""
+    if item.get_closest_marker("large_files") and not profile["large_files"]:
+        return "large_files = false"
+    for marker in item.iter_markers("backend"):
+        for name in marker.args:
+            if name not in profile["backends"]:
+                return f"backends = {', '.join(profile['backends'])}; not {name}"
+    return None
+
+
+class Environment:
+    """The plugin that holds for every process that runs tests under a profile."""
+
+    def __init__(self, config: Any, profile: dict[str, Any]) -> None:
+        self.profile = profile
+        self.skipped: Counter[str] = Counter()
+        self.prefix = f"environment {profile['name']} has "
+        self.base = float(profile.get("test_timeout") or TEST_TIMEOUT)
+        self.own_timeout = phases.configured(config)
+        os.environ.update(tasks.variables(profile, os.environ))
+        for name, key in (("env-config", "name"), ("timeout-multiplier", "timeout_multiplier")):
+            setattr(config.option, options.destination(name), profile[key])
+        setattr(config.option, options.destination("max-concurrent"), profile["concurrent"])
+        config.pluginmanager.register(fixtures, "noxlib-fixtures")
+        if not self.own_timeout:
+            limits = phases.Phases(config, self.base, float(profile["timeout_multiplier"]), profile["name"])
+            config.pluginmanager.register(limits, "noxlib-phases")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        for marker in MARKERS:
+            config.addinivalue_line("markers", marker)
+
+    @pytest.hookimpl
+    def pytest_report_header(self) -> str:
+        profile = self.profile
+        level = f", level {profile['level']}" if profile.get("level") else ""
+        limit = f"{self.base * profile['timeout_multiplier']:g} s a phase of a test"
+        timeout = "timeouts by pytest-timeout" if self.own_timeout else limit
+        return f"noxlib: environment {profile['name']}{level}: {timeout}, {profile['concurrent']} at once"
+
+    @pytest.hookimpl
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            value = refusal(self.profile, item)
+            if value is not None:
+                item.add_marker(pytest.mark.skip(reason=self.prefix + value))
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.skipped and isinstance(report.longrepr, tuple):
+            head, found, value = str(report.longrepr[2]).partition(self.prefix)
+            if found and head in ("", "Skipped: "):
+                self.skipped[value] += 1

@@ -1,0 +1,51 @@
+"""A semaphore of so many places that holds among threads, processes and workers: locks on files of one folder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAUSE = 0.02  # seconds between two looks for a free place
+
+
+class Slots:
+    """``with slots:`` waits for one of ``count`` places and holds it. The kernel frees those of a process that ends."""
+
+    def __init__(self, folder: str | None, count: int) -> None:
+        own = os.path.join(tempfile.gettempdir(), f"noxlib-{os.getuid()}")
+        self.folder = os.path.join(folder or own, "slots")
+        self.count = count
+        self.held = threading.local()
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+
+    def __enter__(self) -> Slots:  # noqa: PYI034 - typing_extensions is not there, inside
+        files: list[int] = self.held.__dict__.setdefault("files", [])
+        files.append(self.take())
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        os.close(self.held.files.pop())
+
+    def take(self) -> int:
+        """The descriptor of a place that was free."""
+        while True:
+            for descriptor in self.open_all():
+                with contextlib.suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return descriptor
+                os.close(descriptor)
+            time.sleep(PAUSE)
+
+    def open_all(self) -> Iterator[int]:
+        """A descriptor of each place's file, beginning elsewhere in each process."""
+        for at in range(self.count):
+            name = str((at + os.getpid()) % self.count)
+            yield os.open(os.path.join(self.folder, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,73 @@
+"""Lines of the Test Anything Protocol (testanything.org, versions 12 to 14) in a program's output."""
+
+from __future__ import annotations
+
+import re
+
+POINT = re.compile(
+    r"(?P<failed>not )?ok\b(?:[ \t]+(?P<number>\d{1,9})\b)?(?:[ \t]+-)?[ \t]*(?P<text>(?:\\#|[^#])*)"
+    r"(?:#[ \t]*(?P<directive>(?i:todo|skip))\w*[ \t:]*(?P<reason>.*))?.*"
+)
+PLAN = re.compile(r"1\.\.(?P<count>\d{1,9})(?:[ \t]*#[ \t]*(?i:skip)\w*[ \t:]*(?P<reason>.*))?[ \t]*")
+BAIL_OUT = re.compile(r"Bail out!(.*)")
+
+
+class Point:
+    """One test point. ``outcome`` is passed, failed, skipped, xfailed (not ok, TODO) or xpassed (ok, TODO)."""
+
+    def __init__(self, number: int, text: str, outcome: str, reason: str = "") -> None:
+        self.number = number
+        self.text = text
+        self.outcome = outcome
+        self.reason = reason
+
+    @property
+    def name(self) -> str:
+        """``3 - text``."""
+        return f"{self.number} - {self.text}" if self.text else str(self.number)
+
+
+class Stream:
+    """What a stream of lines has told so far; lines that are no TAP are left alone, and subtests (indented) too.
+
+    It is TAP only if there is a plan, ``1..N``: many a program prints "ok".
+    """
+
+    def __init__(self) -> None:
+        self.points: list[Point] = []
+        self.plan: int | None = None
+        self.skipped: str | None = None  # why the whole was skipped
+        self.bailed: str | None = None
+
+    def line(self, text: str) -> Point | None:
+        """Take one line in; the test point that it is, if it is one."""
+        plan = PLAN.fullmatch(text)
+        bail_out = BAIL_OUT.match(text)
+        if plan:
+            self.plan = int(plan["count"])
+            self.skipped = (plan["reason"] or "").strip() if self.plan == 0 else None
+        elif bail_out:
+            self.bailed = bail_out[1].strip() or "no reason given"
+        return self._point(text)
+
+    def problem(self) -> str | None:
+        """Why the whole failed although no test point did: it stopped in the middle."""
+        if self.bailed is not None:
+            return f"bailed out: {self.bailed}"
+        if self.plan and self.points and self.plan != len(self.points):
+            return f"{self.plan} test points were planned and {len(self.points)} came"
+        return None
+
+    def _point(self, text: str) -> Point | None:
+        found = POINT.fullmatch(text)
+        if found is None:
+            return None
+        directive = (found["directive"] or "").lower()
+        failed = bool(found["failed"])
+        outcome = "failed" if failed else "passed"
+        if directive:
+            outcome = "skipped" if directive == "skip" else "xfailed" if failed else "xpassed"
+        number = int(found["number"] or len(self.points) + 1)
+        point = Point(number, found["text"].strip(), outcome, (found["reason"] or "").strip())
+        self.points.append(point)
+        return point

@@ -1,0 +1,1 @@
+"""A project whose integration tests have levels."""
