@@ -13,13 +13,14 @@ import nox
 from noxlib.config import event
 from noxlib.config.detect import load_project
 from noxlib.config.lanes import Lane, Occasion, lanes, occasion
-from noxlib.config.models import SuiteConfig
+from noxlib.config.models import ScriptConfig, SuiteConfig
 from noxlib.config.project import Project
 from noxlib.engines import git
 from noxlib.errors import UsageError
 from noxlib.sessions import docs, types
 from noxlib.sessions.arguments import Option
 from noxlib.sessions.context import Context, say
+from noxlib.sessions.script import newest
 
 OUTPUT = Option("--github-output", "write the outputs of a step of GitHub Actions, one line each, instead of JSON")
 SPARE = 10  #: minutes of a job beside its suite: checkout, testground, records
@@ -27,7 +28,10 @@ LONGEST = 360  #: minutes that GitHub lets a job run
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One job of the matrix: ``nox -s SESSION -- ARGUMENTS``, within so many minutes."""
+    """One job of the matrix: ``nox -s SESSION -- ARGUMENTS``, within so many minutes.
+
+    ``python`` is that of the testground; the newest one where the session's name holds none.
+    """
 
     session: str
     step: str
@@ -66,6 +70,10 @@ def _has_integration(project: Project) -> bool:
     return suite != type(suite)() or (project.root / "tests" / "integration").is_dir()
 
 
+def _has_script(project: Project) -> bool:
+    return (project.root / project.config.script.path).is_file()
+
+
 def _has(*names: str) -> Callable[[Project], bool]:
     return lambda project: any((project.root / name).is_file() for name in names)
 
@@ -78,7 +86,7 @@ _CHECKS: dict[str, Callable[[Project], bool]] = {
 _ROWS: tuple[_Row, ...] = (
     _Row("basic", "unit", "--coverage"),
     _Row("basic", "integration", "--level basic", _has_integration),
-    _Row("basic", "script", "", _has("test.sh")),
+    _Row("basic", "script", "", _has_script),
     _Row("basic", "compose_integration", "", _has("docker-compose.test.yml", "docker-compose.test.yaml")),
     _Row("extended", "integration", "--level extended", _has_integration),
     _Row("cloud", "cloud_hpc"),
@@ -151,10 +159,11 @@ def _others(names: tuple[str, ...]) -> Iterator[_Row]:
 def _entries(row: _Row, project: Project, steps: dict[str, tuple[str, ...]]) -> Iterator[Entry]:
     suite = getattr(project.config, row.step, None)
     seconds = suite.timeout if isinstance(suite, SuiteConfig) else SuiteConfig().timeout
+    other = (suite.python if isinstance(suite, ScriptConfig) else None) or newest(project.pythons)
     minutes = min(math.ceil(seconds / 60) + SPARE, LONGEST)
     for python in steps[row.step] or ("",):
         session = f"{row.step}-{python}" if python else row.step
-        yield Entry(session, row.step, python, row.lane, row.arguments, minutes)
+        yield Entry(session, row.step, python or other, row.lane, row.arguments, minutes)
 
 
 def _write(outputs: Outputs) -> None:

@@ -51,6 +51,15 @@ def test_a_step_that_is_not_registered_is_in_no_matrix(folder: Path) -> None:
     assert sessions(folder, ("basic",)) == ["unit-3.10 --coverage", "unit-3.11 --coverage"]
 
 
+@pytest.mark.parametrize(("configured", "python"), [("", "3.10"), ('[tool.noxlib.script]\npython = "3.9"\n', "3.9")])
+def test_a_session_without_a_python_is_given_that_of_its_testground(folder: Path, configured: str, python: str) -> None:
+    (folder / "test.sh").touch()
+    with (folder / "pyproject.toml").open("a") as file:
+        file.write(configured)
+    found = ci_matrix.of(load_project(folder), {"script": ()}, ("basic",), ())
+    assert [(entry.session, entry.python) for entry in found.suites.include] == [("script", python)]
+
+
 def test_the_cloud_lane_is_nothing_else(folder: Path) -> None:
     assert sessions(folder, ("cloud",)) == ["cloud_hpc"]
 
