@@ -46,6 +46,40 @@ class ScriptConfig(SuiteConfig, frozen=True, forbid_unknown_fields=True):
     python: Optional[str] = None  #: the Python whose testground it runs in; default: the newest configured
 
 
+class ComposeConfig(SuiteConfig, frozen=True, forbid_unknown_fields=True):
+    """``[tool.noxlib.compose_integration]``: a suite with the services of a compose file."""
+
+    file: str = "docker-compose.test.yml"  #: the compose file
+    runner: str = "test-runner"  #: the service whose part the tests' own container takes
+
+
+class HpcConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[tool.noxlib.hpc]``: the Slurm cluster that suites are submitted to."""
+
+    host: Optional[str] = None  #: login node, ``user@host``; ``here``: this machine; ``simulation``: that of our own
+    folder: str = ".noxlib"  #: our folder in the shared home, or an absolute path that all nodes see
+    partition: Optional[str] = None  #: default: the cluster's own
+    account: Optional[str] = None  #: default: the user's own
+    time: Optional[str] = None  #: limit of a task as sbatch takes it; default: the suite's timeout and a little more
+    shards: int = 1  #: tasks of the array
+    sbatch: tuple[str, ...] = ()  #: more words for sbatch
+
+
+class SanityConfig(SuiteConfig, frozen=True, forbid_unknown_fields=True):
+    """``[tool.noxlib.sanity]``: a suite on a machine that ssh reaches."""
+
+    host: Optional[str] = None  #: the machine where none is named: ``root@host``, ``host:port``
+    python: Optional[str] = None  #: the Python whose testground is taken; default: the newest configured
+
+
+class VmtestConfig(SuiteConfig, frozen=True, forbid_unknown_fields=True):
+    """``[tool.noxlib.vmtest]``: a suite in a virtual machine, whose own ``memory`` and ``cpus`` are."""
+
+    timeout: float = 7200.0  #: seconds for the whole suite; without KVM a machine is some twelve times slower
+    rung: Literal["qemu", "vmtest"] = "qemu"  #: what drives the machine: QEMU and SSH, or the program vmtest
+    saved_ram: bool = True  #: go on from the saved RAM of a machine that was booted once
+
+
 class EnvironmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[tool.noxlib.environments.NAME]``: a profile of ours where it differs, or one of the project's own."""
 
@@ -78,5 +112,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     write_back: tuple[str, ...] = ()  #: globs of files that tests may write into the checkout
     unit: SuiteConfig = SuiteConfig()  #: the unit tests
     integration: IntegrationConfig = IntegrationConfig()  #: the tests that need services
+    compose_integration: ComposeConfig = ComposeConfig()  #: the tests that need the services of a compose file
+    sanity: SanityConfig = SanityConfig()  #: the tests of a machine that ssh reaches
     script: ScriptConfig = ScriptConfig()  #: the project's own executable as a suite
+    hpc: HpcConfig = HpcConfig()  #: the Slurm cluster
+    vmtest: VmtestConfig = VmtestConfig()  #: the tests that need a machine of their own
     environments: dict[str, EnvironmentConfig] = {}  #: environment profiles

@@ -182,8 +182,14 @@ def _keys(root: Path, target: Path) -> None:
     atomic.write(allowed / "authorized_keys", (target / "id_ed25519.pub").read_bytes())
 
 
-def to_disk(root: Path, disk: Path, size: str) -> None:
+def to_disk(root: Path, disk: Path, size: str, *, before: tuple[str, ...] = ()) -> None:
     """Make a qcow2 disk with an ext4 file system of a folder, without mounting anything.
+
+    Args:
+        root: The folder; it becomes the disk's root.
+        disk: The image's path.
+        size: Of the disk as the guest sees it; what is empty takes no room.
+        before: Words before the tool that reads the folder.
 
     Raises:
         EngineError: A tool is missing or fails.
@@ -193,7 +199,7 @@ def to_disk(root: Path, disk: Path, size: str) -> None:
         tool(("truncate", "-s", size, str(raw)))
         # No journal: nobody needs the disk after a crash. Inode tables are left to the kernel, which finds them zero.
         options = ("-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-E", "lazy_itable_init=1,nodiscard")
-        tool(("mke2fs", *options, "-d", str(root), str(raw)))
+        tool((*before, "mke2fs", *options, "-d", str(root), str(raw)))
         tool(("qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(disk)))
     finally:
         raw.unlink(missing_ok=True)

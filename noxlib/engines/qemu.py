@@ -111,7 +111,7 @@ def common(made: Golden, shape: Shape) -> list[str]:
 
 def disk(path: Path) -> str:
     """A drive's option. Nobody reads an overlay after a crash: what is written need not be on the disk at once."""
-    return f"file={option(path)},format=qcow2,if=virtio,cache=unsafe"
+    return f"file={option(path)},format=qcow2,if=virtio,cache=unsafe,werror=report"
 
 
 def option(path: Path) -> str:
@@ -199,14 +199,14 @@ class Machine:
         while not _greets(port, deadline):
             self._must_live()
             if time.monotonic() >= deadline:
-                raise EngineError(f"the machine did not boot within {seconds:g} s", self._said())
+                raise EngineError(f"the machine did not boot within {seconds:g} s", self.last_words())
             time.sleep(_PAUSE)
 
     def _must_live(self) -> None:
         if not self.alive:
-            raise EngineError("QEMU ended before the machine was up", self._said(), cause="lost")
+            raise EngineError("QEMU ended before the machine was up", self.last_words(), cause="lost")
 
-    def _said(self) -> str:
+    def last_words(self) -> str:
         """The last that QEMU, else the guest's console, told; it goes with the machine's folder."""
         said = last_line(self._files.log) or last_line(self._files.console)
         if said:

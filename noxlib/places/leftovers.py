@@ -39,6 +39,7 @@ class Removers:
             "process": self._process,
             temporary.KIND: self._folder,
             environments.KIND: self._environment,
+            "vm": self._machine,
             remote.KIND: self._remote_folder,
             "compose": self._compose,
         }
@@ -94,6 +95,11 @@ class Removers:
 
     def _remote_folder(self, entry: Entry) -> bool:
         return remote.remove_noted(entry, self._ledger.folder.parent)
+
+    def _machine(self, entry: Entry) -> bool:
+        from noxlib.places import machines  # noqa: PLC0415 - only where a machine was left
+
+        return machines.remove(entry)
 
     def _process(self, entry: Entry) -> bool:
         strays.kill_marked(MARK, entry.name)

@@ -1,0 +1,180 @@
+"""The place ``vm``: a virtual machine of the run's own, with the testground as its second disk, entered by SSH."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Optional
+
+import msgspec
+
+from noxlib.engines import savedram
+from noxlib.errors import NoxlibError, PlaceError
+from noxlib.ledger import Ledger
+from noxlib.places import box, machines
+from noxlib.places.host import Facts, Machine
+from noxlib.places.ssh import PYTHON, SSHHost
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+    from noxlib.engines import qemu
+    from noxlib.engines.ssh import Connection
+    from noxlib.places.host import Command, Exit
+    from noxlib.places.machines import Wanted
+
+ROOTFS = "/var/lib/noxlib/root"  #: of the testground, in the guest
+#: A machine that went on from saved RAM knows neither the time nor the disk that was put in since.
+PREPARE = """date -u -s "@$1" >/dev/null && blockdev --flushbufs /dev/vdb && mkdir -p /var/lib/noxlib &&
+mount -t ext4 -o noatime /dev/vdb /var/lib/noxlib"""
+
+
+class VM:
+    """Host over a machine. Entering starts it; leaving kills it, and all that was written in it is gone.
+
+    Tests run in it as root, whoever starts the session: that is what the place is for.
+
+    Args:
+        wanted: What the machine is made of.
+        run_id: Name of the run.
+        checkout: The code under test; it is only read.
+        run_folder: The run's folder on this machine.
+        environment: The image's own variables.
+        prepared_site: Folder of site-packages entries made by the project's build.
+        prepared_tree: Files made by the build that are laid over the checkout.
+        python: The testground's interpreter in the image.
+        ledger: Where what we start is written down.
+        keep: Leave the machine's disks, and say where they are.
+    """
+
+    name = "vm"
+    workspace = box.WORKSPACE
+    inside = box.LIB
+    scratch = box.RUN
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        *,
+        run_id: str,
+        checkout: Path,
+        run_folder: Path,
+        environment: Optional[Mapping[str, str]] = None,
+        prepared_site: Optional[Path] = None,
+        prepared_tree: Optional[Path] = None,
+        python: str = PYTHON,
+        ledger: Optional[Ledger] = None,
+        keep: bool = False,
+    ) -> None:
+        self.python = python
+        self.facts = Facts()
+        self._wanted = wanted
+        self._run_id = run_id
+        self._checkout = checkout
+        self._run_folder = run_folder
+        self._environment = environment
+        self._site = prepared_site
+        self._tree = prepared_tree
+        self._ledger = ledger or Ledger()
+        self._keep = keep
+        self._stack = contextlib.ExitStack()
+        self._now: Optional[_Running] = None
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            files = stack.enter_context(machines.folder(self._ledger, self._run_id, keep=self._keep))
+            machine, port, ready = stack.enter_context(machines.running(self._wanted, files))
+            connection = stack.enter_context(savedram.shell(self._wanted.made, port, files.sockets))
+            connection.run(("sh", "-c", PREPARE, "prepare", str(int(time.time()))))
+            host = stack.enter_context(self._host(connection, files))
+            self._now = _Running(machine, files, host)
+            self.facts = self._told(host, ready)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stack.__exit__(*(exc_info or (None, None, None)))  # type: ignore[arg-type]
+        self._now = None
+
+    def put(self, source: Path, target: str) -> None:
+        """Copy a file or folder into the run's folder there."""
+        self._host_now.put(source, target)
+
+    def get(self, source: str, target: Path) -> None:
+        """Copy a file or folder of the run's folder; an absent one is no error."""
+        self._host_now.get(source, target)
+
+    def write_back(self, patterns: tuple[str, ...], checkout: Path) -> tuple[str, ...]:
+        """Copy what tests wrote and a glob names to the checkout; the relative paths copied or removed."""
+        return self._host_now.write_back(patterns, checkout)
+
+    def run(self, command: Command) -> Exit:
+        """Run a command in the testground's file system on the machine.
+
+        Raises:
+            PlaceError: The machine ended in the middle, cause ``lost``; or this machine's disk is full.
+        """
+        # Memory and CPUs are the machine's own.
+        limits = msgspec.structs.replace(command.limits, memory=None, cpus=None)
+        try:
+            return self._host_now.run(msgspec.structs.replace(command, limits=limits))
+        except NoxlibError as error:
+            if error.outcome == "error":
+                self._explain(error)
+            raise
+
+    @property
+    def _host_now(self) -> SSHHost:
+        assert self._now is not None, "a host is entered before it is used"
+        return self._now.host
+
+    def _host(self, connection: Connection, files: qemu.Files) -> SSHHost:
+        return _InMachine(
+            connection,
+            lambda _: ROOTFS,
+            run_id=self._run_id,
+            checkout=self._checkout,
+            run_folder=self._run_folder,
+            environment=self._environment,
+            prepared_site=self._site,
+            prepared_tree=self._tree,
+            python=self.python,
+            ledger=Ledger(files.folder),  # what lies in the machine goes with it, and so does what is noted of it
+            name=self.name,
+        )
+
+    def _told(self, host: SSHHost, ready: float) -> Facts:
+        known = host.facts.machine or Machine()
+        accelerator = self._wanted.shape.accelerator
+        return Facts(
+            machine=msgspec.structs.replace(
+                known, name="qemu", accelerator=accelerator, image=self._wanted.made.key, ready=ready
+            )
+        )
+
+    def _explain(self, error: NoxlibError) -> None:
+        now = self._now
+        assert now is not None
+        machines.check_room(now.files)
+        if not now.machine.alive:
+            what = "the virtual machine ended in the middle of the run"
+            raise PlaceError(what, f"run it again; {now.machine.last_words()}", cause="lost") from error
+
+
+class _InMachine(SSHHost):
+    """What lies in the machine goes with it: nothing has to be removed there."""
+
+    def _remove(self) -> None:
+        return
+
+
+class _Running:
+    """What is known once the host has been entered."""
+
+    def __init__(self, machine: qemu.Machine, files: qemu.Files, host: SSHHost) -> None:
+        self.machine = machine
+        self.files = files
+        self.host = host

@@ -1,0 +1,35 @@
+"""``vmtest-X``: the tests that need a machine of their own, in a virtual one with the testground of one Python."""
+
+from __future__ import annotations
+
+import msgspec
+
+from noxlib.config.models import Config
+from noxlib.plan import ASKED
+from noxlib.sessions import placing, running
+from noxlib.sessions.arguments import Arguments, Option
+from noxlib.sessions.context import Context
+from noxlib.sessions.placing import Placement
+from noxlib.sessions.suites import Suite
+
+RUNG = Option("--rung", "what drives the machine: QEMU and SSH, or the program vmtest", "RUNG", ("qemu", "vmtest"))
+
+
+def run(context: Context) -> None:
+    """Carry the step out; words after the step's options go to pytest."""
+    running.run_suite(context, suite, options=(RUNG,), place_of=place)
+
+
+def suite(config: Config, _arguments: Arguments) -> Suite:
+    """The tests marked ``vmtest``. Their machine's memory and CPUs are no limits of the tests' own."""
+    own = config.vmtest
+    select = "vmtest" if own.select is None else own.select
+    return Suite("vmtest", select, msgspec.structs.replace(own, memory=None, cpus=None))
+
+
+def place(config: Config, arguments: Arguments) -> Placement:
+    """The machine's place, by rung. Raises EngineError where no container engine has the testground."""
+    asked = arguments["rung"]
+    rung = asked or config.vmtest.rung
+    reason = f"{ASKED} --rung" if asked else f"configured: rung = {rung!r}"
+    return Placement("vm" if rung == "qemu" else "vmtest", reason, engine=placing.engine())
