@@ -13,10 +13,10 @@ from noxlib.config.project import Project
 from noxlib.engines import git, registryauth
 from noxlib.engines.registry import Manifest, Registry
 from noxlib.errors import UsageError
-from noxlib.sessions import placing, preparing, reaping
+from noxlib.sessions import container_ground, placing, reaping
 from noxlib.sessions.arguments import DRY_RUN, Arguments, Option, no_rest
 from noxlib.sessions.context import Context, say
-from noxlib.testground import image, lock, names, publish, publishing, remote, results
+from noxlib.testground import image, names, publish, publishing, remote, results
 
 PUSH = Option("--push", "publish the checked out commit and branch from this machine, without a CI event")
 
@@ -100,10 +100,7 @@ def _publish(context: Context, project: Project, name: str, planned: publishing.
 def _content(context: Context, project: Project, registry: Registry) -> tuple[Manifest, bool]:
     """This checkout's testground in the registry: built and sent where it is not there yet."""
     docker = placing.engine()
-    if project.dockerfile:
-        locked = lock.of_dockerfile(project)
-    else:
-        locked = preparing.locked(project, context.python, docker.platform, "all")
+    locked = container_ground.lock_of(project, context.python, docker, "all")
     testground = image.find_or_build(project, context.python, locked, docker)
     credentials = registryauth.find(registry.host, os.environ)
     return publish.upload(registry, testground, docker, credentials, say)

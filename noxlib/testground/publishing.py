@@ -28,8 +28,8 @@ class Tags(msgspec.Struct, frozen=True):
 def tags(event: Event) -> Tags:
     """The identifiers of an event, but ``latest``, which depends on what the registry holds (see ``is_latest``)."""
     if event.kind == "pull_request":
-        number = f" {event.number}" if event.number else ""
-        return Tags((), f"a pull request{number}{' from a fork' if event.fork else ''} publishes nothing")
+        which = f"pull request {event.number}" if event.number else "a pull request"
+        return Tags((), f"{which}{' from a fork' if event.fork else ''} publishes nothing")
     if event.kind == "push" and event.commit:
         branch = (names.branch(event.branch),) if event.branch else ()
         return Tags((event.commit, *branch), f"{event.name} on the branch {event.branch!r}")
@@ -37,7 +37,7 @@ def tags(event: Event) -> Tags:
         found = names.release(event.tag)
         if found is None:
             return Tags((event.commit,), f"the tag {event.tag!r} is no version: the commit alone")
-        return Tags((event.commit, found), f"the release {event.tag!r}", release=found)
+        return Tags((event.commit, found), f"the release {event.tag!r}; latest, if it is the highest", release=found)
     return Tags((), f"the event {event.name!r} publishes nothing")
 
 
