@@ -8,6 +8,7 @@ from typing import Callable, Optional
 
 import msgspec
 
+from noxlib.config.detect import load_project
 from noxlib.config.project import Project
 from noxlib.engines.docker import Docker
 from noxlib.places import box
@@ -47,6 +48,8 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
     """Lock, build and prepare what is not there yet, then the ground."""
     docker = placement.engine
     assert docker is not None
+    if placement.checkout is not None:
+        project = load_project(placement.checkout)
     made = make(context.python, project, docker, effort, placement.testground)
 
     def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
@@ -136,6 +139,7 @@ def ground(
         found, environment = prepared.import_names, prepared.environment
     return Ground(
         placement=placement,
+        checkout=placement.checkout,
         section=section(testground, prepared),
         workspace=box.WORKSPACE,
         host=host,

@@ -45,10 +45,20 @@ def testground(project: Project, python: str, lock: Lock, docker: Docker, asked:
         EngineError: it is not published, or cannot be pulled.
         PlaceError: it is no image of noxlib's.
     """
+    here = docker.image(asked) if asked.startswith("sha256:") else None
+    if here is not None:  # an image's id, as records have it
+        return _of_image(_name(here, python), here, project, python, lock)
     known = pulled.known(project, python, asked, docker)
     if known is None or (_moves(asked) and effort != "none"):
         known = _fetch(project, python, asked, docker, effort)
-    return _of_image(*known, project, python, lock)
+    result, info = known
+    reference = f"{result.image}:{result.tags[0]}" if result.tags else result.reference
+    return _of_image(reference, info, project, python, lock)
+
+
+def _name(info: ImageInfo, python: str) -> str:
+    """The tag of a testground of that Python that an image has here, else its id."""
+    return next((tag for tag in info.tags if f":py{python}-" in tag), info.id)
 
 
 def _moves(asked: str) -> bool:
@@ -63,15 +73,18 @@ def _fetch(project: Project, python: str, asked: str, docker: Docker, effort: Ef
     return pulled.fetch(project, python, asked, docker, registry, credentials, say)
 
 
-def _of_image(result: Result, info: ImageInfo, project: Project, python: str, lock: Lock) -> Testground:
+def _of_image(reference: str, info: ImageInfo, project: Project, python: str, lock: Lock) -> Testground:
     """As the image's labels tell; the project's own build is today's, and made by today's builder."""
     labels = info.labels
     if f"{LABELS}fingerprint" not in labels:
-        raise PlaceError(f"{result.reference} is no testground of noxlib's", "publish one: nox -s testground_publish")
+        raise PlaceError(f"{reference} is no testground of noxlib's", "publish one: nox -s testground_publish")
+    if labels.get(f"{LABELS}python", python) != python:
+        what = f"{reference} is a testground of Python {labels[f'{LABELS}python']}, not {python}"
+        raise PlaceError(what, "run the session of that Python")
     local = f"{names.image_name(project.name, None, project.config)}:{names.tag(python, 'local')}"
     own = f"{LABELS}foreign" in labels
     return Testground(
-        reference=f"{result.image}:{result.tags[0]}" if result.tags else result.reference,
+        reference=reference,
         id=info.id,
         fingerprint=labels[f"{LABELS}fingerprint"],
         base_digest=labels.get("org.opencontainers.image.base.digest", ""),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Callable, Literal
+from typing import Callable, Literal, Optional
 
 import msgspec
 
@@ -37,6 +37,8 @@ class Ground(msgspec.Struct, frozen=True):
     import_names: tuple[str, ...] = ()
     import_roots: tuple[str, ...] = ()
     environment: dict[str, str] = {}
+    checkout: Optional[Path] = None  #: where the code lies, if not in the project; nothing is carried back to it
+    secrets: tuple[str, ...] = ()  #: values of the place's own variables that are masked in what tests leave
 
 
 def names(project: Project, prepared: tuple[str, ...]) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from noxlib.sessions.rounds import Samples
 from noxlib.sessions.running import Clock
 from noxlib.sessions.sides import Side
 from noxlib.sessions.suites import Suite
+from noxlib.sessions.words import split
 
 ROUNDS = Option("--rounds", "how often each side is measured (default 10)", "NUMBER")
 THRESHOLD = Option("--threshold", "the change in percent from which on it counts (default 5)", "PERCENT")
@@ -79,7 +80,7 @@ def run(context: Context) -> None:
 
 
 def _wanted(context: Context, project: Project, arguments: Arguments) -> Wanted:
-    words, rest = _words(context.session, arguments.rest)
+    words, rest = split(context.session, arguments.rest, 2, "[BASE [HEAD]]")
     base, head = sides.choose(context.root, words)
     python = arguments["python"] or project.pythons[-1]
     if python not in project.pythons:
@@ -94,17 +95,6 @@ def _wanted(context: Context, project: Project, arguments: Arguments) -> Wanted:
         python=python,
         pytest=rest,
     )
-
-
-def _words(session: str, rest: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The revisions, and the words for pytest that follow them after ``--``."""
-    found = next((at for at, word in enumerate(rest) if word.startswith("-")), len(rest))
-    words, others = rest[:found], rest[found:]
-    if len(words) > 2 or (words and others and others[0] != "--"):  # noqa: PLR2004 - base and head
-        wrong = words[2] if len(words) > 2 else others[0]  # noqa: PLR2004
-        what = f"{session}: {wrong!r} is one word too many" if wrong in words else f"{session}: {wrong} comes too late"
-        raise UsageError(what, f"nox -s {session} -- [options] [BASE [HEAD]] [-- words for pytest]")
-    return words, others[1:] if others[:1] == ("--",) else others
 
 
 def _number(context: Context, name: str, text: str, least: float, *, whole: bool = False) -> float:

@@ -164,6 +164,8 @@ class Run:
             ground = making.ready(
                 self.context, self.project, placement, "no-build" if self.arguments["no_build"] else "all"
             )
+        if ground.checkout is not None:
+            self._source = git.ask_head(ground.checkout)
         plan = self._plan(ground)
         story.planned(plan, ground.section)
         story.secrets = ground.secrets
@@ -172,7 +174,8 @@ class Run:
             exit_ = self._execute(host, plan, folder)
             with self.clock.phase("carry back"):
                 host.get("result", folder.path / "result")
-                story.carried = host.write_back(self.project.config.write_back, self.context.root)
+                if ground.checkout is None:
+                    story.carried = host.write_back(self.project.config.write_back, self.context.root)
             story.facts = host.facts
         return story.record(exit_, self._source(), self.clock.timings)
 
