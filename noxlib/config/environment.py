@@ -26,6 +26,7 @@ RESERVED = frozenset(
         "NOXLIB_REGISTRY_PASSWORD",
         "NOXLIB_REGISTRY_USER",
         "NOXLIB_RUN",  # name of the run, set inside a place
+        "NOXLIB_SSH_CONFIG",  # ssh's configuration, instead of the user's own
         "NOXLIB_TASK",  # path of task.json, set inside a place
         "NOXLIB_TIMEOUT_MULTIPLIER",  # of the environment profile, set for tests
     }

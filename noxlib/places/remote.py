@@ -23,6 +23,7 @@ KIND = "remote-folder"  #: in the ledger
 REAP_SECONDS = 3.0  #: for a host to answer that has something to be removed: each start of a session waits for it
 AGAIN_SECONDS = 600.0  #: until a host that did not answer is asked again
 FORGET_SECONDS = 7 * 24 * 3600.0  #: until a host that never answered again is taken for gone
+_ARCHITECTURES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}  #: as uname names them
 _NEEDED = ("unshare", "chroot", "mount", "tar")
 _LOOK = """id -u; uname -r; uname -m; (. /etc/os-release; echo "${PRETTY_NAME:-$NAME}") 2>/dev/null || echo
 for program in "$@"; do command -v "$program" >/dev/null || printf '%s ' "$program"; done"""
@@ -51,9 +52,15 @@ def machine(connection: Connection, seen: Seen) -> Machine:
     return Machine(name=str(connection.target), system=seen.system, kernel=seen.kernel, ready=ready)
 
 
-def check(connection: Connection, seen: Seen) -> None:
-    """Raises PlaceError where no testground can be entered."""
+def check(connection: Connection, seen: Seen, platform: str = "") -> None:
+    """Raises PlaceError where no testground can be entered, or only one for another platform than ``linux/amd64``."""
     target = connection.target
+    wanted = _ARCHITECTURES.get(platform, "")
+    if wanted and seen.architecture != wanted:
+        raise PlaceError(
+            f"{target} is {seen.architecture}, and the testground is built for {platform}",
+            f"name a machine that is {wanted}, or run from one like {target}",
+        )
     if seen.uid != 0:
         raise PlaceError(
             f"{target} is no login of root, and only root may enter a testground there",

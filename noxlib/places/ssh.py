@@ -50,6 +50,7 @@ class SSHHost:
         checkout: The code under test; it is only read.
         run_folder: The run's folder on this machine.
         environment: The image's own variables.
+        platform: What the image is built for, ``linux/amd64``; empty: not looked at.
         prepared_site: Folder of site-packages entries made by the project's build.
         prepared_tree: Files made by the build that are laid over the checkout.
         python: The testground's interpreter in the file system.
@@ -71,6 +72,7 @@ class SSHHost:
         checkout: Path,
         run_folder: Path,
         environment: Optional[Mapping[str, str]] = None,
+        platform: str = "",
         prepared_site: Optional[Path] = None,
         prepared_tree: Optional[Path] = None,
         python: str = PYTHON,
@@ -87,6 +89,7 @@ class SSHHost:
         self._checkout = checkout
         self._run_folder = run_folder.absolute()
         self._environment = dict(environment or {})
+        self._platform = platform
         self._site = prepared_site
         self._sent = Sent(checkout, prepared_tree)
         self._ledger = ledger or Ledger()
@@ -101,7 +104,7 @@ class SSHHost:
             self.connection.open()
             seen = remote.look(self.connection)
             self.facts = Facts(machine=remote.machine(self.connection, seen))
-            remote.check(self.connection, seen)
+            remote.check(self.connection, seen, self._platform)
             self._rootfs = self._rootfs_of(self.connection)
             self._entry = remote.note(self._ledger, self.connection, self._folder)
             self._make()

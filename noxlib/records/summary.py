@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from noxlib.records.store import RunFolder
 
 _MESSAGE = 300  # characters
+_EVERYWHERE = ("container", "venv")  # the places that every step can be told to take
 
 
 def summary_line(record: Record, folder: RunFolder) -> str:
@@ -57,7 +58,14 @@ def _rerun(record: Record) -> str | None:
     if record.suite == "script":
         return f"run it again: {' '.join((_nox(record.session), *_with_dashes(_place_option(record))))}"
     # After a second "--" everything is pytest's, also an id that looks like an option of ours.
-    words = ["--", *_place_option(record), *_profile_options(record), *(["--"] if test.startswith("-") else []), test]
+    words = [
+        "--",
+        *_place_option(record),
+        *_host_options(record),
+        *_profile_options(record),
+        *(["--"] if test.startswith("-") else []),
+        test,
+    ]
     return f"run it again: {_nox(record.session)} {' '.join(shlex.quote(word) for word in words)}"
 
 
@@ -81,7 +89,16 @@ def _with_dashes(options: list[str]) -> list[str]:
 def _place_option(record: Record) -> list[str]:
     """What makes a place that was asked for this one time the place of the next command as well."""
     place = record.place
-    return ["--place", place.name] if place is not None and place.reason.startswith(ASKED) else []
+    asked = place is not None and place.name in _EVERYWHERE and place.reason.startswith(ASKED)
+    return ["--place", place.name] if place is not None and asked else []
+
+
+def _host_options(record: Record) -> list[str]:
+    """The machine that was named, and the Python, which such a session's name does not have."""
+    place, machine = record.place, record.machine
+    if place is None or machine is None or place.name != "ssh" or not place.reason.startswith(ASKED):
+        return []
+    return ["--host", machine.name, "--python", record.python]
 
 
 def _profile_options(record: Record) -> list[str]:

@@ -35,7 +35,7 @@ class Machine:
         subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)), check=True)
         docker("run", "-d", "--init", "--privileged", "--label", "noxlib.test=ssh", "--name", self.name, IMAGE)
         public = self.key.with_suffix(".pub").read_text()
-        docker("exec", self.name, "sh", "-c", f"umask 077; echo '{public.strip()}' >/root/.ssh/authorized_keys")
+        docker("exec", self.name, "sh", "-c", f"umask 077; echo '{public.strip()}' >~/.ssh/authorized_keys")
         self.address = docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", self.name)
         self.config.write_text(
             f"Host {ALIAS}\n  HostName {self.address}\n  User root\n  IdentityFile {self.key}\n  IdentitiesOnly yes\n"
