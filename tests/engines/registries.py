@@ -1,0 +1,148 @@
+"""A registry of a test's own: distribution 3 on a free port of this machine, with a user, deletion and a log."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+import requests
+
+from noxlib.engines import registryauth
+from noxlib.engines.registry import Manifest, Registry
+from noxlib.engines.registryauth import Credentials
+
+from .conftest import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GO_TOOLS = Path(__file__).resolve().parents[2] / "scripts" / "testbed" / "go-tools"
+USER, PASSWORD = "noxlib", "only-for-tests-7Qv2"
+HTPASSWD = "noxlib:$2y$05$G9NKVH.IVzKvCn83pu1ZEukdz5XOmbO95OU57Hzf1J5h/oIB7qP.e\n"  # bcrypt of the password above
+IMAGE, INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
+LAYER = b"a layer that nobody unpacks"
+
+
+class RegistryServer:
+    """One process over one folder; it can be stopped, killed and started again at the same address."""
+
+    def __init__(self, folder: Path, *, deletes: bool = True) -> None:
+        self.folder = folder
+        self.deletes = deletes
+        self.process: Optional[subprocess.Popen[bytes]] = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.host = f"127.0.0.1:{free.getsockname()[1]}"
+        folder.mkdir(parents=True)
+        (folder / "htpasswd").write_text(HTPASSWD)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    @property
+    def requests(self) -> list[tuple[str, str]]:
+        """Method and path of each request that was answered."""
+        lines = (json.loads(line) for line in self.log.splitlines() if '"response completed' in line)
+        return [(line["http.request.method"], line["http.request.uri"]) for line in lines]
+
+    def start(self) -> RegistryServer:
+        """Start it and wait until it asks who we are."""
+        subprocess.run([str(GO_TOOLS), "registry"], check=True, stdout=subprocess.DEVNULL)
+        config = {
+            "version": "0.1",
+            "log": {"level": "info", "formatter": "json", "accesslog": {"disabled": True}},
+            "storage": {
+                "filesystem": {"rootdirectory": str(self.folder / "data")},
+                "delete": {"enabled": self.deletes},
+            },
+            "auth": {"htpasswd": {"realm": "tests", "path": str(self.folder / "htpasswd")}},
+            "http": {"addr": self.host},
+        }
+        (self.folder / "config.json").write_text(json.dumps(config))
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(_program()), "serve", str(self.folder / "config.json")], stdout=log, stderr=log, start_new_session=True
+            )
+        wait_until(self._answers, f"the registry at {self.host}")
+        return self
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log
+        try:
+            return requests.get(f"http://{self.host}/v2/", timeout=5).status_code == requests.codes.unauthorized
+        except requests.ConnectionError:
+            return False
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def repository(self, name: str) -> Registry:
+        return Registry(f"{self.host}/{name}", Credentials(USER, PASSWORD))
+
+    def put_blob(self, name: str, data: bytes) -> str:
+        """Upload a blob; its digest."""
+        auth, digest = (USER, PASSWORD), f"sha256:{hashlib.sha256(data).hexdigest()}"
+        begun = requests.post(f"http://{self.host}/v2/{name}/blobs/uploads/", auth=auth, timeout=10)
+        begun.raise_for_status()
+        done = requests.put(begun.headers["Location"], params={"digest": digest}, data=data, auth=auth, timeout=10)
+        done.raise_for_status()
+        return digest
+
+    def put_image(self, name: str, tags: Sequence[str], *, days: Optional[float], mark: str = "") -> str:
+        """Publish an image that was made some days ago (None: it does not say); its digest."""
+        made = {} if days is None else {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - days * 86400))}
+        config = json.dumps({**made, "mark": mark or tags[0], "rootfs": {}, "os": "linux"}).encode()
+        layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "size": len(LAYER), "digest": self.put_blob(name, LAYER)}
+        described = {"mediaType": "application/vnd.oci.image.config.v1+json", "size": len(config)}
+        content = {"config": {**described, "digest": self.put_blob(name, config)}, "layers": [layer]}
+        return self._put(name, tags, IMAGE, content)
+
+    def put_index(self, name: str, tags: Sequence[str], children: Sequence[str]) -> str:
+        """Publish an index of images that are there; its digest."""
+        sizes = {child: len(_body(self.repository(name).manifest(child))) for child in children}
+        parts = [{"mediaType": IMAGE, "digest": child, "size": size} for child, size in sizes.items()]
+        return self._put(name, tags, INDEX, {"manifests": parts})
+
+    def _put(self, name: str, tags: Sequence[str], media_type: str, content: dict[str, Any]) -> str:
+        body = json.dumps({"schemaVersion": 2, "mediaType": media_type, **content}).encode()
+        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+        for reference in (digest, *tags):
+            self.repository(name).put(reference, Manifest(media_type, body, digest))
+        return digest
+
+    def damage(self, name: str, digest: str) -> None:
+        """Make a manifest unreadable, as a disk would."""
+        blob = self.folder / "data" / "docker" / "registry" / "v2" / "blobs" / "sha256" / digest[7:9] / digest[7:] / "data"
+        assert blob.is_file(), name
+        blob.unlink()
+
+
+def _body(manifest: Optional[Manifest]) -> bytes:
+    assert manifest is not None
+    return manifest.body
+
+
+def _program() -> Path:
+    """Where go-tools puts it, as its first lines say."""
+    text = GO_TOOLS.read_text()
+    assert re.search(r"noxlib/testbed$", text, re.MULTILINE)
+    done = subprocess.run(
+        ["bash", "-c", 'echo "${XDG_CACHE_HOME:-$HOME/.cache}/noxlib/testbed/bin/registry"'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Path(done.stdout.strip())
+
+
+__all__ = ["PASSWORD", "USER", "RegistryServer", "registryauth"]
