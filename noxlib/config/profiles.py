@@ -123,4 +123,6 @@ def _unknown(kind: type[NoxlibError], what: str, name: str, known: tuple[str, ..
     from noxlib.config.checks import nearest  # noqa: PLC0415 - only an error needs it
 
     todo = f"the environments are {', '.join(dict.fromkeys(known))}; [tool.noxlib.environments.NAME] adds one"
-    return kind(f"{what}; did you mean {nearest(canonical(name), known)}?", todo)
+    wanted = canonical(name)
+    begins = (other for other in known if wanted and other.startswith(wanted))
+    return kind(f"{what}; did you mean {next(begins, nearest(wanted, known))}?", todo)

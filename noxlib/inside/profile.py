@@ -35,7 +35,8 @@ def find(name: str, own: Mapping[str, Any]) -> dict[str, Any]:
         known = {**json.load(stream), **own}
     wanted = name.strip().replace("-", "_")
     if wanted not in known:
-        near = difflib.get_close_matches(wanted, known, 1, 0)[0]
+        begins = (other for other in known if other.startswith(wanted))
+        near = next(begins, difflib.get_close_matches(wanted, known, 1, 0)[0])
         raise ValueError(f"there is no environment {name!r}; did you mean {near}?")
     return {**known[wanted], "name": wanted}
 

@@ -54,7 +54,7 @@ class Stream:
         """Why the whole failed although no test point did: it stopped in the middle."""
         if self.bailed is not None:
             return f"bailed out: {self.bailed}"
-        if self.plan and self.points and self.plan != len(self.points):
+        if self.plan is not None and self.plan != len(self.points):
             return f"{self.plan} test points were planned and {len(self.points)} came"
         return None
 
