@@ -168,10 +168,10 @@ class Docker:
         """The tar of a file or folder of a container, in chunks; None if there is none."""
         with self._speaking("copying files out of the container"):
             found = absent_is_none(lambda: self._api.get_archive(container, path))
-        return None if found is None else self._chunks(found[0])
+        return None if found is None else self._chunks(found[0], "copying files out of the container")
 
-    def _chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        with self._speaking("copying files out of the container"):
+    def _chunks(self, chunks: Iterable[bytes], doing: str) -> Iterator[bytes]:
+        with self._speaking(doing):
             yield from chunks
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
@@ -187,6 +187,23 @@ class Docker:
         """All volumes that bear these labels (``""``: any value)."""
         with self._speaking("listing volumes"):
             return tuple(self._api.volumes(filters={"label": _label_filter(labels)})["Volumes"] or ())
+
+    def networks(self, labels: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
+        """All networks that bear these labels (``""``: any value)."""
+        with self._speaking("listing networks"):
+            return tuple(self._api.networks(filters={"label": _label_filter(labels)}))
+
+    def remove_network(self, name: str) -> bool:
+        """Remove a network that no container uses; False if there was none."""
+        with self._speaking(f"removing the network {name}"):
+            return absent_is_none(lambda: self._api.remove_network(name) or True) is not None
+
+    def logs(self, container: str, tail: Optional[int] = None) -> Iterator[bytes]:
+        """What a container has printed so far, stdout and stderr; its last ``tail`` lines, default all. In chunks."""
+        with self._speaking("reading a container's log"):
+            options = {"stream": True, "follow": False, "tail": "all" if tail is None else tail}
+            found = absent_is_none(lambda: self._api.logs(container, **options))
+        return self._chunks(found or (), "reading a container's log")
 
     def command_environment(self) -> dict[str, str]:
         """Our environment with this endpoint, for the docker command and its plugins."""

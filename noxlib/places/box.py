@@ -47,6 +47,28 @@ class Bind(msgspec.Struct, frozen=True):
         return {"Type": "bind", "Source": self.source, "Target": self.target, "ReadOnly": self.read_only}
 
 
+class Attachment(msgspec.Struct, frozen=True):
+    """What a container gets beside what is ours: the networks, variables and volumes of the stack that it joins."""
+
+    networks: dict[str, tuple[str, ...]] = {}  #: the engine's name of a network -> the container's own names in it
+    environment: dict[str, str] = {}
+    mounts: tuple[dict[str, Any], ...] = ()
+    host: dict[str, Any] = {}  #: more of the engine's HostConfig: ExtraHosts, Dns, CapAdd
+
+    def join(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A container's description with all that."""
+        host = body["HostConfig"]
+        joined = {**host, **self.host, "Mounts": [*host.get("Mounts", ()), *self.mounts]}
+        if not self.networks:
+            return {**body, "HostConfig": joined}
+        ends = {name: {"Aliases": list(aliases)} for name, aliases in self.networks.items()}
+        joined["NetworkMode"] = next(iter(self.networks))
+        return {**body, "HostConfig": joined, "NetworkingConfig": {"EndpointsConfig": ends}}
+
+
+ALONE = Attachment()
+
+
 def labels(run: str, project: str) -> dict[str, str]:
     """What everything bears that a run starts in an engine: whose it is, as the ledger has it too."""
     owner = identity()

@@ -43,6 +43,7 @@ class Container:
         python: The testground's interpreter in the image.
         ledger: Where what we start is written down.
         keep: Leave the workspace to the user, and say where it is.
+        attachment: What its containers get of a stack of services that they join.
     """
 
     name = "container"
@@ -65,9 +66,11 @@ class Container:
         python: str = PYTHON,
         ledger: Optional[Ledger] = None,
         keep: bool = False,
+        attachment: box.Attachment = box.ALONE,
     ) -> None:
         self.python = python
         self._keep = keep
+        self._attachment = attachment
         self._docker = docker
         self._image = image
         self._run_id = run_id
@@ -176,14 +179,16 @@ class Container:
         _, ca_variables = box.ca_binds(box.ca_bundles(os.environ))
         terminal = {"TERM": os.environ.get("TERM", "xterm")} if command.terminal else {}
         binds = self._binds() if now.reach.bind else []
-        return box.body(
+        own = box.environment(now.image.environment, now.reach.uid)
+        body = box.body(
             command,
             image=now.image.id,
-            environment={**box.environment(now.image.environment, now.reach.uid), **ca_variables, **terminal},
+            environment={**own, **self._attachment.environment, **ca_variables, **terminal},
             user=f"{now.reach.uid}:{now.reach.gid}",
             labels=self._labels,
             mounts=[now.workspace.mount(box.WORKSPACE, self._labels), *(bind.mount() for bind in binds)],
         )
+        return self._attachment.join(body)
 
     def _binds(self) -> list[box.Bind]:
         ca_binds, _ = box.ca_binds(box.ca_bundles(os.environ))

@@ -42,7 +42,14 @@ class Removers:
             "vm": self._machine,
             remote.KIND: self._remote_folder,
             "compose": self._compose,
+            "hpc": self._hpc,
+            "simulation": self._compose,
         }
+
+    def _hpc(self, entry: Entry) -> bool:
+        from noxlib.places import clusters  # noqa: PLC0415 - as above
+
+        return clusters.remove(entry)
 
     def _engine(self, entry: Entry) -> Docker:
         """The engine where it was started, by whatever name it is called today."""

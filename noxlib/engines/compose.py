@@ -1,0 +1,180 @@
+"""docker compose at one engine's endpoint. What happened is told by exit codes and by the engine's own states."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+from noxlib.engines import process, strays
+from noxlib.engines.images import untag
+from noxlib.errors import EngineError, PlaceError
+from noxlib.secret import known_secrets, mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from python_on_whales import DockerClient
+
+    from noxlib.engines.docker import Docker
+
+PROJECT = "com.docker.compose.project"  #: label of all that compose makes for a project
+SERVICE = "com.docker.compose.service"
+MARK = "NOXLIB_RUN"  #: in the environment of the compose commands that we start, so that they are found again
+STOP_SECONDS = 2  #: for a service to end by itself; its data are thrown away
+_INSTALL = "install docker's compose plugin (Debian: docker-compose, Docker's own packages: docker-compose-plugin)"
+
+
+class Compose:
+    """One project of compose.
+
+    Args:
+        docker: The engine.
+        files: The compose files; the first one's folder is what their paths are relative to.
+        project: Name of the project, unique on the engine.
+    """
+
+    def __init__(self, docker: Docker, files: Sequence[Path], project: str) -> None:
+        self.docker = docker
+        self.project = project
+        self._files = tuple(files)
+
+    def config(self) -> dict[str, Any]:
+        """The files as compose understands them, services of every profile among them.
+
+        Raises:
+            PlaceError: compose refuses them.
+        """
+        from python_on_whales.exceptions import DockerException  # noqa: PLC0415 - 0.2 s: only where there are services
+
+        try:
+            return dict(self._client().compose.config(return_json=True))
+        except DockerException as error:
+            said = mask(_last_line(error.stderr or ""), known_secrets(os.environ))
+            name = self._files[0].name
+            raise PlaceError(
+                f"{name}: {said}", f"correct it; `docker compose -f {name} config` shows the same", cause="compose"
+            ) from None
+
+    @contextlib.contextmanager
+    def up(self, services: Sequence[str], log: Path, *, build: bool) -> Iterator[subprocess.Popen[bytes]]:
+        """Start services in the background; what compose prints goes to ``log``. Leaving the block stops it."""
+        words = ["up", "--detach", "--quiet-pull", "--build" if build else "--no-build", *services]
+        argv = [str(word) for word in (*self._client().client_config.docker_compose_cmd, *words)]
+        log.parent.mkdir(parents=True, exist_ok=True)
+        # python-on-whales waits for its command and cannot be told to stop, so its words are carried out by us.
+        with (
+            log.open("ab") as output,
+            subprocess.Popen(
+                argv,
+                env={**os.environ, MARK: self.project},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            ) as running,
+        ):
+            try:
+                yield running
+            finally:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(running.pid, signal.SIGKILL)
+
+    def down(self) -> None:
+        """Stop and remove all that belongs to the project, its volumes and the images built for it too.
+
+        Raises:
+            EngineError: the engine fails.
+        """
+        from python_on_whales.exceptions import DockerException  # noqa: PLC0415
+
+        with contextlib.suppress(DockerException):  # whatever it left, or could not read any more, goes by its label
+            self._client().compose.down(
+                remove_orphans=True, remove_images="local", timeout=STOP_SECONDS, volumes=True, quiet=True
+            )
+        remove(self.docker, self.project)
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """What the engine knows of each service's container, by the service's name."""
+        found = self.docker.containers({PROJECT: self.project})
+        inspected = ((item["Labels"].get(SERVICE, ""), self.docker.inspect(item["Id"])) for item in found)
+        return {service: about for service, about in inspected if about is not None}
+
+    def _client(self) -> DockerClient:
+        import python_on_whales  # noqa: PLC0415
+
+        logging.getLogger("python_on_whales").setLevel(logging.WARNING)  # at INFO it logs every value
+        endpoint = self.docker.endpoint
+        tls: dict[str, Any] = {} if endpoint.tls is None else {
+            "tls": True,
+            "tlsverify": endpoint.verify,
+            "tlscacert": f"{endpoint.tls}/ca.pem",
+            "tlscert": f"{endpoint.tls}/cert.pem",
+            "tlskey": f"{endpoint.tls}/key.pem",
+        }  # fmt: skip
+        return python_on_whales.DockerClient(
+            host=endpoint.url,
+            client_call=[command()],
+            client_type="docker",
+            compose_files=list(self._files),
+            compose_profiles=["*"],
+            compose_project_name=self.project,
+            **tls,
+        )
+
+
+def remove(docker: Docker, project: str) -> None:
+    """Remove what a compose project left, found by its label; a command that still works at it is killed first.
+
+    Raises:
+        EngineError: the engine fails.
+    """
+    strays.kill_marked(MARK, project)
+    label = {PROJECT: project}
+    for container in docker.containers(label):
+        docker.remove(container["Id"])
+    for network in docker.networks(label):
+        docker.remove_network(network["Id"])
+    for volume in docker.volumes(label):
+        docker.remove_volume(volume["Name"])
+    for image in docker.images(label):
+        for tag in image.get("RepoTags") or ():
+            untag(tag, docker)
+
+
+@functools.cache
+def command() -> str:
+    """The docker command that has compose: a client without plugins may come first on PATH. Raises EngineError."""
+    found = [str(Path(folder) / "docker") for folder in os.get_exec_path()]
+    found = [path for path in dict.fromkeys(found) if os.access(path, os.X_OK) and Path(path).is_file()]
+    for candidate in found:
+        with contextlib.suppress(EngineError):
+            if process.run([candidate, "compose", "version"], timeout=20).returncode == 0:
+                return candidate
+    raise EngineError("no docker command with compose is on PATH, so no services can be started", _INSTALL)
+
+
+def refusal(output: str) -> Optional[PlaceError]:
+    """What compose says where it could not start the services, in two lines."""
+    said = _last_line(output)
+    if "port is already allocated" in output or "address already in use" in output:
+        return PlaceError(
+            f"a port of this machine that the services want is taken: {said}",
+            "free it, or leave the port of this machine out of the compose file: then a free one is taken",
+            cause="port",
+        )
+    if "is already in use by container" in output:
+        return PlaceError(
+            f"a fixed container_name is taken: {said}", "leave container_name out of the compose file", cause="compose"
+        )
+    return PlaceError(f"the services could not be started: {said}", "see logs/compose.log of the run", cause="compose")
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return lines[-1] if lines else "compose said nothing"

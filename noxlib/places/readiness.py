@@ -1,0 +1,170 @@
+"""Waiting for services without a sleep: each is ready, not yet, or will never be, by the engine's own word."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, Callable
+
+import msgspec
+
+from noxlib.engines import compose as engine
+from noxlib.errors import PlaceError
+from noxlib.places import stack as stacks
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from noxlib.engines.compose import Compose
+    from noxlib.places.stack import Stack
+
+PAUSE = 0.1  #: seconds between two looks at the services
+READY_SECONDS = 600.0  #: with what compose pulls and builds before
+LOOPS = 3  #: a service that was started anew so often will not come up
+SHOWN = 10  #: last lines of a failed service that are shown
+
+#: Runs in the testground on the stack's network: prints the name of each service once it listens at its ports.
+PROBE = """
+import json, socket, sys, time
+waiting = json.loads(sys.argv[1])
+while waiting:
+    for name, ports in list(waiting.items()):
+        try:
+            for port in ports:
+                socket.create_connection((name, port), 2).close()
+        except OSError:
+            continue
+        del waiting[name]
+        print(name, flush=True)
+    time.sleep(0.05)
+"""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One look at a service."""
+
+    ready: bool = False
+    running: bool = False
+    asked: bool = False  #: the engine asks it for its health
+    failed: str = ""  #: why it will never be ready
+
+
+def look(about: Mapping[str, Any], *, one_shot: bool) -> Look:
+    """What the engine's own description of a container says.
+
+    Args:
+        about: The description, as ``docker inspect`` has it.
+        one_shot: Another service waits for this one's end.
+    """
+    state = about["State"]
+    status, code = state.get("Status"), state.get("ExitCode", 0)
+    if about.get("RestartCount", 0) >= LOOPS:
+        return Look(failed=f"ends again and again, last with {code}")
+    if status in ("exited", "dead"):
+        if one_shot and code == 0:
+            return Look(ready=True)
+        return Look(failed="was killed for lack of memory" if state.get("OOMKilled") else f"ended with {code}")
+    if status != "running" or one_shot:
+        return Look()
+    health = (state.get("Health") or {}).get("Status", "none")
+    if health == "unhealthy":
+        return Look(failed="is unhealthy")
+    return Look(ready=health == "healthy", running=True, asked=health != "none")
+
+
+def probed(stack: Stack) -> dict[str, tuple[int, ...]]:
+    """The services that nobody asks for their health, and the ports at which they must listen."""
+    unasked = {name: one for name, one in stack.services.items() if not _has_health(one) and name not in stack.awaited}
+    return {name: ports for name, ports in ((name, stacks.ports(one)) for name, one in unasked.items()) if ports}
+
+
+def probe_argv(python: str, targets: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+    """The command of the probe."""
+    return (python, "-u", "-c", PROBE, json.dumps(targets))
+
+
+def _has_health(service: Mapping[str, Any]) -> bool:
+    check = service.get("healthcheck") or {}
+    return bool(check.get("test")) and not check.get("disable") and check["test"] != ["NONE"]
+
+
+class Waiting:
+    """From the first container to the last service that is ready.
+
+    Args:
+        compose: The project.
+        stack: Its services.
+        listening: Starts the probe at its first call; the names of the services that listen so far.
+        log: What compose printed.
+    """
+
+    def __init__(self, compose: Compose, stack: Stack, listening: Callable[[], frozenset[str]], log: Path) -> None:
+        self._compose = compose
+        self._stack = stack
+        self._listening = listening
+        self._log = log
+        self._targets = probed(stack)
+        self._ready: dict[str, float] = {}
+
+    def follow(self, starting: subprocess.Popen[bytes]) -> dict[str, float]:
+        """Seconds until each service was ready.
+
+        Raises:
+            PlaceError: one will never be, or compose could not start it.
+            EngineError: the engine fails.
+        """
+        begun = time.monotonic()
+        while True:
+            code = starting.poll()
+            seconds = round(time.monotonic() - begun, 2)
+            self._look_at_all(seconds)
+            if code:
+                raise engine.refusal(self._log.read_text(encoding="utf-8", errors="replace"))
+            if code == 0 and len(self._ready) == len(self._stack.services):
+                return self._ready
+            if seconds > READY_SECONDS:
+                self._overdue(seconds)
+            time.sleep(PAUSE)
+
+    def _look_at_all(self, seconds: float) -> None:
+        found = self._compose.containers()
+        looks = {
+            name: look(found[name], one_shot=name in self._stack.awaited)
+            for name in self._stack.services
+            if name in found
+        }
+        for name, one in looks.items():
+            if one.failed:
+                self._fail(name, found[name]["Id"], one.failed)
+        up = all(name in looks and looks[name].running for name in self._targets)
+        open_ = self._listening() if self._targets and up else frozenset()
+        for name, one in looks.items():
+            listens = one.running and not one.asked and (name not in self._targets or name in open_)
+            if one.ready or listens:
+                self._ready.setdefault(name, seconds)
+
+    def _fail(self, name: str, container: str, reason: str) -> None:
+        from noxlib.secret import mask  # noqa: PLC0415 - only where something fails
+
+        text = b"".join(self._compose.docker.logs(container, SHOWN)).decode("utf-8", "replace")
+        for line in mask(text, self._stack.secrets).splitlines():
+            print(f"  {name} | {line}", flush=True)
+        todo = f"its whole log is in logs/{name}.log of the run"
+        if reason == "ended with 0":
+            todo = f"if it is meant to end, what needs it waits by condition: service_completed_successfully; {todo}"
+        raise PlaceError(f"the service {name} {reason} before the services were ready", todo, cause="service")
+
+    def _overdue(self, seconds: float) -> None:
+        waiting = sorted(set(self._stack.services) - set(self._ready))
+        at = {name: f" (nothing listens at {', '.join(map(str, ports))})" for name, ports in self._targets.items()}
+        names = ", ".join(f"{name}{at.get(name, '')}" for name in waiting) or "compose"
+        raise PlaceError(
+            f"not ready after {seconds:.0f} s: {names}", "their logs are in logs/ of the run", cause="service"
+        )
+
+
+def told(ready: Mapping[str, float]) -> str:
+    """One line of what was ready when."""
+    return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in ready.items())
