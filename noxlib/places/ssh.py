@@ -44,7 +44,8 @@ class SSHHost:
     which the next run finds.
 
     Args:
-        connection: To the machine; opened on entering and closed on leaving, unless it was open before.
+        connection: To the machine; opened on entering and closed on leaving, unless it was open before the host was
+            made: then it is the caller's, or with ``closing`` the host's all the same.
         rootfs: Makes the testground's file system present there; gives its folder.
         run_id: Name of the run.
         checkout: The code under test; it is only read.
@@ -79,6 +80,7 @@ class SSHHost:
         ledger: Optional[Ledger] = None,
         keep: bool = False,
         name: str = "ssh",
+        closing: bool = False,
     ) -> None:
         self.name = name
         self.python = python
@@ -94,12 +96,11 @@ class SSHHost:
         self._sent = Sent(checkout, prepared_tree)
         self._ledger = ledger or Ledger()
         self._keep = keep
-        self._was_open = False
+        self._closing = closing or not connection.alive
         self._folder = f"{remote.BASE}/runs/{_folder_name(run_id)}"
         self._entry: Optional[Entry] = None
 
     def __enter__(self) -> Self:
-        self._was_open = self.connection.alive
         try:
             self.connection.open()
             seen = remote.look(self.connection)
@@ -226,7 +227,7 @@ class SSHHost:
                 f"noxlib: {self.connection.target}:{self._folder} is left for `nox -s reap`: {error.what}", flush=True
             )
         finally:
-            if not self._was_open:
+            if self._closing:
                 self.connection.close()
 
     def _remove(self) -> None:

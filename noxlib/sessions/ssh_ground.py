@@ -20,18 +20,28 @@ from noxlib.testground import rootfs
 
 
 def ready(context: Context, project: Project, placement: Placement, effort: Effort) -> Ground:
-    """Lock, build and prepare what is not there yet, then the ground; the machine is not asked before it is entered."""
+    """Reach the machine, then lock, build and prepare what is not there yet; with the effort ``none`` all stays local.
+
+    Raises:
+        NoxlibError: The machine cannot be reached, or the testground cannot be made.
+    """
     docker = placement.engine
     assert docker is not None
     assert placement.target is not None
-    target = parse(placement.target)
-    made = container_ground.make(context.python, project, docker, effort)
-    image = docker.image(made.testground.id)
-    assert image is not None
+    connection = Connection(parse(placement.target))
+    if effort != "none":
+        connection.open()
+    try:
+        made = container_ground.make(context.python, project, docker, effort)
+        image = docker.image(made.testground.id)
+        assert image is not None
+    except BaseException:
+        connection.close()
+        raise
 
     def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
         return SSHHost(
-            Connection(target),
+            connection,
             lambda there: _rootfs(there, docker, image),
             run_id=folder.name,
             checkout=project.root,
@@ -42,6 +52,7 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
             prepared_tree=made.tree,
             python=made.testground.interpreter,
             keep=keep,
+            closing=True,
         )
 
     return container_ground.ground(project, placement, made, host)
