@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from typing import IO, TYPE_CHECKING, Any, Optional, Protocol, Union
+from typing import IO, TYPE_CHECKING, Optional, Protocol
 
 from noxlib.engines import slurm_text
 from noxlib.engines.process import CHUNK, Completed
@@ -28,9 +28,6 @@ CLEAN = (
 )
 
 
-Stdin = Union[bytes, IO[bytes], None]
-
-
 class Runner(Protocol):
     """Where commands run: ``noxlib.engines.ssh.Connection``, or ``Here``."""
 
@@ -40,9 +37,9 @@ class Runner(Protocol):
         self,
         argv: Sequence[str],
         *,
-        stdin: Stdin = None,
+        stdin: Optional[IO[bytes]] = None,
         check: bool = True,
-        timeout: Optional[float] = SECONDS,
+        timeout: float = SECONDS,
     ) -> Completed: ...
     def feed(self, argv: Sequence[str], chunks: Iterable[bytes], *, through: Sequence[str] = ()) -> None: ...
     def fetch(self, argv: Sequence[str]) -> Iterator[bytes]: ...
@@ -61,14 +58,14 @@ class Here:
         self,
         argv: Sequence[str],
         *,
-        stdin: Stdin = None,
+        stdin: Optional[IO[bytes]] = None,
         check: bool = True,
-        timeout: Optional[float] = SECONDS,
+        timeout: float = SECONDS,
     ) -> Completed:
         """As ``Connection.run``. Raises EngineError."""
-        given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin or subprocess.DEVNULL}
+        given = stdin or subprocess.DEVNULL
         try:
-            done = subprocess.run(list(argv), capture_output=True, timeout=timeout, check=False, **given)
+            done = subprocess.run(list(argv), stdin=given, capture_output=True, timeout=timeout, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise EngineError(f"{argv[0]} cannot be run here: {error}", "see whether this is a login node") from error
         out, err = (data.decode("utf-8", "replace") for data in (done.stdout, done.stderr))

@@ -29,6 +29,7 @@ T = TypeVar("T")
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda found: found,  # version 2 only added sections: profile, machine, services, tasks
 }
+SUBMITTED = "submitted.json"  #: in the folder of a run that goes on without the process that submitted it
 _LIMIT = 256 << 20  # bytes of a record
 
 
@@ -66,7 +67,10 @@ def finish_dead(checkout: Path) -> tuple[str, ...]:
     return tuple(
         _finish(folder, owner)
         for folder in unsorted(checkout)
-        if not os.path.lexists(folder.path / "record.json") and (owner := _owner(folder)) and not alive(owner)
+        if not os.path.lexists(folder.path / "record.json")
+        and not os.path.lexists(folder.path / SUBMITTED)
+        and (owner := _owner(folder))
+        and not alive(owner)
     )
 
 

@@ -1,0 +1,71 @@
+"""Clusters: how a login node is reached, and how what is left on one is removed."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from noxlib.engines.slurm import Here, Slurm
+from noxlib.errors import NoxlibError
+from noxlib.places.slurm_job import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from noxlib.engines.slurm import Runner
+    from noxlib.ledger import Entry
+
+KIND = "hpc"  #: in the ledger
+SIMULATION = "simulation"  #: for a host: the cluster of hpc_simulation
+HERE = "here"  #: for a host: this machine
+
+
+@contextmanager
+def reached(host: str) -> Iterator[Runner]:
+    """The way to run commands on the login node, connected.
+
+    Raises:
+        PlaceError: it refuses us, or is unknown.
+        EngineError: nobody answers.
+    """
+    runner = _runner(host)
+    runner.open()
+    try:
+        yield runner
+    finally:
+        runner.close()
+
+
+def _runner(host: str) -> Runner:
+    if host == HERE:
+        return Here()
+    from noxlib.engines.ssh import Connection, parse  # noqa: PLC0415 - a login node itself needs none
+
+    if host != SIMULATION:
+        return Connection(parse(host))
+    from noxlib.engines.docker import Docker  # noqa: PLC0415 - only the simulation has an engine
+    from noxlib.engines.slurm_cluster import Simulation  # noqa: PLC0415
+
+    simulation = Simulation(Docker.connect())
+    return Connection(simulation.target(), known_hosts=simulation.known_hosts)
+
+
+def remove(entry: Entry) -> bool:
+    """Remove what a dead or forgotten submission left on its cluster: jobs by their name, and the folder."""
+    try:
+        with reached(entry.details["host"]) as runner:
+            Slurm(runner).cancel_named(name_of(entry.name))
+            runner.run(("rm", "-rf", "--", entry.details["folder"]))
+    except NoxlibError:
+        if entry.details["host"] == SIMULATION and _is_down():
+            return True
+        raise
+    return True
+
+
+def _is_down() -> bool:
+    """The simulated cluster is gone, and with it all that was there."""
+    from noxlib.engines.docker import Docker  # noqa: PLC0415
+    from noxlib.engines.slurm_cluster import Simulation  # noqa: PLC0415
+
+    return not Simulation(Docker.connect()).exists()

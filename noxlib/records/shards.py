@@ -1,0 +1,96 @@
+"""Several tasks of one run, each with a record of its own, as one record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from noxlib.records import junit
+from noxlib.records.record import Counts, Record, TaskSection
+from noxlib.records.report import Run
+from noxlib.records.result import is_plain_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from noxlib.places.scheduler import Result
+    from noxlib.plan import Outcome
+
+#: The first of these that any task has is the run's: what hides most of the tests comes first. A part without tests
+#: beside others that passed is no failure: there may be more parts than tests.
+SEVERITY: tuple[Outcome, ...] = ("error", "timeout", "cancelled", "failed", "passed", "no-tests")
+_CHUNK = 1 << 20
+
+
+def merge(whole: Record, records: Sequence[Record], tasks: Sequence[TaskSection]) -> Record:
+    """The record of a run from those of its tasks.
+
+    Args:
+        whole: What is known of the run itself.
+        records: One for each task.
+        tasks: The same tasks as their scheduler knew them.
+    """
+    outcome = next(word for word in SEVERITY if any(record.outcome == word for record in records))
+    at = next(index for index, record in enumerate(records) if record.outcome == outcome)
+    first = records[at]
+    where = f"task {tasks[at].index}" + (f" on {tasks[at].node}" if tasks[at].node else "")
+    message = f"{where}: {first.message}" if first.message and len(records) > 1 else first.message
+    ran = [record for record in records if record.interpreter.version] or [first]
+    return msgspec.structs.replace(
+        whole,
+        outcome=outcome,
+        cause=first.cause,
+        message=message if outcome != "passed" else None,
+        exit_code=first.exit_code,
+        counts=total([record.counts for record in records]),
+        failures=tuple(failure for record in records for failure in record.failures),
+        interpreter=ran[0].interpreter,
+        seeds=ran[0].seeds,
+        imports=ran[0].imports,
+        argv=ran[0].argv,
+        profile=ran[0].profile,
+        timings={**whole.timings, "run": max(task.seconds or 0.0 for task in tasks)},
+        tasks=tuple(tasks),
+    )
+
+
+def total(counts: Sequence[Counts]) -> Counts:
+    """The sum of each count; of what was deselected the least, since each task leaves out what the others run."""
+    names = Counts.__struct_fields__
+    sums = {name: sum(getattr(one, name) for one in counts) for name in names}
+    return Counts(**{**sums, "deselected": min(one.deselected for one in counts)})
+
+
+def section(index: int, task_id: str, result: Result, record: Record) -> TaskSection:
+    """One task, as its scheduler knew it and as its tests ended."""
+    return TaskSection(
+        index=index,
+        id=task_id,
+        node=result.node,
+        state=result.word,
+        outcome=record.outcome,
+        cause=record.cause,
+        exit_code=record.exit_code,
+        counts=record.counts,
+        seconds=result.seconds,
+        restarts=result.restarts,
+    )
+
+
+def gather(folder: Path, records: Sequence[Record]) -> None:
+    """Bring JUnit, report and coverage of ``tasks/N`` to where readers of a run look."""
+    places = [folder / "tasks" / str(index) for index in range(len(records))]
+    runs = [Run(place, record.session, record) for place, record in zip(places, records)]
+    (folder / "junit.xml").write_bytes(junit.merge(runs))
+    with (folder / "report.jsonl").open("wb") as whole:
+        for place in places:
+            if is_plain_file(place / "report.jsonl"):
+                with (place / "report.jsonl").open("rb") as part:
+                    while chunk := part.read(_CHUNK):
+                        whole.write(chunk)
+    for index, place in enumerate(places):
+        for data in sorted((place / "coverage").glob(".coverage*")):
+            (folder / "coverage").mkdir(exist_ok=True)
+            data.replace(folder / "coverage" / f"{data.name}.task{index}")
