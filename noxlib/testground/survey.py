@@ -32,11 +32,14 @@ def survey(registry: Registry, commit_times: Callable[[set[str]], Mapping[str, i
     by_digest: dict[str, list[str]] = {}
     for tag in tags:
         digest = registry.digest(tag)
-        if digest is not None:  # else somebody deleted it since the list was made
-            by_digest.setdefault(digest, []).append(tag)
+        by_digest.setdefault(digest or "", []).append(tag)
+    # A tag that stands for nothing was deleted since the list was made; one that is listed still cannot be read.
+    lost = by_digest.pop("", [])
+    broken = sorted(set(lost) & set(registry.tags())) if lost else []
     read = {name.identifier for name in map(names.read, tags) if name.kind == "commit"}
     times = commit_times(read) if read else {}
-    return tuple(_version(registry, digest, tuple(found), times) for digest, found in by_digest.items())
+    blind = tuple(Version("", (tag,), readable=False) for tag in broken)
+    return (*blind, *(_version(registry, digest, tuple(found), times) for digest, found in by_digest.items()))
 
 
 def _version(registry: Registry, digest: str, tags: tuple[str, ...], times: Mapping[str, int]) -> Version:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
+import os
 import socket
 import subprocess
 import time
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import requests
 
-from noxlib.engines import registryauth
 from noxlib.engines.registry import Manifest, Registry
 from noxlib.engines.registryauth import Credentials
 
@@ -68,7 +67,10 @@ class RegistryServer:
         (self.folder / "config.json").write_text(json.dumps(config))
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(_program()), "serve", str(self.folder / "config.json")], stdout=log, stderr=log, start_new_session=True
+                [str(_program()), "serve", str(self.folder / "config.json")],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         wait_until(self._answers, f"the registry at {self.host}")
         return self
@@ -77,7 +79,7 @@ class RegistryServer:
         assert self.process is not None
         assert self.process.poll() is None, self.log
         try:
-            return requests.get(f"http://{self.host}/v2/", timeout=5).status_code == requests.codes.unauthorized
+            return bool(requests.get(f"http://{self.host}/v2/", timeout=5).status_code == 401)
         except requests.ConnectionError:
             return False
 
@@ -100,9 +102,17 @@ class RegistryServer:
 
     def put_image(self, name: str, tags: Sequence[str], *, days: Optional[float], mark: str = "") -> str:
         """Publish an image that was made some days ago (None: it does not say); its digest."""
-        made = {} if days is None else {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - days * 86400))}
+        made = (
+            {}
+            if days is None
+            else {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - days * 86400))}
+        )
         config = json.dumps({**made, "mark": mark or tags[0], "rootfs": {}, "os": "linux"}).encode()
-        layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "size": len(LAYER), "digest": self.put_blob(name, LAYER)}
+        layer = {
+            "mediaType": "application/vnd.oci.image.layer.v1.tar",
+            "size": len(LAYER),
+            "digest": self.put_blob(name, LAYER),
+        }
         described = {"mediaType": "application/vnd.oci.image.config.v1+json", "size": len(config)}
         content = {"config": {**described, "digest": self.put_blob(name, config)}, "layers": [layer]}
         return self._put(name, tags, IMAGE, content)
@@ -122,7 +132,9 @@ class RegistryServer:
 
     def damage(self, name: str, digest: str) -> None:
         """Make a manifest unreadable, as a disk would."""
-        blob = self.folder / "data" / "docker" / "registry" / "v2" / "blobs" / "sha256" / digest[7:9] / digest[7:] / "data"
+        blob = (
+            self.folder / "data" / "docker" / "registry" / "v2" / "blobs" / "sha256" / digest[7:9] / digest[7:] / "data"
+        )
         assert blob.is_file(), name
         blob.unlink()
 
@@ -133,16 +145,6 @@ def _body(manifest: Optional[Manifest]) -> bytes:
 
 
 def _program() -> Path:
-    """Where go-tools puts it, as its first lines say."""
-    text = GO_TOOLS.read_text()
-    assert re.search(r"noxlib/testbed$", text, re.MULTILINE)
-    done = subprocess.run(
-        ["bash", "-c", 'echo "${XDG_CACHE_HOME:-$HOME/.cache}/noxlib/testbed/bin/registry"'],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return Path(done.stdout.strip())
-
-
-__all__ = ["PASSWORD", "USER", "RegistryServer", "registryauth"]
+    """Where go-tools puts it."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "noxlib" / "testbed" / "bin" / "registry"

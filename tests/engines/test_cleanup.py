@@ -1,0 +1,214 @@
+"""Published testgrounds that are old go, by plan and apply, on a real registry; nothing that is kept is ever lost."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Callable
+
+import pytest
+
+from .conftest import Ended, Nox
+from .registries import PASSWORD, USER, RegistryServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Adopt = Callable[..., Nox]
+
+pytestmark = pytest.mark.registry
+
+NAME = "owner/letters-testground"
+OLD, COMMIT = 400.0, "0123456789abcdef0123456789abcdef01234567"
+
+
+class World:
+    """A project and its repository."""
+
+    def __init__(self, nox: Nox, server: RegistryServer) -> None:
+        self.nox = nox
+        self.server = server
+        self.registry = server.repository(NAME)
+        self.plan_file = nox.folder / ".noxlib" / "cleanup.json"
+
+    def __call__(self, *words: str, **variables: str) -> Ended:
+        own = {"NOXLIB_REGISTRY_USER": USER, "NOXLIB_REGISTRY_PASSWORD": PASSWORD}
+        image = f"{self.server.host}/{NAME}"
+        return self.nox("-s", "testground_cleanup", "--", *words, **{**own, "NOXLIB_IMAGE": image, **variables})
+
+    def put(self, *tags: str, days: float | None) -> str:
+        return self.server.put_image(NAME, tags, days=days)
+
+    def plan(self) -> dict[str, dict[str, Any]]:
+        """Digest -> what the plan says."""
+        ended = self()
+        assert ended.code == 0, ended.output
+        return {version["digest"]: version for version in json.loads(self.plan_file.read_text())["versions"]}
+
+    def apply(self) -> Ended:
+        return self("--apply", ".noxlib/cleanup.json")
+
+    def tags(self) -> set[str]:
+        return set(self.registry.tags())
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RegistryServer]:
+    server = RegistryServer(tmp_path / "registry").start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def world(adopt: Adopt, server: RegistryServer) -> World:
+    return World(adopt("flat"), server)
+
+
+def test_exactly_the_plan_is_deleted_and_a_second_time_nothing(world: World) -> None:
+    kept = {
+        world.put("py3.10-v1.0.0", days=OLD),
+        world.put("py3.10-latest", days=OLD),
+        world.put("py3.10-main", days=89),
+        world.put("py3.10-feat-a", days=29),
+        world.put(f"py3.10-{COMMIT}", "py3.10-fp-0123456789abcdef", days=29),
+        world.put("py3.10-pr-7", days=6),
+        world.put("buildcache-py3.10", days=OLD),
+        world.put("somebody-elses", days=OLD),
+        world.put("py3.11-unknown-age", days=None),
+    }
+    gone = {
+        world.put("py3.9-main", days=91),
+        world.put("py3.9-feat-a", days=31),
+        world.put(f"py3.9-{COMMIT}", days=31),
+        world.put("py3.9-pr-7", days=8),
+        world.put("py3.9-fp-0123456789abcdef", days=2),
+    }
+    before = world.tags()
+    plan = world.plan()
+    assert {digest for digest, version in plan.items() if version["action"] == "delete"} == gone
+    assert world.tags() == before
+    ended = world.apply()
+    assert ended.code == 0, ended.output
+    assert "5 deleted, 0 failed, of 5" in ended.output
+    assert all(world.registry.digest(digest) == digest for digest in kept)
+    assert not any(world.registry.digest(digest) for digest in gone)
+    again = world.apply()
+    assert (again.code, "0 deleted, 0 failed, of 5" in again.output) == (0, True), again.output
+    assert all(world.registry.digest(digest) == digest for digest in kept)
+
+
+def test_an_image_goes_only_when_every_tag_on_it_has_expired(world: World) -> None:
+    held = world.put("py3.10-pr-1", "py3.10-feat-b", "py3.10-v2.0", days=OLD)
+    free = world.put("py3.10-pr-2", "py3.10-feat-c", days=OLD)
+    plan = world.plan()
+    assert plan[held]["action"] == "keep"
+    assert "py3.10-v2.0" in plan[held]["reason"]
+    assert plan[free]["action"] == "delete"
+    world.apply()
+    assert world.tags() == {"py3.10-pr-1", "py3.10-feat-b", "py3.10-v2.0"}
+
+
+def test_what_belongs_to_a_kept_index_is_kept(world: World) -> None:
+    children = [world.put(f"py3.10-pr-{number}", days=OLD) for number in (1, 2)]
+    orphan = world.put("py3.10-pr-3", days=OLD)
+    world.server.put_index(NAME, ["py3.10-v3.0"], children)
+    plan = world.plan()
+    assert [plan[child]["action"] for child in children] == ["keep", "keep"]
+    assert plan[orphan]["action"] == "delete"
+    assert world.apply().code == 0
+    assert all(world.registry.digest(child) for child in children)
+
+
+def test_an_index_that_has_expired_goes_with_its_expired_parts(world: World) -> None:
+    child = world.put("py3.10-pr-1", days=OLD)
+    index = world.server.put_index(NAME, ["py3.10-feat-x"], [child])
+    assert world.plan()[index]["action"] == "delete"
+    assert world.apply().code == 0
+    assert world.tags() == set()
+
+
+def test_nothing_is_deleted_while_one_manifest_cannot_be_read(world: World) -> None:
+    old = world.put("py3.10-pr-1", days=OLD)
+    broken = world.put("py3.10-v1.0", days=OLD)
+    world.server.damage(NAME, broken)
+    plan = world.plan()
+    assert {version["action"] for version in plan.values()} == {"keep"}
+    assert "cannot be read" in plan[old]["reason"]
+
+
+def test_a_tag_that_moved_since_the_plan_is_left_alone(world: World) -> None:
+    old = world.put("py3.10-feat-a", days=OLD)
+    assert world.plan()[old]["action"] == "delete"
+    new = world.put("py3.10-feat-a", days=1)
+    ended = world.apply()
+    assert (ended.code, "0 deleted" in ended.output) == (0, True), ended.output
+    assert world.registry.digest("py3.10-feat-a") == new
+
+
+def test_an_image_that_got_a_tag_since_the_plan_is_left_alone(world: World) -> None:
+    old = world.put("py3.10-feat-a", days=OLD)
+    world.plan()
+    manifest = world.registry.manifest(old)
+    assert manifest is not None
+    world.registry.put("py3.10-pr-9", manifest)
+    ended = world.apply()
+    assert "its tags are others than in the plan" in ended.output
+    assert world.registry.digest(old) == old
+
+
+def test_a_plan_edited_by_hand_deletes_nothing_that_the_rules_keep(world: World) -> None:
+    release = world.put("py3.10-v1.0", days=OLD)
+    world.plan()
+    world.plan_file.write_text(world.plan_file.read_text().replace('"keep"', '"delete"'))
+    ended = world.apply()
+    assert "0 deleted, 0 failed, of 1" in ended.output
+    assert world.registry.digest(release) == release
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"image": 1}', "\0", '{"versions": [{"digest": "../x"}]}', "[" * 20000], ids=range(6)
+)
+def test_a_plan_that_is_none_is_refused(world: World, text: str) -> None:
+    world.put("py3.10-pr-1", days=OLD)
+    world.plan()
+    world.plan_file.write_text(text)
+    ended = world.apply()
+    assert (ended.code, "cannot be read" in ended.output, "Traceback" in ended.output) == (1, True, False)
+    assert world.tags() == {"py3.10-pr-1"}
+
+
+def test_a_plan_of_another_repository_is_refused(world: World) -> None:
+    world.put("py3.10-pr-1", days=OLD)
+    world.plan()
+    ended = world("--apply", ".noxlib/cleanup.json", NOXLIB_IMAGE=f"{world.server.host}/owner/other")
+    assert (ended.code, "is about" in ended.output) == (1, True)
+    assert world.tags() == {"py3.10-pr-1"}
+
+
+def test_a_registry_that_deletes_nothing_says_so(adopt: Adopt, tmp_path: Path) -> None:
+    server = RegistryServer(tmp_path / "registry", deletes=False).start()
+    try:
+        world = World(adopt("flat"), server)
+        world.put("py3.10-pr-1", days=OLD)
+        world.put("py3.10-pr-2", days=OLD)
+        world.plan()
+        ended = world.apply()
+    finally:
+        server.kill()
+    assert (ended.code, "storage.delete.enabled" in ended.output) == (1, True), ended.output
+    assert "0 deleted, 2 failed, of 2" in ended.output
+
+
+def test_two_hundred_and_fifty_tags_come_in_pages(world: World) -> None:
+    digest = world.put("py3.10-v0.0.0", days=OLD)
+    manifest = world.registry.manifest(digest)
+    assert manifest is not None
+    wanted = {f"py3.10-v0.0.{number}" for number in range(250)}
+    for tag in wanted - {"py3.10-v0.0.0"}:
+        world.registry.put(tag, manifest)
+    assert world.tags() == wanted
+    assert set(world.plan()[digest]["tags"]) == wanted
+
+
+def test_a_repository_that_is_not_there_yet_has_an_empty_plan(world: World) -> None:
+    assert world.plan() == {}
