@@ -1,0 +1,128 @@
+"""Posting to a webhook, against a small server that holds the contract: what it got, what it answers."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typing_extensions import Self
+
+from noxlib.engines import webhook
+from noxlib.errors import ConfigError, EngineError
+from noxlib.secret import Secret
+
+PAYLOAD = {"text": "🚨 CRITICAL", "color": "danger"}
+TOKEN = "T0123456789"
+
+
+class Server:
+    """Takes what webhooks of chats take (a POST of a JSON object with ``text``), answers with the codes in turn."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.got: list[tuple[str, Any]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                found = json.loads(body)
+                outer.got.append((self.path, found))
+                good = self.headers["Content-Type"] == "application/json" and isinstance(found["text"], str)
+                code = outer.answers.pop(0) if outer.answers else 200
+                self.send_response(code if good else 400)
+                if 300 <= code < 400:
+                    self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/services/{TOKEN}"
+
+    def __enter__(self) -> Self:
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with Server() as running:
+        monkeypatch.setenv("HOOK_TOKEN", running.url)
+        yield running
+
+
+def post() -> None:
+    webhook.post(Secret("env:HOOK_TOKEN"), PAYLOAD, wait=0.001)
+
+
+def refused() -> str:
+    with pytest.raises((EngineError, ConfigError)) as caught:
+        post()
+    assert len(str(caught.value).splitlines()) == 2
+    return str(caught.value)
+
+
+def test_the_payload_arrives_as_it_is(server: Server) -> None:
+    post()
+    assert server.got == [(f"/services/{TOKEN}", PAYLOAD)]
+
+
+def test_a_url_in_a_file_is_one_too(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(server.url + "\n")
+    webhook.post(Secret(f"file:{tmp_path / 'url'}"), PAYLOAD)
+    assert len(server.got) == 1
+
+
+@pytest.mark.parametrize("code", [408, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_tried_again(server: Server, code: int) -> None:
+    server.answers = [code, code]
+    post()
+    assert len(server.got) == webhook.ATTEMPTS
+
+
+@pytest.mark.parametrize(("code", "tries"), [(503, webhook.ATTEMPTS), (400, 1), (403, 1), (404, 1), (302, 1), (307, 1)])
+def test_a_failure_is_one_line_without_the_url(server: Server, code: int, tries: int) -> None:
+    server.answers = [code] * 9
+    text = refused()
+    assert f"answered {code}" in text
+    assert TOKEN not in text
+    assert len(server.got) == tries
+
+
+def test_nobody_there_is_one_line_without_the_url(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK_TOKEN", f"http://127.0.0.1:9/services/{TOKEN}")
+    text = refused()
+    assert "could not be reached, 3 times" in text
+    assert TOKEN not in text
+
+
+@pytest.mark.parametrize("url", ["{}", "file:///{}", "ftp://host/{}", "https:///{}", "http://[{}", "gopher://h/{}"])
+def test_what_is_no_url_of_the_web_is_refused_without_repeating_it(
+    url: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK_TOKEN", url.format(TOKEN))
+    text = refused()
+    assert "is no URL" in text
+    assert TOKEN not in text
+
+
+def test_a_url_that_requests_refuses_is_one_line(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK_TOKEN", f"https://.example/{TOKEN}")
+    assert TOKEN not in refused()
