@@ -9,11 +9,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from noxlib.config import scaffold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ACTIONS = Path(__file__).resolve().parent.parent / "actions"
 PYTHONS = ("3.10", "3.11")
@@ -105,20 +108,29 @@ class Repository:
         return {**kept, "XDG_CACHE_HOME": str(self.root.parent / "cache")}
 
 
+def _events(output: str) -> Iterator[dict[str, Any]]:
+    return (json.loads(line) for line in output.splitlines() if line.startswith("{"))
+
+
 def _jobs(output: str) -> dict[str, str]:
-    """``success``, ``failure`` or ``skipped`` of each job that act tells of."""
+    """``success`` or ``failure`` of each job that ran, as ``plan``, ``testground 3.10``, ``suite unit-3.10``."""
     found: dict[str, str] = {}
-    for line in output.splitlines():
-        event = json.loads(line) if line.startswith("{") else {}
+    for event in _events(output):
         if "jobResult" in event:
-            found[event["job"].partition("/")[2]] = event["jobResult"]
+            matrix = event["matrix"]
+            name = f"{event['jobID']} {matrix.get('session') or matrix.get('python') or ''}".strip()
+            found[name] = event["jobResult"]
     return found
 
 
 def outputs(acted: Acted, name: str) -> Any:
     """The value that a job set as an output of that name."""
-    for line in acted.output.splitlines():
-        event = json.loads(line) if line.startswith("{") else {}
+    for event in _events(acted.output):
         if event.get("command") == "set-output" and event.get("name") == name:
             return json.loads(event["arg"])
     raise AssertionError(f"no output {name} in:\n{acted.output}")
+
+
+def summaries(acted: Acted) -> str:
+    """What the jobs wrote as their summaries."""
+    return "".join(event["content"] for event in _events(acted.output) if event.get("command") == "summary")

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from noxlib.config import scaffold
+from noxlib.engines import archive
 from noxlib.records import store
-from tests.engines.acting import NAME, PYTHONS, Repository, outputs, tool
+from tests.engines.acting import NAME, PYTHONS, Repository, outputs, summaries, tool
 from tests.engines.conftest import PROJECTS
 
 pytestmark = pytest.mark.workflows
@@ -113,27 +114,33 @@ def test_a_pull_request_starts_no_publication(repository: Repository) -> None:
 def test_the_test_workflow_builds_loads_tests_and_reports(repository: Repository) -> None:
     acted = repository.act("test", "push", {**MAIN, "head_commit": {"message": "Mend it"}})
     assert acted.code == 0, acted.output
-    assert set(acted.jobs.values()) == {"success"}
-    assert (repository.artifacts / "coverage" / "index.html").exists()
-    built = {path.name for path in repository.artifacts.glob("testground-*/testground.tar.zst")}
-    assert built == {"testground.tar.zst"}
+    jobs = [
+        f"{kind} {name}" for python in PYTHONS for kind, name in (("testground", python), ("suite", f"unit-{python}"))
+    ]
+    assert acted.jobs == dict.fromkeys(["plan", "check lint", *jobs, "report", "all-green"], "success")
+    assert (repository.artifacts / "coverage" / "html" / "index.html").exists()
     for python in PYTHONS:
+        file = repository.artifacts / f"testground-{python}" / "testgrounds.tar.zst"
+        with file.open("rb") as stream:
+            (image,) = archive.verify(stream, str(file)).images
         (run,) = (repository.artifacts / f"runs-unit-{python}-basic").iterdir()
         record = store.read_record(run)
         assert record.outcome == "passed"
-        assert record.place is not None
-        assert record.place.name == "container"
+        assert record.testground is not None
+        assert (record.python, record.testground.digest) == (image.python, image.id) == (python, image.id)
+    assert "| unit-3.11 | ✅ passed | 5 |" in summaries(acted)
 
 
 @pytest.mark.docker
 def test_a_failing_test_makes_the_whole_workflow_red_and_is_reported(repository: Repository) -> None:
     repository.file("tests/test_red.py", "def test_red():\n    assert 1 == 2\n")
+    repository.file("noxlib.toml", 'pythons = ["3.10"]\n')
     repository.commit("Break it")
     acted = repository.act("test", "push", MAIN)
     assert acted.code != 0
     assert acted.jobs["all-green"] == "failure"
     assert acted.jobs["report"] == "success"
-    assert "test_red" in acted.output
+    assert "assert 1 == 2" in summaries(acted)
 
 
 def teardown_module() -> None:
