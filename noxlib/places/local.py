@@ -112,7 +112,11 @@ class _Task:
             warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forks beside threads; ours only wait
             if self._stopped:
                 return Result("cancelled", message="cancelled before it started", cause="cancelled")
-            process.start()
+            held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until the process can listen
+            try:
+                process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, held)
             self._process = process
         theirs.close()
         try:
@@ -134,9 +138,10 @@ class _Task:
 
 def _carry_out(task: HostTask, hosts: Callable[[], AbstractContextManager[Host]], out: Connection) -> None:
     """In the process of the task."""
-    signal.signal(signal.SIGTERM, _cancelled)
     _die_with_parent()
     try:
+        signal.signal(signal.SIGTERM, _cancelled)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         said = _on_host(task, hosts)
     except (Cancelled, KeyboardInterrupt):
         said = Result("cancelled", message="cancelled while it ran", cause="cancelled")

@@ -20,6 +20,7 @@ from noxlib.records.record import Record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tests.engines.clusters import Cluster
     from tests.engines.ssh_host import Machine
 
 PROJECTS = Path(__file__).resolve().parent.parent / "projects"
@@ -141,3 +142,19 @@ def ssh_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("NOXLIB_SSH_CONFIG", str(machine.config))
             yield machine
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A simulated Slurm cluster of this test process' own."""
+    from noxlib.engines.docker import Docker
+    from noxlib.engines.slurm_cluster import Simulation
+    from tests.engines.clusters import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NOXLIB_CACHE_DIR", str(tmp_path_factory.mktemp("slurm")))
+        simulation = Simulation(Docker.connect())
+    simulation.build()
+    simulation.up()
+    yield Cluster(simulation)
+    simulation.down()

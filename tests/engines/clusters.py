@@ -1,0 +1,90 @@
+"""A simulated Slurm cluster of the test run's own, and tasks for it."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noxlib.engines.docker import Docker
+from noxlib.engines.slurm import Slurm as Engine
+from noxlib.engines.slurm_cluster import Simulation
+from noxlib.engines.ssh import Connection
+from noxlib.places.scheduler import HostTask
+from noxlib.places.slurm import Slurm
+from noxlib.places.slurm_job import Nodes, Way
+from noxlib.plan import Limits
+from noxlib.testground import sif
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+IMAGE = "python:3.10-slim"
+PYTHON = "/usr/local/bin/python3"
+PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/home/noxlib"}
+
+
+class Cluster:
+    """The cluster that is up; each connection to it is one of its own."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self.simulation = simulation
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        with Connection(self.simulation.target(), known_hosts=self.simulation.known_hosts) as connection:
+            yield connection
+
+    def root(self, service: str, *argv: str, check: bool = True) -> str:
+        """A command as root in a member."""
+        words = ("docker", "exec", self.simulation.container(service), *argv)
+        return subprocess.run(words, capture_output=True, text=True, check=check).stdout
+
+    def docker(self, verb: str, service: str) -> None:
+        subprocess.run(("docker", verb, self.simulation.container(service)), capture_output=True, check=True)
+
+    def way(self, connection: Connection, checkout: Path, *options: str, time: str = "5") -> Way:
+        """A way to submit: the image as SIF, a folder of its own."""
+        home = connection.run(("sh", "-c", "cd && pwd")).stdout.strip() + "/.noxlib"
+        docker = Docker.connect()
+        info = docker.image(IMAGE)
+        assert info is not None
+        path = sif.ensure(docker, info.id, Engine(connection), home)
+        docker.close()
+        run = "t" + hashlib.sha256(str(checkout).encode()).hexdigest()[:12]
+        return Way(Nodes(path, PYTHON, checkout, environment=PATH), f"{home}/runs/{run}", run, time, options)
+
+    @contextmanager
+    def scheduler(self, checkout: Path, *options: str) -> Iterator[Slurm]:
+        """A scheduler over a checkout; its folder on the cluster goes afterwards."""
+        checkout.mkdir(exist_ok=True)
+        with self.connected() as connection:
+            slurm = Slurm(connection, way=self.way(connection, checkout, *options))
+            try:
+                yield slurm
+            finally:
+                for task in slurm.ids if slurm.job else ():
+                    slurm.cancel(task)
+                if slurm.job:
+                    slurm.remove()
+
+
+def task(code: str, folder: Path, *, timeout: float = 120.0) -> HostTask:
+    """A task that runs Python code and whose results and log come into a folder."""
+    return HostTask(
+        (PYTHON, "-c", code),
+        PATH,
+        limits=Limits(timeout=timeout),
+        log=str(folder / "log"),
+        results=(("result", str(folder / "result")),),
+    )
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
+        time.sleep(0.2)
