@@ -109,9 +109,9 @@ def common(made: Golden, shape: Shape) -> list[str]:
     ]
 
 
-def disk(path: Path) -> str:
+def disk(path: Path, *, cache: str = "unsafe") -> str:
     """A drive's option. Nobody reads an overlay after a crash: what is written need not be on the disk at once."""
-    return f"file={option(path)},format=qcow2,if=virtio,cache=unsafe,werror=report"
+    return f"file={option(path)},format=qcow2,if=virtio,cache={cache},werror=report"
 
 
 def option(path: Path) -> str:

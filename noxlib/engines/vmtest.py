@@ -29,31 +29,33 @@ _TARGET = "noxlib"
 _WRAPPER = f'#!/bin/sh\nexec setpriv --pdeathsig KILL -- {qemu.PROGRAM} "$@"\n'
 
 
-def configuration(shape: Shape, *, command: str, extra: list[str]) -> str:
+def configuration(shape: Shape, *, command: str, wrapper: Path, extra: list[str]) -> str:
     """The text of vmtest.toml. Pure.
 
     Args:
         shape: CPUs and memory. ``tcg`` as architecture is no host's: the accelerator stands in ``extra``.
         command: For bash in the guest.
+        wrapper: What vmtest starts instead of QEMU; it must not lie in the share, which the guest's root may write.
         extra: More words for QEMU.
     """
     # A TOML basic string is a JSON string, but for DEL, which JSON leaves as it is.
-    texts = [json.dumps(word).replace("\x7f", "\\u007f") for word in (command, *extra)]
+    texts = [json.dumps(word).replace("\x7f", "\\u007f") for word in (command, str(wrapper), *extra)]
     return (
-        f'[[target]]\nname = "{_TARGET}"\nimage = "root.qcow2"\narch = "tcg"\nqemu_command = "./qemu"\n'
+        f'[[target]]\nname = "{_TARGET}"\nimage = "root.qcow2"\narch = "tcg"\nqemu_command = {texts[1]}\n'
         f'command = {texts[0]}\n\n[target.vm]\nnum_cpus = {shape.cpus}\nmemory = "{shape.memory}M"\n'
-        f"extra_args = [{', '.join(texts[1:])}]\n"
+        f"extra_args = [{', '.join(texts[2:])}]\n"
     )
 
 
-def extra(
+def beyond(
     made: Golden, shape: Shape, files: Files, *, incoming: Optional[Path] = None, network: bool = True
 ) -> list[str]:
     """The words beyond vmtest's own devices. Pure."""
     user = "user,id=n0,hostfwd=tcp:127.0.0.1:0-:22" + ("" if network else ",restrict=on")
     return [
         *qemu.common(made, shape),
-        *("-drive", qemu.disk(files.ground)),
+        # Killed as soon as the guest is done, QEMU must have written what the guest has synced.
+        *("-drive", qemu.disk(files.ground, cache="writeback")),
         *("-netdev", user, "-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci"),
         *("-device", "vmgenid,guid=auto"),
         *(("-incoming", qemu.incoming_from(incoming)) if incoming else ()),
@@ -74,11 +76,11 @@ def same_machine(made: Golden, shape: Shape, files: Files) -> list[str]:
         *("-drive", f"file={qemu.option(files.root)},index=1,media=disk,if=none,id=root"),
         *("-device", "virtio-blk-pci,drive=root,bootindex=1", "-virtfs"),
         f"local,id=shared,path={qemu.option(sockets)},mount_tag=vmtest-shared,security_model=none,multidevs=remap",
-        *extra(made, shape, files),
+        *beyond(made, shape, files),
     ]
 
 
-def start(share: Path, mark: str, log: Path) -> subprocess.Popen[bytes]:
+def start(share: Path, files: Files, mark: str) -> subprocess.Popen[bytes]:
     """Start vmtest on the configuration in ``share``, in a process group of its own that dies with this process.
 
     Raises:
@@ -87,12 +89,18 @@ def start(share: Path, mark: str, log: Path) -> subprocess.Popen[bytes]:
     program = shutil.which("vmtest")
     if program is None:
         raise EngineError("the program 'vmtest' is not on PATH", "cargo install vmtest --locked, or take --rung qemu")
-    (share / "qemu").write_text(_WRAPPER, encoding="ascii")
-    (share / "qemu").chmod(0o755)
+    wrapper = files.sockets / "qemu"
+    wrapper.write_text(_WRAPPER, encoding="ascii")
+    wrapper.chmod(0o700)
     words = ("setpriv", "--pdeathsig", "KILL", "--", program, "-c", "vmtest.toml", "-f", f"^{_TARGET}$")
     # Its sockets, which it leaves behind, go where all of a run's files go.
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "TMPDIR": str(share), qemu.MARK: mark, "TERM": "dumb"}
-    with log.open("wb") as stream:
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "TMPDIR": str(files.sockets),
+        qemu.MARK: mark,
+        "TERM": "dumb",
+    }
+    with files.log.open("wb") as stream:
         try:
             return subprocess.Popen(
                 words,

@@ -86,7 +86,12 @@ class Host(Protocol):
         """Copy a file or a folder of this machine to ``target`` below ``scratch`` on the host."""
 
     def run(self, command: Command) -> Exit:
-        """Execute and wait. Raises EngineError if the host itself fails."""
+        """Execute and wait.
+
+        Raises:
+            EngineError: The host itself fails.
+            PlaceError: It was lost in the middle, or a terminal is wanted where the host has none.
+        """
 
     def get(self, source: str, target: Path) -> None:
         """Copy a file or folder below ``scratch`` on the host to ``target`` here; an absent source is no error."""

@@ -34,19 +34,27 @@ class Sent:
             extra = mirror.snapshot(self._prepared, everything=True)
             yield from ((name, self._prepared / name) for name in extra if name not in self._sent)
 
-    def write_back(self, patterns: Sequence[str], checkout: Path, fetch: Fetch) -> tuple[str, ...]:
-        """Copy what tests wrote and a glob names to the checkout; removals only where ``patterns`` name them."""
+    def write_back(
+        self, patterns: Sequence[str], checkout: Path, fetch: Fetch, names: Optional[set[str]] = None
+    ) -> tuple[str, ...]:
+        """Copy what tests wrote and a glob names to the checkout; removals only where ``patterns`` name them.
+
+        ``names`` is all that is there now, for a place whose ``fetch`` gives what changed of the whole workspace.
+        """
         wanted = (*carry.ALWAYS, *patterns)
         with temporary.folder() as saved:
-            seen, written = self._fetched(fetch, wanted, saved)
-            gone = [name for name in self._sent if name not in seen and carry.matches(name, patterns)]
+            seen, written = self._fetched(fetch, wanted, saved, roots(wanted) if names is None else ("",))
+            there = seen if names is None else names
+            gone = [name for name in self._sent if name not in there and carry.matches(name, patterns)]
             return (*carry.carry(written, checkout), *carry.remove(gone, checkout))
 
-    def _fetched(self, fetch: Fetch, wanted: Sequence[str], folder: Path) -> tuple[set[str], list[tuple[str, Path]]]:
+    def _fetched(
+        self, fetch: Fetch, wanted: Sequence[str], folder: Path, below_roots: Sequence[str]
+    ) -> tuple[set[str], list[tuple[str, Path]]]:
         """All names below the folders that the globs can mean, and the changed files among them, saved here."""
         seen: set[str] = set()
         written: list[tuple[str, Path]] = []
-        for root in roots(wanted):
+        for root in below_roots:
             for below, member, tar in tars.members(fetch(root) or ()):
                 relative = "/".join(part for part in (root, below) if part)
                 seen.add(relative)

@@ -25,6 +25,7 @@ class Placement(msgspec.Struct, frozen=True):
     fallback: bool = False
     engine: Optional[Docker] = None
     target: Optional[str] = None  #: which of a place's machines: ``root@host``
+    terminal: bool = True  #: whether a command there can have a terminal
     checkout: Optional[Path] = None  #: other code than the project's own: that of another commit
     testground: Optional[str] = None  #: a published one instead of the checkout's own: ``v1.1.0``, ``sha256:…``
 

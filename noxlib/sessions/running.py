@@ -181,7 +181,12 @@ class Run:
 
     def _plan(self, ground: Ground) -> Plan:
         return planning.plan(
-            self.context, self.project, self.suite, self.arguments, ground, interactive=self.interactive
+            self.context,
+            self.project,
+            self.suite,
+            self.arguments,
+            ground,
+            interactive=self.interactive and ground.placement.terminal,
         )
 
     def _execute(self, host: Host, plan: Plan, folder: store.RunFolder) -> Exit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,16 +24,26 @@ from noxlib.sessions.grounds import Effort, Ground
 from noxlib.sessions.placing import Placement
 from noxlib.testground import disk
 
+if TYPE_CHECKING:
+    from noxlib.places.vmtest import Vmtest
+
 
 def ready(context: Context, project: Project, placement: Placement, effort: Effort) -> Ground:
     """Lock, build, prepare and make a disk of what is not there yet, then the ground."""
+    return of(VM, context, project, placement, effort)
+
+
+def of(
+    place: type[VM] | type[Vmtest], context: Context, project: Project, placement: Placement, effort: Effort
+) -> Ground:
+    """The same for either rung. Raises what ``machine`` raises."""
     docker = placement.engine
     assert docker is not None
     made = container_ground.make(context.python, project, docker, effort, placement.testground)
     wanted = machine(project, made, docker, effort)
 
     def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
-        return VM(
+        return place(
             wanted,
             run_id=folder.name,
             checkout=project.root,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from noxlib.config.models import Config
+from noxlib.errors import UsageError
 from noxlib.plan import ASKED
 from noxlib.sessions import placing, running
-from noxlib.sessions.arguments import Arguments, Option
+from noxlib.sessions.arguments import TERMINAL_OPTIONS, Arguments, Option
 from noxlib.sessions.context import Context
 from noxlib.sessions.placing import Placement
 from noxlib.sessions.suites import Suite
@@ -28,8 +29,16 @@ def suite(config: Config, _arguments: Arguments) -> Suite:
 
 
 def place(config: Config, arguments: Arguments) -> Placement:
-    """The machine's place, by rung. Raises EngineError where no container engine has the testground."""
+    """The machine's place, by rung.
+
+    Raises:
+        EngineError: No container engine answers, which would have the testground.
+        UsageError: A terminal is asked for, and vmtest gives none.
+    """
     asked = arguments["rung"]
     rung = asked or config.vmtest.rung
     reason = f"{ASKED} --rung" if asked else f"configured: rung = {rung!r}"
-    return Placement("vm" if rung == "qemu" else "vmtest", reason, engine=placing.engine())
+    wanted = [word for word in arguments.rest if word in TERMINAL_OPTIONS]
+    if wanted and rung == "vmtest":
+        raise UsageError(f"{wanted[0]} needs a terminal, and vmtest gives none", "take the other rung: --rung qemu")
+    return Placement("vm" if rung == "qemu" else "vmtest", reason, engine=placing.engine(), terminal=rung == "qemu")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,7 +49,9 @@ class World:
         from noxlib.engines.docker import Docker
 
         docker = Docker.connect()
-        make = self._ssh if self.kind == "ssh" else self._container
+        make = {"ssh": self._ssh, "vm": self._machine, "vmtest": self._machine, "compose": self._services}.get(
+            self.kind, self._container
+        )
         try:
             with make(docker, **options) as host:
                 yield host
@@ -96,6 +99,58 @@ class World:
             **options,
         )
 
+    def _services(self, docker: Docker, **options: Any) -> Any:
+        """One service, which is ready within a second."""
+        from noxlib.engines.compose import Compose
+        from noxlib.places import stack
+        from noxlib.places.compose import Services
+
+        file = self.root / "stack.yml"
+        if not file.exists():
+            check = "{test: [CMD, redis-cli, ping], start_period: 60s, start_interval: 200ms}"
+            cache = f"{{image: redis:7, healthcheck: {check}}}"
+            file.write_text(f"services: {{cache: {cache}, test-runner: {{image: {IMAGE}}}}}\n")
+        project = f"{self.run_id}-{secrets.token_hex(4)}"
+        config = Compose(docker, (file,), project).config()
+        return Services(
+            docker,
+            IMAGE,
+            stack.read(config, file.name, "test-runner", None),
+            file=file,
+            project=project,
+            run_id=self.run_id,
+            owner="conformance",
+            checkout=self.checkout,
+            run_folder=self.run_folder,
+            python="python",
+            ledger=self.ledger,
+            **options,
+        )
+
+    def _machine(self, docker: Docker, **options: Any) -> Any:
+        """A virtual machine, by either rung; golden image, disk and saved RAM are this machine's own."""
+        from noxlib.engines import accelerator, golden, qemu
+        from noxlib.places.machines import Wanted, say
+        from noxlib.places.vm import VM
+        from noxlib.places.vmtest import Vmtest
+        from noxlib.testground import disk
+
+        image = docker.image(IMAGE)
+        assert image is not None
+        made = golden.find_or_make(say)
+        drive = disk.find_or_make(docker, image.id, "python", say)
+        place = VM if self.kind == "vm" else Vmtest
+        return place(
+            Wanted(made, drive, qemu.Shape(accelerator.choose(made, say).accelerator)),
+            run_id=self.run_id,
+            checkout=self.checkout,
+            run_folder=self.run_folder,
+            environment=image.environment,
+            python="python",
+            ledger=self.ledger,
+            **options,
+        )
+
     def _venv(self, **options: Any) -> Any:
         from noxlib.places import environments, slots
         from noxlib.places.venv import Venv
@@ -116,7 +171,7 @@ class World:
 def leftovers(world: World) -> list[str]:
     """All that a run left: containers, volumes, scratch folders, marked processes, ledger entries."""
     found = [entry.name for entry in world.ledger.entries()]
-    found += [str(path) for path in (world.state / "scratch").glob("*")]
+    found += [str(path) for name in ("scratch", "vms") for path in (world.state / name).glob("*")]
     found += [entry.name for entry in os.scandir("/proc") if entry.name.isdigit() and _is_of(entry.path, world.run_id)]
     if world.kind == "ssh":
         from tests.engines.ssh_host import on_machine
@@ -128,13 +183,15 @@ def leftovers(world: World) -> list[str]:
         docker = Docker.connect()
         found += [item["Id"] for item in docker.containers({"io.noxlib.run": world.run_id})]
         found += [item["Name"] for item in docker.volumes({"io.noxlib.run": world.run_id})]
+        found += [item["Name"] for item in docker.networks({"io.noxlib.run": world.run_id})]
         docker.close()
     return found
 
 
 def _is_of(process: str, run_id: str) -> bool:
     try:
-        return f"NOXLIB_RUN={run_id}-".encode() in Path(process, "environ").read_bytes()
+        variables = Path(process, "environ").read_bytes()
+        return any(f"{name}={run_id}-".encode() in variables for name in ("NOXLIB_RUN", "NOXLIB_VM"))
     except OSError:
         return False
 

@@ -25,7 +25,9 @@ from tests.engines.hosts import World, leftovers
 ROOT = Path(__file__).parent.parent.parent
 KINDS = [
     *(pytest.param(kind, marks=pytest.mark.docker) for kind in ("container", "bound", "remote")),
+    pytest.param("compose", marks=(pytest.mark.docker, pytest.mark.compose)),
     pytest.param("ssh", marks=(pytest.mark.docker, pytest.mark.ssh)),
+    *(pytest.param(kind, marks=(pytest.mark.docker, pytest.mark.vm)) for kind in ("vm", "vmtest")),
     "venv",
 ]
 

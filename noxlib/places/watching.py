@@ -1,0 +1,87 @@
+"""vmtest at work: output as it comes by the share, Ctrl-C, and the end of the machine once its guest is done."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from noxlib.engines import qemu, vmtest
+from noxlib.engines.output import Output
+from noxlib.engines.process import GRACE, STOP_SECONDS
+from noxlib.errors import Cancelled
+from noxlib.places import tars
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from noxlib.engines.qemu import Files
+    from noxlib.places.host import Command
+    from noxlib.places.share import Share
+
+_PAUSE = 0.05  # seconds between two looks at the share
+
+
+class NotUp(Exception):
+    """The guest did not come as far as the share."""
+
+
+class Watched:
+    """One run of vmtest. Entering starts it; leaving kills it and QEMU, whatever state they are in."""
+
+    def __init__(self, share: Share, files: Files, command: Command) -> None:
+        self._share = share
+        self._files = files
+        self._command = command
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        command = self._command
+        with contextlib.ExitStack() as stack:
+            # Opened before there is a guest, which could put a link there.
+            self._source = stack.enter_context((self._share.folder / "output").open("rb", buffering=0))
+            self._output = stack.enter_context(Output(command.log, echo=command.echo, secrets=command.secrets))
+            self._process = vmtest.start(self._share.folder, self._files, self._files.folder.name)
+            stack.callback(self._end)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stack.close()
+
+    def await_guest(self, deadline: float) -> None:
+        """Wait until the guest has found the share. Raises NotUp."""
+        while not self._share.has("machine"):
+            if self._process.poll() is not None or time.monotonic() >= deadline:
+                raise NotUp(qemu.last_line(self._files.log) or "vmtest said nothing")
+            time.sleep(_PAUSE)
+
+    def pass_on(self, seconds: float) -> None:
+        """Pass on the command's output until the guest is done, vmtest ends or the time is over."""
+        try:
+            self._until_done(seconds)
+        except (KeyboardInterrupt, Cancelled):
+            with contextlib.suppress(KeyboardInterrupt):  # the first one is raised again
+                self._share.stop(STOP_SECONDS)
+                self._until_done(STOP_SECONDS + GRACE)
+            raise
+
+    def _until_done(self, seconds: float) -> None:
+        """The program itself looks seldom, up to 5 s late: the guest's own word counts."""
+        deadline = time.monotonic() + seconds
+        while not self._share.has("done") and self._process.poll() is None and time.monotonic() < deadline:
+            self._copy()
+            time.sleep(_PAUSE)
+
+    def _copy(self) -> None:
+        while chunk := self._source.read(tars.CHUNK):
+            self._output.write(chunk)
+
+    def _end(self) -> None:
+        """Killed alone, vmtest would leave QEMU behind."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._copy()
