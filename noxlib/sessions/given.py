@@ -47,7 +47,9 @@ def testground(project: Project, python: str, lock: Lock, docker: Docker, asked:
     """
     here = docker.image(asked) if asked.startswith("sha256:") else None
     if here is not None:  # an image's id, as records have it
-        return _of_image(_name(here, python), here, project, python, lock)
+        found = _of_image(_name(here, python), here, project, python, lock)
+        own = image.builder_reference(found.reference)  # what it was built by, where that is still here
+        return msgspec.structs.replace(found, builder_reference=own) if docker.image(own) else found
     known = pulled.known(project, python, asked, docker)
     if known is None or (_moves(asked) and effort != "none"):
         known = _fetch(project, python, asked, docker, effort)
