@@ -74,8 +74,8 @@ def _has_script(project: Project) -> bool:
     return (project.root / project.config.script.path).is_file()
 
 
-def _has(*names: str) -> Callable[[Project], bool]:
-    return lambda project: any((project.root / name).is_file() for name in names)
+def _has_services(project: Project) -> bool:
+    return (project.root / project.config.compose_integration.file).is_file()
 
 
 _CHECKS: dict[str, Callable[[Project], bool]] = {
@@ -87,7 +87,7 @@ _ROWS: tuple[_Row, ...] = (
     _Row("basic", "unit", "--coverage"),
     _Row("basic", "integration", "--level basic", _has_integration),
     _Row("basic", "script", "", _has_script),
-    _Row("basic", "compose_integration", "", _has("docker-compose.test.yml", "docker-compose.test.yaml")),
+    _Row("basic", "compose_integration", "", _has_services),
     _Row("extended", "integration", "--level extended", _has_integration),
     _Row("cloud", "cloud_hpc"),
 )

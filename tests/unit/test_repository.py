@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from noxlib.config import scaffold
 from noxlib.registration import STEPS
 
 ROOT = Path(__file__).parents[2]
@@ -97,18 +98,22 @@ def test_a_workflow_has_no_permission_but_what_a_job_asks_for(path: Path) -> Non
     assert re.search(r"^concurrency:$", text, re.MULTILINE)
 
 
+def test_our_workflows_are_those_that_a_project_gets() -> None:
+    assert {path.stem for path in WORKFLOWS} == set(scaffold.WORKFLOWS)
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in WORKFLOWS}
+    assert texts == {name: scaffold.workflow(name, "./scripts/nox") for name in texts}  # scripts/workflows writes them
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_runs_sessions_that_there_are(path: Path) -> None:
+def test_a_workflow_runs_sessions_that_there_are_and_nothing_else(path: Path) -> None:
     known = {step.name for step in STEPS}
     text = path.read_text(encoding="utf-8")
-    commands = re.findall(r"run: *(.+)", text)
+    commands = re.findall(r"run: (?:\| # .*\n +# .*\n +)?(.+)", text)
     assert commands
-    listed = re.search(r"session: \[(.+)\]", text)
     for command in commands:
-        name = re.match(r"(?:\./scripts/)?nox -s (\w+|\$\{\{ matrix\.session \}\})", command)
+        name = re.match(r'\./scripts/nox -s (?:(\w+)(?: |$)|"(\w+)-\$PYTHON"|"\$SESSION")', command)
         assert name is not None, command
-        names = listed[1].split(", ") if listed and "$" in name[1] else [name[1]]
-        assert set(names) <= known
+        assert {name[1], name[2]} - {None} <= known, command
 
 
 def test_the_own_testground_takes_its_dependencies_from_pyproject() -> None:
