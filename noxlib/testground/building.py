@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from noxlib import temporary
 from noxlib.engines import builder, git, uv
+from noxlib.engines.buildfailure import TEMPLATE
 from noxlib.errors import BuildError
 from noxlib.testground import names, pylock, recipe
 
@@ -83,7 +84,7 @@ def _build_own(order: Order, docker: Docker) -> None:
     probe = _probe(order, foreign, docker)
     text = _thin_layer(order, foreign, probe, docker)
     with temporary.folder() as aside:
-        file = aside / "Dockerfile"
+        file = aside / TEMPLATE
         file.write_text(text, "utf-8")
         labels = {"io.noxlib.interpreter": probe["interpreter"], "io.noxlib.foreign": info.id, **_labels(order)}
         wanted = builder.Build(

@@ -100,3 +100,13 @@ ERROR: failed to solve: process "/bin/sh -c uv" did not complete successfully: e
     assert "index cannot be reached" in error.what
     assert "operation timed out" in error.what
     assert "apt" not in error.todo
+
+
+def test_pip_tells_an_index_that_cannot_be_reached_in_its_own_words() -> None:
+    text = """------
+ > [stage-0 2/2] RUN pip install:
+69.81 ERROR: Could not install packages due to an OSError: HTTPSConnectionPool(host='x'): Max retries exceeded with url
+------
+Dockerfile.noxlib:3
+ERROR: failed to solve: process "/bin/sh -c pip" did not complete successfully: exit code: 1"""
+    assert buildfailure.failure(text.splitlines(), buildfailure.TEMPLATE, 1, Path("/log")).cause == "unreachable"
