@@ -48,6 +48,7 @@ class Services:
         python: The testground's interpreter in the image.
         ledger: Where what we start is written down.
         keep: Leave the services and the workspace to the user, and say how they are reached.
+        build: Build the services that are built from code of the project.
         options: The rest of what ``Container`` takes.
     """
 
@@ -70,9 +71,11 @@ class Services:
         python: str,
         ledger: Optional[Ledger] = None,
         keep: bool = False,
+        build: bool = True,
         **options: Any,
     ) -> None:
         self.python = python
+        self._build = build
         self.facts = Facts()
         self._docker = docker
         self._image = image
@@ -82,7 +85,7 @@ class Services:
         self._logs = run_folder / "logs"
         self._ledger = ledger or Ledger()
         self._keep = keep
-        self._override = run_folder / "compose.json"
+        self._override = run_folder / f"{project}.json"
         self._compose = Compose(docker, (file, self._override), project)
         self._entry: Optional[Entry] = None
         self._container = Container(
@@ -147,7 +150,10 @@ class Services:
         labels = {} if self._keep else self._labels  # what is kept outlives us, and is no leftover
         self._override.write_text(json.dumps(stack.override(labels), indent=1), encoding="utf-8")
         log = self._logs / "compose.log"
-        with self._compose.up(tuple(stack.services), log, build=stack.builds) as starting, self._probe() as listening:
+        with (
+            self._compose.up(tuple(stack.services), log, build=self._build and stack.builds) as starting,
+            self._probe() as listening,
+        ):
             ready = readiness.Waiting(self._compose, stack, listening, log).follow(starting)
         images = {name: str(about["Config"]["Image"]) for name, about in self._compose.containers().items()}
         self.facts = Facts(services=tuple(Service(name, images.get(name, ""), ready[name]) for name in ready))
@@ -207,8 +213,9 @@ class Services:
         self._strike()
         for name, about in self._compose.containers().items():
             print(f"noxlib: kept: {name} {reached(about)}", flush=True)
-        project = self._compose.project
-        print(f"noxlib: yours to remove: docker compose -p {project} down -v", flush=True)
+        networks = ", ".join(self._stack.attachment.networks)
+        print(f"noxlib: kept: from a container: docker run --network {networks} …", flush=True)
+        print(f"noxlib: yours to remove: docker compose -p {self._compose.project} down -v", flush=True)
 
     def _strike(self) -> None:
         if self._entry is not None:
@@ -216,15 +223,14 @@ class Services:
 
 
 def reached(about: dict[str, Any]) -> str:
-    """How a service is reached from this machine, and from a container on its network."""
-    settings = about["NetworkSettings"]
-    ends = {
-        f"{bind['HostIp']}:{bind['HostPort']} (its port {port})"
-        for port, binds in (settings.get("Ports") or {}).items()
+    """How a service is reached from this machine."""
+    bound = (about["NetworkSettings"].get("Ports") or {}).items()
+    ends = [
+        f"{bind['HostIp']}:{bind['HostPort']} (its port {port.partition('/')[0]})"
+        for port, binds in bound
         for bind in binds or ()
-    }
-    networks = ", ".join(settings.get("Networks") or {})
-    return f"at {', '.join(sorted(ends)) or 'no port of this machine'}; network {networks}"
+    ]
+    return f"at {', '.join(sorted(ends))}" if ends else "at no port of this machine"
 
 
 def remove(docker: Docker, entry: Entry) -> bool:

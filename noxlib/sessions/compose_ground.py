@@ -56,6 +56,7 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
             prepared_tree=made.tree,
             python=made.testground.interpreter,
             keep=keep,
+            build=effort == "all",
         )
 
     return msgspec.structs.replace(container_ground.ground(project, placement, made, host), secrets=services.secrets)
