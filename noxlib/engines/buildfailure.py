@@ -20,7 +20,7 @@ _DISK = re.compile(r"no space left on device", re.IGNORECASE)
 _NO_ENGINE = re.compile(r"cannot connect to the docker daemon|connection refused|EOF$", re.IGNORECASE)
 _INDEX = re.compile(
     r"error sending request for url|Failed to fetch: |NewConnectionError|Max retries exceeded"
-)  # uv, pip
+)  # of uv and pip
 TEMPLATE = "Dockerfile.noxlib"  #: the file name of noxlib's own Dockerfile: its lines mean nothing to the user
 
 
