@@ -33,7 +33,7 @@ shift
 code=0
 # shellcheck disable=SC2086
 unshare --mount --pid --fork --kill-child $network \
-    sh "$share/enter" "$rootfs" "$run" "$@" </run/words >>"$share/output" 2>&1 || code=$?
+    busybox sh "$share/enter" "$rootfs" "$run" "$@" </run/words >>"$share/output" 2>&1 || code=$?
 kill "$words"
 cd "$run"
 find workspace -mindepth 1 -print0 >"$share/names"

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from noxlib import ledger
+from noxlib.errors import PlaceError
 from noxlib.places.host import Command, Exit, Host
 from noxlib.places.leftovers import Removers
 from noxlib.plan import Limits
@@ -337,6 +338,10 @@ def test_a_missing_program_is_an_exit_code_or_two_lines(world: World) -> None:
 
 
 def test_a_terminal_is_a_terminal_and_gives_the_exit_code(world: World) -> None:
+    if world.kind == "vmtest":  # the one place that has none says so
+        with world.host() as host, pytest.raises(PlaceError, match="no terminal"):
+            host.run(Command(("true",), terminal=True))
+        return
     code = (
         "import sys; name = input('name? '); print('hello', name, sys.stdin.isatty(), sys.stdout.isatty()); sys.exit(5)"
     )
