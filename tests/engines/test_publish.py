@@ -1,0 +1,340 @@
+"""Testgrounds published to a real registry, pulled by every name, and the tests run in them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable
+
+import pytest
+
+from noxlib.ledger import Ledger
+
+from .checks import git
+from .conftest import Ended, Nox, kill_group, wait_until
+from .registries import PASSWORD, USER, RegistryServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Adopt = Callable[..., Nox]
+
+pytestmark = [pytest.mark.registry, pytest.mark.docker]
+
+UPLOAD = "/blobs/uploads/"
+
+
+class Publisher:
+    """A project under git, its repository, and CI events as it would get them."""
+
+    def __init__(self, nox: Nox, server: RegistryServer, name: str) -> None:
+        self.nox = nox
+        self.server = server
+        self.image = f"{server.host}/{name}"
+        self.registry = server.repository(name)
+        (nox.folder / ".gitignore").write_text(".noxlib/\n__pycache__/\n")
+        git(nox.folder, "init", "-q", "-b", "main")
+        self.commit("first")
+
+    @property
+    def head(self) -> str:
+        return git(self.nox.folder, "rev-parse", "HEAD").strip()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {"NOXLIB_IMAGE": self.image, "NOXLIB_REGISTRY_USER": USER, "NOXLIB_REGISTRY_PASSWORD": PASSWORD}
+
+    def commit(self, message: str) -> str:
+        git(self.nox.folder, "add", "-A")
+        git(self.nox.folder, "commit", "-q", "--allow-empty", "-m", message)
+        return self.head
+
+    def __call__(self, *words: str, **variables: str) -> Ended:
+        return self.nox("-s", *words, **{**self.variables, **variables})
+
+    def event(self, ref: str, name: str = "push", **more: str) -> dict[str, str]:
+        given = {"GITHUB_ACTIONS": "true", "CI": "true", "GITHUB_EVENT_NAME": name, "GITHUB_REF": ref}
+        return {**given, "GITHUB_SHA": self.head, "GITHUB_EVENT_PATH": "", **more}
+
+    def publish(self, ref: str = "refs/heads/main", **more: str) -> Ended:
+        return self("testground_publish-3.10", **self.event(ref, **more))
+
+    def result(self, name: str = "published.json") -> dict[str, Any]:
+        text = (self.nox.folder / ".noxlib" / name).read_text()
+        found: dict[str, Any] = json.loads(text)["testgrounds"]["3.10"]
+        return found
+
+    def forget(self) -> None:
+        """Remove this repository's images from the engine."""
+        listed = ["docker", "image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}}@{{.Digest}}", self.image]
+        lines = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split()
+        names = {line.rpartition("@")[0] for line in lines} | {
+            f"{self.image}@{line.rpartition('@')[2]}" for line in lines
+        }
+        names = {name for name in names if "<none>" not in name}
+        if names:
+            subprocess.run(["docker", "image", "rm", "--force", *names], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    server = RegistryServer(tmp_path_factory.mktemp("registry") / "own").start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def publisher(
+    adopt: Adopt, server: RegistryServer, environment: dict[str, str], request: pytest.FixtureRequest
+) -> Iterator[Publisher]:
+    for name in [name for name in environment if name.startswith("GITHUB_")]:  # of the CI that runs these tests
+        del environment[name]
+    own = "".join(letter if letter.isalnum() else "-" for letter in request.node.name.lower())[:60].strip("-")
+    publisher = Publisher(adopt("src_layout"), server, f"tests/{own}")
+    yield publisher
+    publisher.forget()
+
+
+def test_what_is_published_is_pulled_by_commit_branch_and_digest_and_runs_the_tests(publisher: Publisher) -> None:
+    output = publisher.nox.folder / ".noxlib-output"
+    ended = publisher.publish(GITHUB_OUTPUT=str(output))
+    assert ended.code == 0, ended.output
+    published = publisher.result()
+    assert published["tags"] == [f"py3.10-{publisher.head}", "py3.10-main"]
+    assert published["uploaded"] is True
+    assert {publisher.registry.digest(tag) for tag in published["tags"]} == {published["digest"]}
+    assert f"py310-digest={published['digest']}\n" in output.read_text()
+    for word in ("", "main", publisher.head[:9], published["digest"]):
+        publisher.forget()
+        pulled = publisher("testground_pull-3.10", "--", *([word] if word else []))
+        assert pulled.code == 0, pulled.output
+        assert publisher.result("pulled.json")["digest"] == published["digest"]
+        assert publisher.result("pulled.json")["id"] == published["id"]
+    ran = publisher("unit-3.10")
+    assert ran.code == 0, ran.output
+    assert "building" not in ran.output
+    assert publisher.nox.record.testground.digest == published["id"]
+
+
+def test_a_pull_request_publishes_nothing(publisher: Publisher) -> None:
+    hostile = {"GITHUB_HEAD_REF": "v9.9\n::set-output name=x::y", "GITHUB_REPOSITORY": "o/r"}
+    for name in ("pull_request", "pull_request_target", "workflow_run", "merge_group"):
+        ended = publisher.publish("refs/pull/7/merge", name=name, **hostile)
+        assert (ended.code, "nothing is pushed" in ended.output) == (0, True), ended.output
+    assert publisher.registry.tags() == ()
+
+
+def test_outside_ci_nothing_is_published_unless_asked_for(publisher: Publisher) -> None:
+    ended = publisher("testground_publish-3.10")
+    assert (ended.code, "-- --push" in ended.output) == (1, True)
+    (publisher.nox.folder / "new.py").write_text("")
+    ended = publisher("testground_publish-3.10", "--", "--push")
+    assert (ended.code, "uncommitted changes" in ended.output) == (1, True)
+    publisher.commit("second")
+    assert publisher("testground_publish-3.10", "--", "--push").code == 0
+    assert f"py3.10-{publisher.head}" in publisher.registry.tags()
+
+
+def test_latest_is_the_highest_stable_release_and_a_release_never_moves(publisher: Publisher) -> None:
+    digests = {}
+    for number, release in enumerate(("v1.10.0", "v1.9.0", "v2.0.0-rc.1")):
+        (publisher.nox.folder / "noxlib.toml").write_text(
+            f'packages = ["iniconfig=={("2.0.0", "1.1.1", "1.1.0")[number]}"]\n'
+        )
+        publisher.commit(release)
+        ended = publisher.publish(f"refs/tags/{release}")
+        assert ended.code == 0, ended.output
+        digests[release] = publisher.result()["digest"]
+    assert len(set(digests.values())) == 3
+    assert publisher.registry.digest("py3.10-latest") == digests["v1.10.0"]
+    moved = publisher.publish("refs/tags/v1.9.0")
+    assert moved.code == 1
+    assert digests["v1.9.0"] in moved.output
+    assert digests["v2.0.0-rc.1"] in moved.output
+    assert publisher.registry.digest("py3.10-v1.9.0") == digests["v1.9.0"]
+
+
+def test_the_first_one_published_for_a_commit_is_the_truth(publisher: Publisher) -> None:
+    assert publisher.publish().code == 0
+    first = publisher.result()
+    uploads = sum(UPLOAD in path for _, path in publisher.server.requests)
+    publisher.forget()
+    ended = publisher.publish("refs/heads/other", NOXLIB_PACKAGES="iniconfig")  # would build something else now
+    assert ended.code == 0, ended.output
+    assert "building" not in ended.output
+    assert publisher.result()["digest"] == first["digest"] == publisher.registry.digest("py3.10-other")
+    assert sum(UPLOAD in path for _, path in publisher.server.requests) == uploads
+
+
+def test_unchanged_content_of_a_new_commit_moves_no_layer(publisher: Publisher) -> None:
+    assert publisher.publish().code == 0
+    uploads = sum(UPLOAD in path for _, path in publisher.server.requests)
+    publisher.commit("second")
+    ended = publisher.publish()
+    assert (ended.code, "already there" in ended.output) == (0, True), ended.output
+    assert sum(UPLOAD in path for _, path in publisher.server.requests) == uploads
+
+
+@pytest.mark.parametrize(
+    "branch", ["v9.9.9", "$(touch x)/ünï", "0" * 40]
+)
+def test_no_branch_gets_the_tag_of_something_else(publisher: Publisher, branch: str) -> None:
+    ended = publisher.publish(f"refs/heads/{branch}")
+    assert ended.code == 0, ended.output
+    tags = set(publisher.registry.tags()) - {
+        f"py3.10-{publisher.head}",
+        f"py3.10-fp-{publisher.result()['fingerprint'][:16]}",
+    }
+    assert len(tags) == 1
+    assert not tags & {
+        "py3.10-v9.9.9",
+        "py3.10-latest",
+        "py3.10-pr-1",
+        f"py3.10-{'0' * 40}",
+        "py3.10-fp-0123456789abcdef",
+    }
+    assert publisher("testground_pull-3.10", "--", "--dry-run", publisher.head).code == 0
+
+
+def test_a_commit_other_than_the_one_checked_out_is_not_published(publisher: Publisher) -> None:
+    ended = publisher.publish(GITHUB_SHA="1" * 40)
+    assert (ended.code, "is checked out" in ended.output) == (1, True)
+    assert publisher.registry.tags() == ()
+
+
+@pytest.mark.parametrize("step", ["testground_publish-3.10", "testground_pull-3.10"])
+def test_wrong_credentials_are_told_in_two_lines_without_them(publisher: Publisher, step: str) -> None:
+    wrong = "this-is-not-the-password"
+    ended = publisher(step, **{**publisher.event("refs/heads/main"), "NOXLIB_REGISTRY_PASSWORD": wrong})
+    assert ended.code == 1
+    assert "refuses these credentials" in ended.output
+    assert "docker login" in ended.output
+    assert "Traceback" not in ended.output
+    assert wrong not in ended.output
+
+
+def test_credentials_of_one_host_are_not_sent_to_another(publisher: Publisher) -> None:
+    ended = publisher.publish(NOXLIB_REGISTRY_HOST="registry.example.org")
+    assert (ended.code, "a caller without credentials" in ended.output) == (1, True), ended.output
+
+
+def test_a_registry_that_is_not_there_is_told_in_two_lines(publisher: Publisher) -> None:
+    ended = publisher.publish(NOXLIB_IMAGE="127.0.0.1:9/owner/letters-testground")
+    assert (ended.code, "does not answer" in ended.output, "Traceback" in ended.output) == (1, True, False), (
+        ended.output
+    )
+
+
+def test_the_password_is_in_no_argument_no_file_and_no_output(publisher: Publisher) -> None:
+    seen: set[bytes] = set()
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.002):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    seen.add(path.read_bytes())
+                except OSError:
+                    continue
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        published = publisher.publish()
+        publisher.forget()
+        pulled = publisher("testground_pull-3.10", "--", "main")
+    finally:
+        ended.set()
+        looking.join()
+    assert (published.code, pulled.code) == (0, 0), published.output + pulled.output
+    assert any(b"testground_publish-3.10" in line for line in seen)
+    assert not [line for line in seen if PASSWORD.encode() in line]
+    assert PASSWORD not in published.output + pulled.output
+    written = [
+        path for path in publisher.nox.folder.rglob("*") if path.is_file() and PASSWORD.encode() in path.read_bytes()
+    ]
+    assert written == []
+
+
+def uploading(server: RegistryServer) -> bool:
+    return any((server.folder / "data").rglob("_uploads/*/data"))
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[RegistryServer]:
+    server = RegistryServer(tmp_path / "registry").start()
+    yield server
+    server.kill()
+
+
+def test_a_registry_that_dies_in_the_middle_and_comes_back_gets_all_of_it(
+    adopt: Adopt, own_server: RegistryServer
+) -> None:
+    publisher = Publisher(adopt("src_layout"), own_server, "tests/dies")
+    process = publisher.nox.start(
+        "-s", "testground_publish-3.10", **{**publisher.variables, **publisher.event("refs/heads/main")}
+    )
+    try:
+        wait_until(lambda: uploading(own_server), "an upload")
+        own_server.kill()
+        own_server.start()
+        output, _ = process.communicate(timeout=200)
+        assert process.returncode == 0, output
+        assert publisher.registry.digest("py3.10-main") == publisher.result()["digest"]
+        publisher.forget()
+        assert publisher("testground_pull-3.10", "--", "main").code == 0
+    finally:
+        kill_group(process)
+        publisher.forget()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "SIGKILL"])
+def test_what_was_stopped_while_it_was_sent_is_sent_by_the_next_call(
+    adopt: Adopt, own_server: RegistryServer, own_state: Path, number: signal.Signals
+) -> None:
+    publisher = Publisher(adopt("src_layout"), own_server, "tests/stopped")
+    process = publisher.nox.start(
+        "-s", "testground_publish-3.10", **{**publisher.variables, **publisher.event("refs/heads/main")}
+    )
+    try:
+        wait_until(lambda: uploading(own_server), "an upload")
+        kill_group(process, number)
+        output, _ = process.communicate(timeout=60)
+        assert "Traceback" not in output
+        ended = publisher.publish()
+        assert ended.code == 0, ended.output
+        assert publisher.registry.digest("py3.10-main") == publisher.result()["digest"]
+        assert Ledger(own_state).entries() == ()
+    finally:
+        kill_group(process)
+        publisher.forget()
+
+
+def test_the_tests_of_today_run_in_the_testground_of_a_release(publisher: Publisher) -> None:
+    (publisher.nox.folder / "noxlib.toml").write_text('packages = ["iniconfig==1.1.1"]\n')
+    publisher.commit("old")
+    assert publisher.publish("refs/tags/v1.1.0").code == 0
+    released = publisher.result()
+    (publisher.nox.folder / "noxlib.toml").write_text('packages = ["iniconfig==2.0.0"]\n')
+    (publisher.nox.folder / "tests" / "test_version.py").write_text(
+        "import importlib.metadata\n\n\n"
+        'def test_version() -> None:\n    assert importlib.metadata.version("iniconfig") == "1.1.1"\n'
+    )
+    publisher.forget()
+    planned = publisher("unit-3.10", "--", "--testground", "v1.1.0", "--dry-run")
+    assert planned.code == 0, planned.output
+    ran = publisher("unit-3.10", "--", "--testground", "v1.1.0", "-k", "test_version")
+    assert ran.code == 0, ran.output
+    record = publisher.nox.record
+    assert (record.testground.digest, record.testground.lock_source) == (released["id"], "published")
+    assert record.counts.passed == 1
+    publisher.server.kill()  # what never moves is not asked for twice
+    try:
+        assert publisher("unit-3.10", "--", "--testground", "v1.1.0", "-k", "test_version").code == 0
+    finally:
+        publisher.server.start()
+    refused = publisher("unit-3.10", "--", "--testground", "v1.1.0", "--place", "venv")
+    assert (refused.code, "leave one of them out" in refused.output) == (1, True)
