@@ -94,6 +94,19 @@ def add_short(parser: Any) -> None:
             group.addoption(f"--{name}", dest=destination(name), default=None, **attributes)
 
 
+def release(config: Any) -> None:
+    """Give the short names back once the command line is parsed: a conftest that is found later may add its own.
+
+    (pytest before 9 does not mind.)
+    """
+    parser = getattr(config._parser, "optparser", None)  # noqa: SLF001
+    known = getattr(parser, "_option_string_actions", {})
+    for name in OPTIONS:
+        action = known.get(f"--{name}")
+        if action is not None and action.dest == destination(name):
+            del known[f"--{name}"]
+
+
 def taken(parser: Any) -> Iterator[str]:
     """Every option that a parser of pytest 7 to 9 knows."""
     for group in (*parser._groups, parser._anonymous):  # noqa: SLF001 - there is no public way to ask

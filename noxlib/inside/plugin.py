@@ -54,6 +54,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: Any) -> I
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """After the conftests, before the session: guards, default paths, the share of the CPUs that each worker gets."""
     global active  # noqa: PLW0603 - pytest loads the plugin by name, so run.py can reach it only here
+    options.release(config)
     task = tasks.current()
     environment = held(config, task or {})
     if task is None:

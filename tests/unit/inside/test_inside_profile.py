@@ -90,6 +90,11 @@ def test_a_conftest_that_owns_the_names_of_options_keeps_them(run: StartRun) -> 
     assert done.counts == {"passed": 2}, done.output
 
 
+def test_a_conftest_that_is_found_later_may_own_them_too(run: StartRun) -> None:
+    done = run("own_options", "deep", profile=of("local"))
+    assert done.counts == {"passed": 1}, done.output
+
+
 def test_without_a_profile_there_are_no_short_options_and_no_markers(run: StartRun) -> None:
     done = run("integration_levels", "--max-concurrent", "2", paths=LEVELS)
     assert (done.code, done.result["cause"]) == (4, "usage")
