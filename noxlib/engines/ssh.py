@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Target", "parse", "wait_for_banner"]
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 20.0
 CALL_SECONDS = 120.0  #: for a short command
 
 
@@ -200,9 +200,8 @@ class Connection:
         if done.returncode != 0 and not self.alive:
             raise ssh_errors.lost(self.target, done.stderr or self._said())
         if check and done.returncode != 0:
-            said = ssh_errors.last_line(done.stderr or done.stdout)
-            by_hand = f"run it by hand to see why: ssh {self.target} {shlex.join(argv)[:200]}"
-            raise EngineError(f"{argv[0]} on {self.target} ended with {done.returncode}: {said}", by_hand)
+            said = done.stderr or done.stdout
+            raise ssh_errors.failed(self.target, shlex.join(argv), done.returncode, said)
 
 
 @contextlib.contextmanager

@@ -38,6 +38,16 @@ def explained(target: Target, said: str, known_hosts: Path) -> NoxlibError:
     return EngineError(f"ssh to {target} failed: {last_line(said)}", f"run it by hand to see why: ssh {target} true")
 
 
+def failed(target: Target, command: str, code: int, said: str) -> EngineError:
+    """A command there ended with another code than 0."""
+    if "No space left on device" in said:
+        todo = f"free space there: ssh {target} df -h; old testgrounds lie in /var/lib/noxlib/testgrounds"
+        return EngineError(f"the disk of {target} is full", todo, cause="disk-full")
+    name = command.partition(" ")[0]
+    by_hand = f"run it by hand to see why: ssh {target} {' '.join(command.split())[:200]}"
+    return EngineError(f"{name} on {target} ended with {code}: {last_line(said)}", by_hand)
+
+
 def lost(target: Target, said: str = "") -> PlaceError:
     """The connection broke while something ran there: no EngineError, since tests may have begun."""
     reason = f": {last_line(said)}" if said.strip() else ""

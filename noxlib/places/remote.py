@@ -40,10 +40,20 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 def look(connection: Connection, programs: tuple[str, ...] = _NEEDED) -> Seen:
-    """Ask a machine what it is, and which of the programs it lacks. Raises PlaceError and EngineError."""
+    """Ask a machine what it is, and which of the programs it lacks.
+
+    Raises:
+        PlaceError: The connection is lost, or the shell there adds words of its own to every answer.
+        EngineError: The machine does not know how to answer.
+    """
     lines = connection.run(("sh", "-c", _LOOK, "look", *programs)).stdout.splitlines()
     uid, kernel, architecture, system, missing = [*lines, "", "", "", "", ""][:5]
-    return Seen(int(uid or -1), kernel, architecture, system, tuple(missing.split()))
+    if not uid.isdigit():
+        raise PlaceError(
+            f"the shell of {connection.target} prints {uid[:80]!r} by itself",
+            "have its start files (~/.bashrc) print nothing where there is no terminal",
+        )
+    return Seen(int(uid), kernel, architecture, system, tuple(missing.split()))
 
 
 def machine(connection: Connection, seen: Seen) -> Machine:

@@ -1,0 +1,374 @@
+"""Machines that ssh reaches: a whole run there, what they refuse, and what is left when either side ends by force."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable
+
+import pytest
+
+from noxlib.engines.docker import Docker
+from noxlib.engines.ssh import Connection, Target, parse
+from noxlib.errors import EngineError, NoxlibError, PlaceError
+from noxlib.ledger import Ledger
+from noxlib.places import remote, remote_rootfs
+from noxlib.places.host import Command, Exit
+from noxlib.places.ssh import SSHHost
+from noxlib.plan import Limits
+from noxlib.testground import rootfs
+
+from .checks import left_of_state, processes_naming, told
+from .conftest import Nox, kill_group, wait_until
+from .hosts import IMAGE, World
+from .ssh_host import ALIAS, Machine, on_machine, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Adopt = Callable[..., Nox]
+ALL = '[sanity]\nselect = ""\npython = "3.10"\n'
+UP_AND_WAIT = "import time; print('up', flush=True); time.sleep(300)"
+
+pytestmark = [pytest.mark.docker, pytest.mark.ssh, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def machine(ssh_host: Machine, environment: dict[str, str]) -> Machine:
+    """The worker's machine, known to nox as well."""
+    environment["NOXLIB_SSH_CONFIG"] = str(ssh_host.config)
+    return ssh_host
+
+
+@pytest.fixture
+def mortal(tmp_path: Path, environment: dict[str, str]) -> Iterator[Machine]:
+    """A machine of the test's own, to be killed."""
+    (tmp_path / "ssh").mkdir()
+    for found in running(tmp_path / "ssh"):
+        environment["NOXLIB_SSH_CONFIG"] = str(found.config)
+        yield found
+
+
+@pytest.fixture
+def world(machine: Machine, tmp_path: Path) -> World:
+    return World(tmp_path, "ssh", f"ssh-{secrets.token_hex(4)}").create()
+
+
+def run(world: World, host: object, *argv: str, **options: object) -> tuple[Exit, str]:
+    log = world.root / f"log-{secrets.token_hex(4)}"
+    ended = host.run(Command(argv, log=log, echo=False, **options))  # type: ignore[attr-defined,arg-type]
+    return ended, log.read_text()
+
+
+def connections_of(machine: Machine) -> list[str]:
+    """What ssh runs here for a machine."""
+    return [line for line in processes_naming(ALIAS) if line.startswith("ssh ")]
+
+
+def test_a_suite_runs_there_and_leaves_a_record_like_any_other(adopt: Adopt, machine: Machine) -> None:
+    nox = adopt("src_layout", '[sanity]\nselect = "not integration and not vmtest"\npython = "3.10"\n')
+    ended = nox("-s", "sanity", "--", f"root@{ALIAS}")
+    assert ended.code == 0, ended.output
+    record = nox.record
+    assert (record.outcome, record.counts.passed, record.counts.deselected) == ("passed", 5, 1)
+    assert record.place is not None
+    assert (record.place.name, record.place.reason) == ("ssh", "asked for by --host")
+    assert record.machine is not None
+    assert record.machine.name == f"root@{ALIAS}"
+    assert record.machine.system == "Debian GNU/Linux 12 (bookworm)"
+    assert record.machine.kernel == os.uname().release
+    assert (record.testground.digest or "").startswith("sha256:")
+    assert record.imports["letters"] == "/workspace/src/letters/__init__.py"
+    assert on_machine(record.run) == []
+    assert connections_of(machine) == []
+
+
+def test_options_may_follow_the_host_and_the_rest_is_pytests(adopt: Adopt, machine: Machine) -> None:
+    nox = adopt("src_layout", ALL)
+    ended = nox("-s", "sanity", "--", ALIAS, "--coverage", "-k", "needs_a_service")
+    assert told(ended) == 3
+    assert f"nox -s sanity -- --host {ALIAS} --python 3.10 tests/test_count.py::test_needs_a_service" in ended.output
+    assert list((nox.folder / ".noxlib/runs").glob("*/coverage/.coverage*"))
+
+
+def test_a_dry_run_asks_no_machine(adopt: Adopt) -> None:
+    nox = adopt("flat", ALL)
+    ended = nox("-s", "sanity", "--", "--dry-run", "root@192.0.2.1")
+    assert ended.code == 0, ended.output
+    assert '"target": "root@192.0.2.1"' in ended.output
+
+
+def test_where_no_test_is_selected_it_is_no_success(adopt: Adopt, machine: Machine) -> None:
+    nox = adopt("flat", '[sanity]\npython = "3.10"\n')
+    ended = nox("-s", "sanity", "--", ALIAS)
+    assert ended.code == 1
+    assert nox.record.outcome == "no-tests"
+    assert "paths and select in [tool.noxlib.sanity]" in ended.output
+
+
+@pytest.mark.parametrize(
+    ("host", "what", "todo"),
+    [
+        ("", "no host is named", "nox -s sanity -- root@host"),
+        ("root@no-such-host.invalid", "there is no host no-such-host.invalid", "~/.ssh/config"),
+        ("root@127.0.0.1:1", "no SSH server listens at root@127.0.0.1:1", "user@host:2222"),
+        ("-oProxyCommand=touch x", "", ""),
+        ("root@a;id", "'root@a;id' is no host", "write user@host"),
+    ],
+)
+def test_what_is_no_host_is_answered_before_anything_is_built(
+    adopt: Adopt, machine: Machine, host: str, what: str, todo: str
+) -> None:
+    nox = adopt("flat", ALL)
+    ended = nox("-s", "sanity", "--", *([host] if host else []))
+    assert told(ended) == 2
+    assert what in ended.output
+    assert todo in ended.output
+    assert "locking" not in ended.output
+
+
+def test_the_configuration_names_a_machine_as_well(adopt: Adopt, machine: Machine) -> None:
+    nox = adopt("flat", f'{ALL}host = "{ALIAS}"\n')
+    ended = nox("-s", "sanity")
+    assert ended.code == 0, ended.output
+    assert nox.record.place is not None
+    assert nox.record.place.reason == f"configured: sanity.host = '{ALIAS}'"
+
+
+def test_a_wrong_key_is_told(machine: Machine, tmp_path: Path) -> None:
+    subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")), check=True)
+    target = Target(machine.address, "root", identity=str(tmp_path / "other"))
+    with pytest.raises(PlaceError, match="accepts none of your keys") as caught:
+        Connection(target, known_hosts=tmp_path / "known").open()
+    assert "authorized_keys" in caught.value.todo
+
+
+def test_a_new_host_is_remembered_and_a_changed_one_refused(machine: Machine, tmp_path: Path) -> None:
+    target = Target(machine.address, "root", identity=str(machine.key))
+    known = tmp_path / "known hosts %h"
+    config = tmp_path / "empty"
+    config.write_text("")
+    with Connection(target, known_hosts=known, config=config) as connection:
+        assert connection.run(("id", "-un")).stdout == "root\n"
+    lines = known.read_text().splitlines()
+    assert lines
+    subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")), check=True)
+    key = (tmp_path / "other.pub").read_text().split()[:2]
+    known.write_text(f"{machine.address} {' '.join(key)}\n")
+    with pytest.raises(PlaceError, match="is not the one that is known") as caught:
+        Connection(target, known_hosts=known, config=config).open()
+    assert f"ssh-keygen -R '{machine.address}'" in caught.value.todo
+
+
+def test_a_configuration_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NOXLIB_SSH_CONFIG", str(tmp_path / "absent"))
+    with pytest.raises(PlaceError, match="which is no file"):
+        Connection(parse("root@127.0.0.1")).open()
+
+
+def test_a_long_temporary_folder_is_no_hindrance(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    with machine.connection() as connection:
+        assert connection.run(("echo", "$HOME", "a  b")).stdout == "$HOME a  b\n"
+
+
+def test_a_login_that_is_not_roots_is_refused(machine: Machine, world: World) -> None:
+    machine.shell(
+        "id ann >/dev/null 2>&1 || useradd -m -s /bin/sh ann; mkdir -p ~ann/.ssh; "
+        "cp ~/.ssh/authorized_keys ~ann/.ssh/; chown -R ann ~ann/.ssh"
+    )
+    host = SSHHost(
+        Connection(parse(f"ann@{ALIAS}")),
+        lambda _: "/",
+        run_id=world.run_id,
+        checkout=world.checkout,
+        run_folder=world.run_folder,
+        ledger=world.ledger,
+    )
+    with pytest.raises(PlaceError, match="is no login of root"), host:
+        pass
+    assert connections_of(machine) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "what"), [({"platform": "linux/arm64"}, "built for linux/arm64"), ({}, "cannot be entered")]
+)
+def test_a_machine_that_cannot_take_the_testground_is_told(world: World, options: dict[str, str], what: str) -> None:
+    host = SSHHost(
+        Connection(parse(ALIAS)),
+        lambda _: "/no/such/folder",
+        run_id=world.run_id,
+        checkout=world.checkout,
+        run_folder=world.run_folder,
+        ledger=world.ledger,
+        **options,  # type: ignore[arg-type]
+    )
+    with pytest.raises(NoxlibError, match=what), host:
+        run(world, host, "true")
+    assert on_machine(world.run_id) == []
+    assert world.ledger.entries() == ()
+
+
+def test_what_a_shell_says_by_itself_is_told(mortal: Machine) -> None:
+    mortal.shell("sed -i '1i echo welcome' ~/.bashrc")
+    with mortal.connection() as connection, pytest.raises(PlaceError, match="prints 'welcome' by itself"):
+        remote.look(connection)
+
+
+def test_a_secret_is_in_no_command_line_and_in_no_file(world: World, machine: Machine) -> None:
+    secret = f"s3cret-{secrets.token_hex(8)}"
+    code = f"import os; assert 's3cret' in os.environ['TOKEN']; {UP_AND_WAIT.replace('300', '3')}"
+    with world.host() as host:
+        command = Command(
+            (host.python, "-c", code), {"TOKEN": secret}, log=world.root / "log", echo=False, secrets=(secret,)
+        )
+        thread = threading.Thread(target=host.run, args=(command,))
+        thread.start()
+        wait_until(lambda: (world.root / "log").exists() and (world.root / "log").read_text(), "the command's output")
+        assert processes_naming(secret) == []
+        there = machine.shell(f"cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -c {secret} || true")
+        files = machine.shell(f"grep -rl {secret} /var/lib/noxlib/runs || true")
+        thread.join()
+    assert (int(there), files) == (1, "")  # the grep's own shell
+
+
+def test_without_a_network_there_is_a_loopback_only(world: World) -> None:
+    code = (
+        "import socket; a = socket.create_server(('127.0.0.1', 0)); socket.create_connection(a.getsockname()); "
+        "print(sorted(name for _, name in socket.if_nameindex()))"
+    )
+    with world.host() as host:
+        ended, text = run(world, host, host.python, "-c", code, limits=Limits(network=False))
+        assert ended == Exit(0), text
+        assert "eth0" not in text
+        assert "eth0" in run(world, host, host.python, "-c", code)[1]
+
+
+def test_the_size_of_shared_memory_is_kept_and_a_limit_of_memory_is_said_not_to_be(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits = Limits(shm_size=4 << 20, memory=1 << 30)
+    code = "import os; s = os.statvfs('/dev/shm'); print(s.f_blocks * s.f_frsize)"
+    with world.host() as host:
+        assert run(world, host, host.python, "-c", code, limits=limits) == (Exit(0), f"{4 << 20}\n")
+    assert "the place ssh keeps the time limit, network, shm_size, devices only, not memory" in capsys.readouterr().out
+
+
+def test_each_command_has_a_file_system_of_its_own(world: World) -> None:
+    with world.host() as host:
+        assert run(world, host, "sh", "-c", "echo x >/etc/own; rm -r /srv; echo y >/workspace/own")[0] == Exit(0)
+        assert run(world, host, "sh", "-c", "ls -d /etc/own /srv; cat own")[1].splitlines()[1:] == ["/srv", "y"]
+        assert run(world, host, "touch", "/opt/noxlib/lib/x")[0].code == 1
+
+
+def test_two_that_send_the_same_testground_at_once_meet_in_one(mortal: Machine, tmp_path: Path) -> None:
+    docker = Docker.connect()
+    image = docker.image(IMAGE)
+    assert image is not None
+    folders: list[str] = []
+
+    def one() -> None:
+        with mortal.connection() as connection:
+            ledger = Ledger(tmp_path)
+            folders.append(remote_rootfs.ensure(connection, ledger, image.id, lambda: rootfs.chunks(docker, IMAGE)))
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert folders == [f"/var/lib/noxlib/testgrounds/{image.id.partition(':')[2]}"] * 2
+    with mortal.connection() as connection:
+        assert remote.names(connection, "testgrounds") == (image.id.partition(":")[2],)
+    assert Ledger(tmp_path).entries() == ()
+
+
+def test_a_full_disk_there_is_told_and_half_a_testground_is_none(mortal: Machine, tmp_path: Path) -> None:
+    mortal.shell("mkdir /var/lib/noxlib && mount -t tmpfs -o size=20m small /var/lib/noxlib")
+    docker = Docker.connect()
+    image = docker.image(IMAGE)
+    assert image is not None
+    with mortal.connection() as connection:
+        with pytest.raises(EngineError, match=f"the disk of {ALIAS} is full"):
+            remote_rootfs.ensure(connection, Ledger(tmp_path), image.id, lambda: rootfs.chunks(docker, IMAGE))
+        assert remote.names(connection, "testgrounds") == ()
+    assert Ledger(tmp_path).entries() == ()
+
+
+def test_a_machine_that_vanishes_in_the_middle_is_lost_and_the_record_says_so(
+    adopt: Adopt, mortal: Machine, own_state: Path
+) -> None:
+    nox = adopt("hangs", ALL)
+    process = nox.start("-s", "sanity", "--", ALIAS, "-k", "test_hangs and not in_c")
+    log = nox.folder / ".noxlib/runs"
+    wait_until(lambda: any("collected" in path.read_text() for path in log.glob("*/logs/output.log")), "a test", 120)
+    mortal.kill()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Traceback" not in output
+    assert "was lost" in output
+    assert "tried once more" not in output
+    assert (nox.record.outcome, nox.record.cause) == ("error", "lost")
+    left = [entry for entry in Ledger(own_state).entries() if entry.kind == remote.KIND]
+    assert [entry.details["host"] for entry in left] == [ALIAS]
+    assert connections_of(mortal) == []
+
+
+def test_what_a_killed_run_left_there_goes_at_the_next_start_as_soon_as_the_machine_answers(
+    adopt: Adopt, mortal: Machine, own_state: Path
+) -> None:
+    nox = adopt("hangs", ALL)
+    process = nox.start("-s", "sanity", "--", ALIAS, "-k", "test_hangs and not in_c")
+    log = nox.folder / ".noxlib/runs"
+    wait_until(lambda: any("collected" in path.read_text() for path in log.glob("*/logs/output.log")), "a test", 120)
+    kill_group(process)
+    process.communicate()
+    wait_until(lambda: "supervise.py" not in mortal.shell("cat /proc/[0-9]*/cmdline"), "the end of the command there")
+    wait_until(lambda: connections_of(mortal) == [], "the end of the connection")
+    assert mortal.shell("ls /var/lib/noxlib/runs")
+    ended = nox("-s", "reap")
+    assert ended.code == 0, ended.output
+    assert f"removed the remote-folder {ALIAS}:/var/lib/noxlib/runs/" in ended.output
+    assert mortal.shell("ls /var/lib/noxlib/runs") == ""
+    assert left_of_state(own_state) == []
+
+
+def test_a_machine_that_does_not_answer_is_not_asked_at_each_start(tmp_path: Path, machine: Machine) -> None:
+    ledger = Ledger(tmp_path)
+    silent = Connection(Target("127.0.0.1", "root", 1))
+    entry = remote.note(ledger, silent, f"{remote.BASE}/runs/x")
+    with pytest.raises(EngineError, match="no SSH server listens"):
+        remote.remove_noted(entry, tmp_path)
+    with pytest.raises(EngineError, match="did not answer 0 min ago"):
+        remote.remove_noted(entry, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "folder", ["/", "/var/lib/noxlib", "/var/lib/noxlib/runs", "/var/lib/noxlib/runs/../../x", "/etc/x"]
+)
+def test_nothing_is_removed_that_is_not_ours(machine: Machine, folder: str) -> None:
+    with machine.connection() as connection, pytest.raises(EngineError, match="is no folder of noxlib's"):
+        remote.remove(connection, folder)
+
+
+def test_ctrl_c_brings_the_result_back_and_leaves_nothing(adopt: Adopt, machine: Machine) -> None:
+    nox = adopt("hangs", ALL)
+    process = nox.start("-s", "sanity", "--", ALIAS, "-k", "(test_passes or test_hangs) and not in_c")
+    log = nox.folder / ".noxlib/runs"
+    wait_until(lambda: any("test_" in path.read_text() for path in log.glob("*/logs/output.log")), "a test", 120)
+    time.sleep(1)
+    kill_group(process, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert (nox.record.outcome, nox.record.counts.passed) == ("cancelled", 1)
+    assert on_machine(nox.record.run) == []
+    assert connections_of(machine) == []
