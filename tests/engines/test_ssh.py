@@ -15,6 +15,7 @@ import pytest
 
 from noxlib.engines.docker import Docker
 from noxlib.engines.ssh import Connection, Target, parse
+from noxlib.engines.ssh_target import configuration
 from noxlib.errors import EngineError, NoxlibError, PlaceError
 from noxlib.ledger import Ledger
 from noxlib.places import remote, remote_rootfs
@@ -372,3 +373,38 @@ def test_ctrl_c_brings_the_result_back_and_leaves_nothing(adopt: Adopt, machine:
     assert (nox.record.outcome, nox.record.counts.passed) == ("cancelled", 1)
     assert on_machine(nox.record.run) == []
     assert connections_of(machine) == []
+
+
+def configured(tmp_path: Path, own: str, *options: str) -> dict[str, str]:
+    """What ssh itself makes of our configuration with the user's own in it."""
+    (tmp_path / "own").write_text(own)
+    text = configuration(
+        Target("box", identity=str(tmp_path / "a key")),
+        control=tmp_path / "c",
+        known_hosts=tmp_path / "known %h hosts",
+        own=tmp_path / "own",
+        seconds=7,
+    )
+    (tmp_path / "config").write_text(text)
+    argv = ("ssh", "-G", "-F", str(tmp_path / "config"), *options, "box")
+    lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+    return dict(line.split(" ", 1) for line in lines if " " in line)
+
+
+def test_the_users_configuration_holds_but_for_what_the_connection_depends_on(tmp_path: Path) -> None:
+    own = (
+        "Host box\n  HostName 192.0.2.1\n  Port 2222\n  User ann\n  RemoteCommand tmux\n  RequestTTY force\n"
+        "  ControlMaster auto\n  ControlPath /elsewhere\n  ForwardAgent yes\n  BatchMode no\n"
+    )
+    found = configured(tmp_path, own)
+    assert (found["hostname"], found["port"], found["user"]) == ("192.0.2.1", "2222", "ann")
+    assert (found["batchmode"], found["controlmaster"], found["forwardagent"]) == ("yes", "false", "no")
+    assert found["controlpath"] == str(tmp_path / "c")
+    assert found.get("remotecommand", "none") == "none"
+    assert found["connecttimeout"] == "7"
+    assert found["identityfile"] == str(tmp_path / "a key")
+
+
+def test_a_new_hosts_key_is_accepted_unless_the_user_wants_otherwise(tmp_path: Path) -> None:
+    assert configured(tmp_path, "")["stricthostkeychecking"] == "accept-new"
+    assert configured(tmp_path, "StrictHostKeyChecking yes\n")["stricthostkeychecking"] == "true"
