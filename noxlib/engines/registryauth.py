@@ -6,6 +6,7 @@ Nothing of it is ever an argument of a program, part of a URL, or printed.
 from __future__ import annotations
 
 import re
+import warnings
 from typing import TYPE_CHECKING, Any, Optional
 from urllib.parse import urlsplit
 
@@ -20,7 +21,6 @@ USER, PASSWORD, HOST = "NOXLIB_REGISTRY_USER", "NOXLIB_REGISTRY_PASSWORD", "NOXL
 GITHUB = "ghcr.io"
 #: Hosts that may speak plain text, as docker allows it: this machine.
 LOOPBACK = re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?")
-_DOCKER_HUB = "https://index.docker.io/v1/"  # its key in docker's configuration
 _SECONDS = 30.0
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
@@ -75,7 +75,9 @@ def _of_docker(host: str) -> Optional[Credentials]:
     import docker.errors  # noqa: PLC0415
 
     try:
-        found = docker.auth.load_config().resolve_authconfig(None if host == "docker.io" else host) or {}
+        with warnings.catch_warnings():  # of a helper that is missing; the error says it
+            warnings.simplefilter("ignore")
+            found = docker.auth.load_config().resolve_authconfig(None if host == "docker.io" else host) or {}
     except (docker.errors.DockerException, OSError, ValueError) as error:
         raise EngineError(
             f"docker's credentials for {host} cannot be read: {type(error).__name__}",
