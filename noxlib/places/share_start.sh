@@ -7,7 +7,8 @@ shift
 exec >>"$share/said" 2>&1
 : >"$share/clock" # the file's time is the time of the machine that shares it: saved RAM knows an older one
 date -u -s "@$(stat -c %Y "$share/clock")" >/dev/null
-{ uname -r; . /etc/os-release; echo "${PRETTY_NAME:-$NAME}"; } >"$share/machine"
+{ uname -r; . /etc/os-release; echo "${PRETTY_NAME:-$NAME}"; } >"$share/.machine"
+mv "$share/.machine" "$share/machine"
 blockdev --flushbufs /dev/vdb
 mkdir -p "$disk"
 mount -t ext4 -o noatime /dev/vdb "$disk"

@@ -120,11 +120,14 @@ class VM:
         # Memory and CPUs are the machine's own.
         limits = msgspec.structs.replace(command.limits, memory=None, cpus=None)
         try:
-            return self._host_now.run(msgspec.structs.replace(command, limits=limits))
+            ended = self._host_now.run(msgspec.structs.replace(command, limits=limits))
         except NoxlibError as error:
             if error.outcome == "error":
                 self._explain(error)
             raise
+        if ended.code != 0 and self._now is not None:
+            machines.check_room(self._now.files)
+        return ended
 
     @property
     def _host_now(self) -> SSHHost:

@@ -207,7 +207,7 @@ class Vmtest:
         try:
             with share.open_plain(self._run / f"exit-{token}.json") as stream:
                 found = json.loads(stream.read(4096))
-            return Exit(int(found["code"]), found["cause"], bool(found["oom"]))
+            ended = Exit(int(found["code"]), found["cause"], bool(found["oom"]))
         except (OSError, ValueError, KeyError) as error:
             machines.check_room(self._now)
             said = made.text("said").strip().splitlines()[-1:] or [qemu.last_line(self._now.log)]
@@ -216,3 +216,6 @@ class Vmtest:
                 raise EngineError(what, "its kernel needs overlay and tmpfs: nox -s golden_image") from error
             what = "the virtual machine ended in the middle of the run"
             raise PlaceError(what, f"run it again; vmtest's last words: {said[0]}", cause="lost") from error
+        if ended.code != 0:
+            machines.check_room(self._now)
+        return ended
