@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import cpus, guards, measure, options, tasks
+from . import cpus, guards, measure, tasks
 from .report import Report, message_of
 from .result import GUARD
 from .selection import Selection
@@ -28,9 +28,18 @@ if WORKER in os.environ:
     measure.start_in_worker()
 
 
+def environments() -> bool:
+    """Whether there may be an environment profile here: not in a task without one, as the unit tests' is."""
+    task = tasks.current()
+    return task is None or bool(task.get("profile"))
+
+
 @pytest.hookimpl
 def pytest_addoption(parser: Any) -> None:
-    options.add(parser)
+    if environments():
+        from . import options  # noqa: PLC0415 - the unit tests do not pay for it
+
+        options.add(parser)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -45,8 +54,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: Any) -> I
     error = result.excinfo[1] if result.excinfo else None
     if type(error).__name__ == "ConftestImportFailure" and WORKER not in os.environ:
         conftest_failures.append(str(error).strip())
-    task = tasks.current()
-    if task is None or task.get("profile"):
+    if environments():
+        from . import options  # noqa: PLC0415
+
         options.add_short(parser)
 
 
@@ -54,9 +64,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: Any) -> I
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """After the conftests, before the session: guards, default paths, the share of the CPUs that each worker gets."""
     global active  # noqa: PLW0603 - pytest loads the plugin by name, so run.py can reach it only here
-    options.release(config)
     task = tasks.current()
-    environment = held(config, task or {})
+    environment = None
+    if environments():
+        from . import profile  # noqa: PLC0415
+
+        environment = profile.hold(config, task or {})
     if task is None:
         return None
     if hasattr(config, "workerinput"):
@@ -65,22 +78,6 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     active = Controller(config, task, environment)
     config.pluginmanager.register(active, "noxlib-controller")
     return active.prepare()
-
-
-def held(config: pytest.Config, task: dict[str, Any]) -> Any:
-    """The plugin of the environment profile, registered; None where no profile holds: it is not even imported then."""
-    asked = options.value(config, "env-config")
-    if not (task.get("profile") or asked or (not task and os.environ.get("NOXLIB_ENV"))):
-        return None
-    from . import profile  # noqa: PLC0415
-
-    try:
-        chosen = profile.choose(task.get("profile") or {}, config, os.environ)
-    except ValueError as error:
-        raise pytest.UsageError(str(error)) from None
-    environment = profile.Environment(config, chosen)
-    config.pluginmanager.register(environment, "noxlib-environment")
-    return environment
 
 
 class Worker(Selection):

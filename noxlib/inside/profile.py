@@ -117,3 +117,17 @@ class Environment:
             head, found, value = str(report.longrepr[2]).partition(self.prefix)
             if found and head in ("", "Skipped: "):
                 self.skipped[value] += 1
+
+
+def hold(config: Any, task: Mapping[str, Any]) -> Environment | None:
+    """Register the plugin of the environment profile; None where no profile holds. Raises UsageError."""
+    options.release(config)
+    try:
+        chosen = choose(task.get("profile") or {}, config, os.environ)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    if not chosen:
+        return None
+    environment = Environment(config, chosen)
+    config.pluginmanager.register(environment, "noxlib-environment")
+    return environment

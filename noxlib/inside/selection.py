@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from . import options, shards
-
+WHOLE = (0, 1)  #: the first shard of one
 NAME = re.compile(r"[\w:+.\[\]\\/-]+")
 WORDS = {"and", "or", "not", "True", "False", "None"}
 
@@ -28,9 +27,7 @@ class Selection:
         self.roots = task.get("import_roots") or ()
         self.deselected = 0
         self.by_select = 0
-        self.shard = shards.of_task(task)
-        if self.shard == shards.WHOLE and options.value(config, "distributed"):
-            self.shard = shards.rank(os.environ)
+        self.shard = shard_of(config, task)
         self.cut: dict[str, Any] | None = None  # what the shard was cut from, where it is one of many
         if task.get("paths") and not config.option.file_or_dir:
             config.args = list(task["paths"])
@@ -47,6 +44,8 @@ class Selection:
         index, count = self.shard
         if count == 1:
             return
+        from . import shards  # noqa: PLC0415 - most runs are whole
+
         ids = [item.nodeid for item in items]
         items[:] = shards.part(items, ids, index, count)
         whole = {"total": len(ids), "digest": shards.digest(ids)}
@@ -57,6 +56,17 @@ class Selection:
         self.deselected += len(items)
         if self.select:
             self.by_select += sum(not matches(self.select, item) for item in items)
+
+
+def shard_of(config: Any, task: dict[str, Any]) -> tuple[int, int]:
+    """Which part of the tests, of how many: the task's, or this rank's where the option asks for it."""
+    given = tuple(task.get("shard") or WHOLE)
+    ranks = given == WHOLE and getattr(config.option, "noxlib_distributed", None)
+    if given == WHOLE and not ranks:
+        return WHOLE
+    from . import shards  # noqa: PLC0415
+
+    return shards.rank(os.environ) if ranks else shards.checked(*given)
 
 
 def names(expression: str) -> list[str]:

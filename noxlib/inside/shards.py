@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,12 +19,11 @@ RANKS = (
 )
 
 
-def of_task(task: Mapping[str, Any]) -> tuple[int, int]:
-    """The task's shard: index, count. Raises ValueError where there is no such part."""
-    index, count = task.get("shard") or WHOLE
+def checked(index: int, count: int) -> tuple[int, int]:
+    """A shard as it is given. Raises ValueError where there is no such part."""
     if not 0 <= index < count:
         raise ValueError(f"there is no shard {index} of {count}")
-    return int(index), int(count)
+    return index, count
 
 
 def rank(environ: Mapping[str, str]) -> tuple[int, int]:

@@ -52,7 +52,7 @@ def test_a_rank_is_known_by_what_its_launcher_sets(environ: dict[str, str], expe
 @pytest.mark.parametrize("shard", [[2, 2], [-1, 2], [0, 0]])
 def test_a_part_that_there_is_not_is_refused(shard: list[int]) -> None:
     with pytest.raises(ValueError, match="there is no shard"):
-        shards.of_task({"shard": shard})
+        shards.checked(*shard)
 
 
 @pytest.mark.parametrize("index", [0, 1, 2, 3, 4, 5])
@@ -83,5 +83,7 @@ def test_a_shard_of_nothing_is_no_success(run: StartRun) -> None:
 
 def test_ranks_share_the_tests_out(run: StartRun) -> None:
     ranks = {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "3"}
-    done = run("src_layout", "--noxlib-distributed", select="not integration", environment=ranks)
+    profile = {"name": "hpc", "timeout_multiplier": 1.0, "concurrent": 1, "large_files": True, "backends": []}
+    words = ["--noxlib-distributed"]
+    done = run("src_layout", *words, select="not integration", environment=ranks, profile=profile)
     assert done.counts == {"passed": 2, "deselected": 1}, done.output
