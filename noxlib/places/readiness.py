@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PAUSE = 0.1  #: seconds between two looks at the services
 READY_SECONDS = 600.0  #: with what compose pulls and builds before
+CALM_SECONDS = 3.0  #: a service that ended once and is asked for nothing must run that long
 LOOPS = 3  #: a service that was started anew so often will not come up
 SHOWN = 10  #: last lines of a failed service that are shown
 
@@ -48,6 +49,7 @@ class Look(msgspec.Struct, frozen=True):
     ready: bool = False
     running: bool = False
     asked: bool = False  #: the engine asks it for its health
+    restarts: int = 0
     failed: str = ""  #: why it will never be ready
 
 
@@ -71,7 +73,8 @@ def look(about: Mapping[str, Any], *, one_shot: bool) -> Look:
     health = (state.get("Health") or {}).get("Status", "none")
     if health == "unhealthy":
         return Look(failed="is unhealthy")
-    return Look(ready=health == "healthy", running=True, asked=health != "none")
+    restarts = about.get("RestartCount", 0)
+    return Look(ready=health == "healthy", running=True, asked=health != "none", restarts=restarts)
 
 
 def probed(stack: Stack) -> dict[str, tuple[int, ...]]:
@@ -107,6 +110,7 @@ class Waiting:
         self._log = log
         self._targets = probed(stack)
         self._ready: dict[str, float] = {}
+        self._since: dict[tuple[str, int], float] = {}
 
     def follow(self, starting: subprocess.Popen[bytes]) -> dict[str, float]:
         """Seconds until each service was ready.
@@ -138,12 +142,21 @@ class Waiting:
         for name, one in looks.items():
             if one.failed:
                 self._fail(name, found[name]["Id"], one.failed)
-        up = all(name in looks and looks[name].running for name in self._targets)
-        open_ = self._listening() if self._targets and up else frozenset()
+        there = all(name in looks and looks[name].running for name in self._targets)
+        open_ = self._listening() if self._targets and there else frozenset()
         for name, one in looks.items():
-            listens = one.running and not one.asked and (name not in self._targets or name in open_)
-            if one.ready or listens:
+            up = (
+                one.running
+                and not one.asked
+                and (name in open_ or (name not in self._targets and self._calm(name, one)))
+            )
+            if one.ready or up:
                 self._ready.setdefault(name, seconds)
+
+    def _calm(self, name: str, one: Look) -> bool:
+        """Whether a service has not ended again since a while."""
+        since = self._since.setdefault((name, one.restarts), time.monotonic())
+        return one.restarts == 0 or time.monotonic() - since >= CALM_SECONDS
 
     def _fail(self, name: str, container: str, reason: str) -> None:
         from noxlib.secret import mask  # noqa: PLC0415 - only where something fails
