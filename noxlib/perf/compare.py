@@ -25,9 +25,7 @@ def compare(base: Samples, head: Samples, threshold: float, *, commits: tuple[st
         UsageError: no benchmark was measured on both sides, or the rounds are too few.
     """
     names = [_always(base), _always(head)]
-    both = [name for name in names[0] if name in names[1]]
-    if not both:
-        raise _nothing(names)
+    both = common(base, head)
     return PerformanceSection(
         base=commits[0],
         head=commits[1],
@@ -38,6 +36,15 @@ def compare(base: Samples, head: Samples, threshold: float, *, commits: tuple[st
         only_base=tuple(name for name in names[0] if name not in names[1]),
         only_head=tuple(name for name in names[1] if name not in names[0]),
     )
+
+
+def common(base: Samples, head: Samples) -> list[str]:
+    """The benchmarks that both sides measured in every round so far. Raises UsageError: there are none."""
+    names = [_always(base), _always(head)]
+    both = [name for name in names[0] if name in names[1]]
+    if not both:
+        raise _nothing(names)
+    return both
 
 
 def _always(rounds: Samples) -> list[str]:

@@ -10,6 +10,7 @@ import msgspec
 
 from noxlib.errors import NoxlibError
 from noxlib.perf import sampling
+from noxlib.perf.compare import common
 from noxlib.places.host import Host
 from noxlib.plan import Plan
 from noxlib.records import result as results
@@ -55,6 +56,7 @@ def measure(
 
     Raises:
         RoundFailed: benchmarks failed on one side.
+        UsageError: no benchmark was measured on both.
         EngineError: a host failed.
     """
     samples: Samples = {side: [] for side in sampling.SIDES}
@@ -62,6 +64,8 @@ def measure(
         for side in order:
             one = _Round(hosts[side], plans[side], side, number, folder)
             samples[side].append(one.sample(commands))
+        if number == 1:
+            common(samples["base"], samples["head"])  # else all the other rounds would be for nothing
         told = ", ".join(f"{side} {seconds(sum(samples[side][-1].values()))}" for side in order)
         say(f"round {number} of {rounds}: {told}")
     return samples
@@ -113,5 +117,5 @@ class _Round:
         told = f"{failures[0].id}: {failures[0].message}" if failures else message or cause or "no result"
         todo = f"see {self.log}"
         if cause == "usage":
-            todo = f"are pytest and pytest-benchmark among the project's test dependencies? {todo}"
+            todo = f"is pytest-benchmark among the project's test dependencies? {todo}"
         return RoundFailed(f"round {self.number} failed on the {self.side}: {' '.join(told.split())[:300]}", todo)
