@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from noxlib.engines import process, strays
 from noxlib.engines.images import untag
@@ -159,7 +159,7 @@ def command() -> str:
     raise EngineError("no docker command with compose is on PATH, so no services can be started", _INSTALL)
 
 
-def refusal(output: str) -> Optional[PlaceError]:
+def refusal(output: str) -> PlaceError:
     """What compose says where it could not start the services, in two lines."""
     said = _last_line(output)
     if "port is already allocated" in output or "address already in use" in output:

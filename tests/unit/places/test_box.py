@@ -107,3 +107,22 @@ def test_labels_say_whose_it_is() -> None:
 @given(st.text())
 def test_any_run_makes_a_name_that_engines_take(run: str) -> None:
     assert re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", box.name_of(run, "abc"))
+
+
+def test_a_container_that_joins_a_stack_gets_its_networks_and_volumes_beside_its_own() -> None:
+    own = {"Image": "i", "HostConfig": {"Init": True, "NetworkMode": "none", "Mounts": [{"Target": "/workspace"}]}}
+    joined = box.Attachment(
+        networks={"p_inner": ("runner",), "p_outer": ()},
+        mounts=({"Target": "/shared"},),
+        host={"CapAdd": ["SYS_PTRACE"]},
+    ).join(own)
+    assert joined["NetworkingConfig"] == {
+        "EndpointsConfig": {"p_inner": {"Aliases": ["runner"]}, "p_outer": {"Aliases": []}}
+    }
+    assert joined["HostConfig"] == {
+        "Init": True,
+        "NetworkMode": "p_inner",
+        "Mounts": [{"Target": "/workspace"}, {"Target": "/shared"}],
+        "CapAdd": ["SYS_PTRACE"],
+    }
+    assert box.ALONE.join(own) == own

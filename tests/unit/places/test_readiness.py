@@ -1,0 +1,108 @@
+"""Ready, not yet or never: decided by the engine's own description of a container."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxlib.engines.compose import refusal
+from noxlib.places import box, readiness
+from noxlib.places.readiness import Look, look
+from noxlib.places.stack import Stack
+
+
+def about(status: str, code: int = 0, restarts: int = 0, **state: Any) -> dict[str, Any]:
+    return {"State": {"Status": status, "ExitCode": code, **state}, "RestartCount": restarts}
+
+
+def health(status: str) -> dict[str, Any]:
+    return about("running", Health={"Status": status})
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (about("created"), Look()),
+        (about("restarting", 1, 1), Look()),
+        (about("running"), Look(running=True)),
+        (about("running", restarts=2), Look(running=True, restarts=2)),
+        (health("starting"), Look(running=True, asked=True)),
+        (health("healthy"), Look(ready=True, running=True, asked=True)),
+        (health("unhealthy"), Look(failed="is unhealthy")),
+        (about("exited", 0), Look(failed="ended with 0")),
+        (about("dead", 3), Look(failed="ended with 3")),
+        (about("exited", 137, OOMKilled=True), Look(failed="was killed for lack of memory")),
+        (about("restarting", 3, 3), Look(failed="ends again and again, last with 3")),
+    ],
+)
+def test_a_service_is_ready_or_not_or_never(found: dict[str, Any], expected: Look) -> None:
+    assert look(found, one_shot=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (about("running"), Look()),
+        (health("healthy"), Look()),
+        (about("exited", 0), Look(ready=True)),
+        (about("exited", 2), Look(failed="ended with 2")),
+    ],
+)
+def test_a_service_whose_end_is_awaited_is_ready_at_its_end(found: dict[str, Any], expected: Look) -> None:
+    assert look(found, one_shot=True) == expected
+
+
+def test_asked_at_its_port_is_what_nobody_asks_for_its_health() -> None:
+    ports: dict[str, Any] = {"ports": [{"target": 80}]}
+    services: dict[str, dict[str, Any]] = {
+        "mock": ports,
+        "asked": {**ports, "healthcheck": {"test": ["CMD", "true"]}},
+        "disabled": {**ports, "healthcheck": {"disable": True, "test": ["NONE"]}},
+        "plain": {},
+        "once": ports,
+    }
+    found = Stack("f", "runner", services, box.ALONE, awaited=("once",))
+    assert readiness.probed(found) == {"mock": (80,), "disabled": (80,)}
+
+
+def test_the_probe_tells_of_each_service_when_it_listens() -> None:
+    with socket.socket() as first, socket.socket() as second:
+        for one in (first, second):
+            one.bind(("127.0.0.1", 0))
+        ports = (first.getsockname()[1], second.getsockname()[1])
+        first.listen()
+        argv = readiness.probe_argv(sys.executable, {"127.0.0.1": ports[:1], "localhost": ports})
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as probe:
+            assert probe.stdout is not None
+            assert probe.stdout.readline() == "127.0.0.1\n"
+            second.listen()
+            assert probe.stdout.readline() == "localhost\n"
+            assert probe.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "what", "cause"),
+    [
+        ("x\nError: Bind for 127.0.0.1:1 failed: port is already allocated\n", "a port of this machine", "port"),
+        ("Error: listen tcp4 127.0.0.1:1: bind: address already in use", "a port of this machine", "port"),
+        ('Conflict. The container name "/a" is already in use by container "b"', "a fixed container_name", "compose"),
+        ("pulling\nno such image", "the services could not be started: no such image", "compose"),
+        ("", "compose said nothing", "compose"),
+    ],
+)
+def test_what_compose_says_becomes_two_lines(said: str, what: str, cause: str) -> None:
+    error = refusal(said)
+    assert what in error.what
+    assert (error.cause, bool(error.todo)) == (cause, True)
+
+
+def test_our_own_compose_file_asks_each_service_often_at_first_and_names_no_fixed_port() -> None:
+    text = (Path(__file__).parents[3] / "docker-compose.test.yml").read_text(encoding="utf-8")
+    assert "start_interval: 500ms" in text
+    assert "container_name:" not in text
+    assert [line for line in text.splitlines() if "ports:" in line and ":-}" not in line] == []
