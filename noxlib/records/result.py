@@ -212,7 +212,7 @@ def _cut_profile(found: ProfileSection) -> ProfileSection:
         level=text(found.level, 100),
         timeout_multiplier=found.timeout_multiplier if math.isfinite(found.timeout_multiplier) else 1.0,
         concurrent=found.concurrent,
-        skipped={text(reason, 200): count for reason, count in _first(found.skipped)},
+        skipped={text(reason, 200): count for reason, count in _first(found.skipped) if count > 0},
     )
 
 
