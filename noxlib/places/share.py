@@ -58,6 +58,8 @@ class Share:
 
     def stop(self, seconds: float) -> None:
         """Have the supervisor in the guest end its command gently. Once; a second time is nothing."""
+        if self.has("stop"):
+            return
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with contextlib.suppress(FileExistsError):
             handle = os.open(self.folder / ".stop", flags, 0o600)
