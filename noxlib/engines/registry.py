@@ -28,6 +28,7 @@ ATTEMPTS = 4
 _PAGES = 100_000  # a registry that gives a next page for ever is broken
 _SECONDS = (5.0, 60.0)  # to connect, between two bytes of an answer
 _LIMIT = 32 << 20  # bytes of a manifest or a configuration
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")  # it becomes part of a path
 _NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 
 
@@ -176,7 +177,10 @@ def _sha256(data: bytes) -> str:
 def _tags(body: bytes, image: str) -> list[str]:
     """``tags`` is null where all tags of a repository are gone (distribution 2)."""
     content = Manifest("", body, f"of the tags of {image}").content()
-    return [tag for tag in content.get("tags") or () if isinstance(tag, str)]
+    tags = content.get("tags") or []
+    if not isinstance(tags, list) or not all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in tags):
+        raise EngineError(f"the registry lists tags of {image} that are none", "look at what was pushed there")
+    return tags
 
 
 def _next_page(link: Optional[str]) -> Optional[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from noxlib.engines import archive, images
+from noxlib.engines.docker import Docker
 from noxlib.errors import EngineError, UsageError
 from noxlib.sessions import placing, reaping, testground_export
 from noxlib.sessions.arguments import DRY_RUN
 from noxlib.sessions.context import Context, say
+from noxlib.testground.image import LABELS
 
 
 def run(context: Context) -> None:
@@ -26,14 +28,21 @@ def run(context: Context) -> None:
         say(f"noxlib: checking {testground_export.shown(context, path)}")
         contents = archive.verify(file, str(path))
         docker = placing.engine()
-        missing = [entry for entry in contents.images if docker.image(entry.id) is None]
         if arguments["dry_run"]:
             say(f"{context.session}: would load {', '.join(entry.reference for entry in contents.images)}")
             return
-        if missing:
+        here = [entry for entry in contents.images if docker.image(entry.id) is not None]
+        if len(here) < len(contents.images):
             images.load(file, docker)
     for entry in contents.images:
-        if docker.image(entry.id) is None:
-            raise EngineError(f"{entry.reference} is not in the engine after loading", "see the engine's own log")
-        images.tag(entry.id, entry.reference, docker)
-        say(f"{context.session}: {entry.reference} {entry.id}{'' if entry in missing else ' (was here)'}")
+        if entry in here:
+            images.tag(entry.id, entry.reference, docker)
+        say(f"{context.session}: {entry.reference} {_checked(entry, docker)}{' (was here)' if entry in here else ''}")
+
+
+def _checked(entry: archive.Image, docker: Docker) -> str:
+    """The id of a testground that was loaded; engines of another kind name the same image by another id."""
+    info = docker.image(entry.reference)
+    if info is None or info.labels.get(f"{LABELS}fingerprint") != entry.fingerprint:
+        raise EngineError(f"{entry.reference} is not in the engine after loading", "see the engine's own log")
+    return info.id

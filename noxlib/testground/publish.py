@@ -53,7 +53,8 @@ def upload(
         images.tag(testground.id, reference, docker)
     images.push(reference, docker, credentials)
     sent = registry.manifest(tag)
-    if sent is None or remote.configuration_digest(sent) not in (testground.id, None):
+    # An engine names an image by its configuration, or, with containerd's store, by the manifest.
+    if sent is None or testground.id not in (remote.configuration_digest(sent) or testground.id, sent.digest):
         raise EngineError(
             f"{reference} was sent, and the registry has {'nothing' if sent is None else sent.digest} under that name",
             "somebody else changed it at the same moment; run this again",

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from noxlib.config.detect import load_project
+from noxlib.config.project import Project
+from noxlib.engines.registry import Manifest
+from noxlib.errors import ConfigError
+from noxlib.testground import names, remote
+
+DIGEST = "sha256:" + "0" * 64
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with two commits."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "demo"\nversion = "1"\n')
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
+    for words in (
+        ("init", "-q", "-b", "main"),
+        ("add", "-A"),
+        ("commit", "-qm", "1"),
+        ("commit", "-qm", "2", "--allow-empty"),
+    ):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    return load_project(tmp_path)
+
+
+def commit(project: Project, word: str) -> str:
+    done = subprocess.run(["git", "rev-parse", word], cwd=project.root, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_the_checked_out_commit_is_meant_where_nothing_is_said(project: Project) -> None:
+    head = commit(project, "HEAD")
+    assert remote.identifiers("", project) == remote.identifiers("HEAD", project) == (head,)
+    assert remote.identifiers("HEAD~1", project)[0] == commit(project, "HEAD~1")
+
+
+def test_an_abbreviated_commit_is_whole_in_its_tag_and_may_be_a_branch(project: Project) -> None:
+    head = commit(project, "HEAD")
+    assert remote.identifiers(head[:9], project) == (head, head[:9])
+
+
+@pytest.mark.parametrize("word", ["v1.1.0", "latest", "pr-12", "a" * 40, DIGEST])
+def test_what_is_plain_is_taken_as_it_is(project: Project, word: str) -> None:
+    assert remote.identifiers(word, project) == (word,)
+
+
+def test_a_branch_is_asked_for_as_it_was_published(project: Project) -> None:
+    assert remote.identifiers("feat/a", project) == (names.branch("feat/a"),)
+    assert remote.identifiers("1.1.0", project) == ("1.1.0", "v1.1.0")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text() | st.sampled_from(["--all", "-x~1", "../..", "HEAD@{1}^", "0" * 7, "$(touch x)"]))
+def test_every_word_becomes_tags_and_nothing_else(project: Project, word: str) -> None:
+    for identifier in remote.identifiers(word, project):
+        assert names.TAG.fullmatch(names.tag("3.10", identifier))
+
+
+def test_a_project_without_a_registry_is_told_how_to_name_one(project: Project) -> None:
+    with pytest.raises(ConfigError, match="no registry is known"):
+        remote.image_of(project)
+    named = msgspec.structs.replace(project.config, image="registry.example.org/o/demo")
+    assert remote.image_of(msgspec.structs.replace(project, config=named)) == "registry.example.org/o/demo"
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"config": 3}', b'{"config": {"digest": "../x"}}'])
+def test_a_manifest_without_a_configuration_has_no_id(body: bytes) -> None:
+    assert remote.configuration_digest(Manifest("", body, DIGEST)) is None
