@@ -9,7 +9,21 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import container, finding, listing, memory, parallel, preparing, report, venv
+from benchmarks import (
+    compose,
+    container,
+    finding,
+    listing,
+    memory,
+    parallel,
+    preparing,
+    report,
+    slurm,
+    ssh,
+    venv,
+    vm,
+    vmtest,
+)
 from benchmarks.sampling import Failed, say
 from noxlib import atomic
 
@@ -26,6 +40,11 @@ BENCHMARKS = {
     "prepare": preparing.run,
     "parallel": parallel.run,
     "memory": memory.run,
+    "compose": compose.run,
+    "ssh": ssh.run,
+    "vm": vm.run,
+    "vmtest": vmtest.run,
+    "slurm": slurm.run,
 }
 
 

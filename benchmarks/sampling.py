@@ -39,7 +39,12 @@ def say(text: str) -> None:
 
 
 def timed(argv: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> float:
-    """Seconds that a command takes from its start to its end; its output is read and dropped.
+    """Seconds that a command takes from its start to its end; its output is read and dropped. Raises Failed."""
+    return ran(argv, folder, environment)[0]
+
+
+def ran(argv: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> tuple[float, str]:
+    """The same, and what it printed.
 
     Raises:
         Failed: it ended with anything but 0; its last lines are told.
@@ -56,10 +61,10 @@ def timed(argv: Sequence[str], folder: Path, environment: Mapping[str, str] | No
         check=False,
     )
     seconds = time.perf_counter() - start
+    output = done.stdout.decode("utf-8", "replace")
     if done.returncode != 0:
-        tail = done.stdout.decode("utf-8", "replace").splitlines()[-15:]
-        raise Failed("\n  ".join((f"{' '.join(argv)} ended with {done.returncode}", *tail)))
-    return seconds
+        raise Failed("\n  ".join((f"{' '.join(argv)} ended with {done.returncode}", *output.splitlines()[-15:])))
+    return seconds, output
 
 
 def base_environment() -> dict[str, str]:
