@@ -143,7 +143,7 @@ class Story:
             argv=plan.task.arguments if plan else (),
             machine=self.facts.machine,
             services=self.facts.services,
-            written_back=self.carried,
+            written_back=tuple(sorted(self.carried)),
             attempts=self.attempts,
             noxlib=__version__,
         )
