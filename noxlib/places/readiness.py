@@ -62,18 +62,18 @@ def look(about: Mapping[str, Any], *, one_shot: bool) -> Look:
     """
     state = about["State"]
     status, code = state.get("Status"), state.get("ExitCode", 0)
-    if about.get("RestartCount", 0) >= LOOPS:
+    restarts = about.get("RestartCount", 0)
+    if restarts >= LOOPS:
         return Look(failed=f"ends again and again, last with {code}")
     if status in ("exited", "dead"):
         if one_shot and code == 0:
             return Look(ready=True)
         return Look(failed="was killed for lack of memory" if state.get("OOMKilled") else f"ended with {code}")
     if status != "running" or one_shot:
-        return Look()
+        return Look(restarts=restarts)
     health = (state.get("Health") or {}).get("Status", "none")
     if health == "unhealthy":
         return Look(failed="is unhealthy")
-    restarts = about.get("RestartCount", 0)
     return Look(ready=health == "healthy", running=True, asked=health != "none", restarts=restarts)
 
 
@@ -145,16 +145,15 @@ class Waiting:
         there = all(name in looks and looks[name].running for name in self._targets)
         open_ = self._listening() if self._targets and there else frozenset()
         for name, one in looks.items():
-            up = (
-                one.running
-                and not one.asked
-                and (name in open_ or (name not in self._targets and self._calm(name, one)))
-            )
-            if one.ready or up:
+            if one.ready or (one.running and not one.asked and self._up(name, one, open_)):
                 self._ready.setdefault(name, seconds)
+            else:  # it ended while others were waited for
+                self._ready.pop(name, None)
 
-    def _calm(self, name: str, one: Look) -> bool:
-        """Whether a service has not ended again since a while."""
+    def _up(self, name: str, one: Look, open_: frozenset[str]) -> bool:
+        """Whether a service that nobody asks for its health listens, or at least has not ended again since a while."""
+        if name in self._targets:
+            return name in open_
         since = self._since.setdefault((name, one.restarts), time.monotonic())
         return one.restarts == 0 or time.monotonic() - since >= CALM_SECONDS
 

@@ -28,7 +28,7 @@ def health(status: str) -> dict[str, Any]:
     ("found", "expected"),
     [
         (about("created"), Look()),
-        (about("restarting", 1, 1), Look()),
+        (about("restarting", 1, 1), Look(restarts=1)),
         (about("running"), Look(running=True)),
         (about("running", restarts=2), Look(running=True, restarts=2)),
         (health("starting"), Look(running=True, asked=True)),
