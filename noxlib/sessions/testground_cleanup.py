@@ -12,7 +12,7 @@ from noxlib.engines import revisions
 from noxlib.engines.registry import Registry
 from noxlib.errors import EngineError, NoxlibError, UsageError
 from noxlib.sessions import reaping
-from noxlib.sessions.arguments import Option, no_rest
+from noxlib.sessions.arguments import DRY_RUN, Option, no_rest
 from noxlib.sessions.context import Context, say
 from noxlib.testground import remote, results, retention
 from noxlib.testground.retention import Decision, Plan, Rules
@@ -30,7 +30,7 @@ def run(context: Context) -> None:
         UsageError: the plan cannot be read, or is about another repository.
         EngineError: the registry fails, or something of the plan could not be deleted.
     """
-    arguments = context.parse(APPLY)
+    arguments = context.parse(APPLY, DRY_RUN)
     no_rest(context.session, arguments)
     project = load_project(context.root)
     reaping.sweep(context.root)
@@ -40,22 +40,25 @@ def run(context: Context) -> None:
     found = survey(registry, lambda commits: revisions.times(context.root, commits))
     now = retention.decide(found, Rules(), time.time())
     if plan is None:
-        _write(context, Plan(registry.image, results.now(), Rules(), now))
+        _write(context, Plan(registry.image, results.now(), Rules(), now), dry_run=arguments["dry_run"])
+    elif arguments["dry_run"]:
+        _rehearse(context, plan, now, registry)
     else:
         _apply(context, plan, now, registry)
 
 
-def _write(context: Context, plan: Plan) -> None:
+def _write(context: Context, plan: Plan, *, dry_run: bool) -> None:
     """A line a version, and the file."""
     for decision in plan.versions:
         _tell(decision, decision.action, decision.reason)
+    size = sum(decision.size for decision in plan.deletions)
+    line = f"{context.session}: {len(plan.deletions)} of {len(plan.versions)} versions would go, {size / 1e6:.0f} MB"
+    if dry_run:
+        say(f"{line}; no plan was written")
+        return
     path = results.own_folder(context.root) / FILE
     atomic.write(path, atomic.to_json(plan, indent=1), mode=0o644)
-    size = sum(decision.size for decision in plan.deletions)
-    say(
-        f"{context.session}: {len(plan.deletions)} of {len(plan.versions)} versions would go, {size / 1e6:.0f} MB;"
-        f" carry it out: nox -s {context.session} -- --apply {path.relative_to(context.root)}"
-    )
+    say(f"{line}; carry it out: nox -s {context.session} -- --apply {path.relative_to(context.root)}")
 
 
 def _tell(decision: Decision, action: str, reason: str) -> None:
@@ -80,6 +83,15 @@ def _read(context: Context, name: str, registry: Registry) -> Plan:
             f"make one for this repository: nox -s {context.session}",
         )
     return plan
+
+
+def _rehearse(context: Context, plan: Plan, now: tuple[Decision, ...], registry: Registry) -> None:
+    """What carrying it out would do at this moment."""
+    today = {decision.digest: decision for decision in now}
+    objections = [_objection(decision, today.get(decision.digest), registry) for decision in plan.deletions]
+    for decision, why in zip(plan.deletions, objections):
+        _tell(decision, "keep" if why else "delete", why or decision.reason)
+    say(f"{context.session}: {objections.count(None)} of {len(objections)} in the plan would be deleted")
 
 
 def _apply(context: Context, plan: Plan, now: tuple[Decision, ...], registry: Registry) -> None:

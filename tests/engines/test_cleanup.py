@@ -87,6 +87,9 @@ def test_exactly_the_plan_is_deleted_and_a_second_time_nothing(world: World) -> 
     plan = world.plan()
     assert {digest for digest, version in plan.items() if version["action"] == "delete"} == gone
     assert world.tags() == before
+    rehearsed = world("--dry-run", "--apply", ".noxlib/cleanup.json")
+    assert (rehearsed.code, "5 of 5 in the plan would be deleted" in rehearsed.output) == (0, True), rehearsed.output
+    assert world.tags() == before
     ended = world.apply()
     assert ended.code == 0, ended.output
     assert "5 deleted, 0 failed, of 5" in ended.output
@@ -208,6 +211,13 @@ def test_two_hundred_and_fifty_tags_come_in_pages(world: World) -> None:
         world.registry.put(tag, manifest)
     assert world.tags() == wanted
     assert set(world.plan()[digest]["tags"]) == wanted
+
+
+def test_a_dry_run_writes_no_plan(world: World) -> None:
+    world.put("py3.10-pr-1", days=OLD)
+    ended = world("--dry-run")
+    assert (ended.code, "1 of 1 versions would go" in ended.output) == (0, True), ended.output
+    assert not world.plan_file.exists()
 
 
 def test_a_repository_that_is_not_there_yet_has_an_empty_plan(world: World) -> None:
