@@ -75,7 +75,8 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def started(words: Sequence[str], folder: Path) -> Any:
-    """A program in a process group of its own, killed at the end."""
+    """A program in a process group of its own, killed at the end, or when this process is killed."""
+    words = ("setpriv", "--pdeathsig", "KILL", "--", *words)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(words, cwd=folder, stdout=log, stderr=log, start_new_session=True)
     try:
