@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from noxlib.engines.slurm_text import Task
 
 SECONDS = 60.0  #: for one of its commands: a busy controller may take its time
+POLL_SECONDS = 20.0  #: for one that asks: an accounting that is down may hang
 _SETTINGS = "SBATCH|SQUEUE|SACCT|SCONTROL|SCANCEL|SINFO|SRUN|SALLOC"
 #: ``sh -c CLEAN sh COMMAND…``; of SLURM_* the site's own stay, those of a job that we are called in go.
 CLEAN = (
@@ -133,10 +134,12 @@ class Slurm:
         What the queue says of a task that has not ended counts more than the accounting, which comes late; that one
         knows those that have. Without it the controller is asked, which forgets a job some minutes after its end.
         """
-        account = ("sacct", *self._of, "-X", "-P", "-n", "--duplicates", "-j", job, "-o", slurm_text.SACCT)
-        told = slurm_text.of_sacct(self._said(*account), job, since)
         queue = ("squeue", *self._of, "-h", "-r", "-t", "all", "-j", job, "-o", slurm_text.SQUEUE)
         live = slurm_text.of_squeue(self._said(*queue), job)
+        if live and not any(task.ended for task in live.values()):
+            return live
+        account = ("sacct", *self._of, "-X", "-P", "-n", "--duplicates", "-j", job, "-o", slurm_text.SACCT)
+        told = slurm_text.of_sacct(self._said(*account), job, since)
         if not told:
             told = slurm_text.of_scontrol(self._said("scontrol", *self._of, "-o", "show", "job", job), job)
         waiting = {index: task for index, task in live.items() if not task.ended or index not in told}
@@ -151,8 +154,11 @@ class Slurm:
         self.call("sh", "-c", 'scancel --user="$(id -un)" --name="$1"', "sh", name, check=False)
 
     def _said(self, *argv: str) -> str:
-        """What a command printed; a command that fails, as without accounting, says nothing."""
-        done = self.call(*argv, check=False)
+        """What a command printed; one that fails or does not answer, as without accounting, says nothing."""
+        try:
+            done = self.call(*argv, check=False, timeout=POLL_SECONDS)
+        except EngineError:
+            return ""
         return done.stdout if done.returncode == 0 else ""
 
 

@@ -25,13 +25,18 @@ USER = "hpc"
 
 
 class Simulation:
-    """The one simulated cluster of this user's state folder; up until it is taken down, or forgotten for a week."""
+    """The one simulated cluster of a state folder; up until it is taken down, or forgotten for a week.
 
-    def __init__(self, docker: Docker) -> None:
+    Args:
+        docker: The engine.
+        state: The state folder; default: this user's.
+    """
+
+    def __init__(self, docker: Docker, state: Optional[Path] = None) -> None:
         self.docker = docker
-        self._folder = state_folder() / "simulation"
+        self._folder = (state or state_folder()) / "simulation"
         self.project = f"noxlib-slurm-{hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:8]}"
-        self._ledger = Ledger()
+        self._ledger = Ledger(state)
 
     @property
     def image(self) -> str:

@@ -43,6 +43,7 @@ class Removers:
             remote.KIND: self._remote_folder,
             "compose": self._compose,
             "hpc": self._hpc,
+            "node-folder": self._node_folder,
             "simulation": self._compose,
         }
 
@@ -50,6 +51,11 @@ class Removers:
         from noxlib.places import clusters  # noqa: PLC0415 - as above
 
         return clusters.remove(entry)
+
+    def _node_folder(self, entry: Entry) -> bool:
+        from noxlib.places import apptainer  # noqa: PLC0415 - as above
+
+        return apptainer.remove_noted(entry)
 
     def _engine(self, entry: Entry) -> Docker:
         """The engine where it was started, by whatever name it is called today."""

@@ -13,6 +13,7 @@ import msgspec
 
 from noxlib import temporary
 from noxlib.engines.slurm import Slurm as Engine
+from noxlib.errors import NoxlibError
 from noxlib.places import box, tars
 from noxlib.places.files import INSIDE
 from noxlib.places.scheduler import HostTask
@@ -75,6 +76,15 @@ def submit(runner: Runner, way: Way, tasks: tuple[HostTask, ...]) -> Job:
         PlaceError: sbatch refuses the job, or the connection is lost.
         EngineError: The files could not be sent.
     """
+    try:
+        return _submit(runner, way, tasks)
+    except BaseException:
+        with contextlib.suppress(NoxlibError):  # the ledger of whoever calls knows of it
+            runner.run(("rm", "-rf", "--", way.folder))
+        raise
+
+
+def _submit(runner: Runner, way: Way, tasks: tuple[HostTask, ...]) -> Job:
     runner.run(("mkdir", "-p", "-m", "700", way.folder))
     with temporary.folder() as made, _packed(way, tasks, made) as packed:
         runner.feed(("tar", "-x", "-C", way.folder), iter(lambda: packed.read(tars.CHUNK), b""))

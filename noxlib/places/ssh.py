@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Callable, Optional
 
+import msgspec
+
 from noxlib.engines import ssh_errors
 from noxlib.engines.process import stream
 from noxlib.errors import EngineError, NoxlibError
@@ -63,6 +65,7 @@ class SSHHost:
     workspace = box.WORKSPACE
     inside = box.LIB
     scratch = box.RUN
+    kept: tuple[str, ...] = ("network", "shm_size", "devices")  #: the limits that it keeps beside the time
 
     def __init__(
         self,
@@ -142,7 +145,7 @@ class SSHHost:
             PlaceError: The connection was lost.
             EngineError: The machine refuses what a testground needs.
         """
-        confess(self.name, command.limits, kept=("network", "shm_size", "devices"))
+        confess(self.name, command.limits, kept=self.kept)
         token = secrets.token_hex(4)
         self._give_order(token, command)
         argv = self._enter(command, f"{self.scratch}/order-{token}.json")
@@ -166,22 +169,26 @@ class SSHHost:
             yield from tars.folder("site", self._site)
 
     def _give_order(self, token: str, command: Command) -> None:
-        terminal = {"TERM": os.environ.get("TERM", "xterm")} if command.terminal else {}
         order = {
             "argv": command.argv,
-            "environment": {**box.environment(self._environment, 0), **terminal, **command.environment},
+            "environment": self._variables(command),
             "cwd": command.cwd or self.workspace,
             "timeout": command.limits.timeout,
             "exit": f"{self.scratch}/exit-{token}.json",
             "watch": True,
             "terminal": command.terminal,
-            "loopback": not command.limits.network,
+            "loopback": not command.limits.network and "network" in self.kept,
         }
         with tempfile.TemporaryFile() as stream_:
             stream_.write(json.dumps(order).encode())
             stream_.seek(0)
             path = f"{self._folder}/run/order-{token}.json"
             self._send(("sh", "-c", 'umask 077; cat >"$1"', "order", path), stream_)
+
+    def _variables(self, command: Command) -> dict[str, str]:
+        """The whole environment of a command."""
+        terminal = {"TERM": os.environ.get("TERM", "xterm")} if command.terminal else {}
+        return {**box.environment(self._environment, 0), **terminal, **command.environment}
 
     def _enter(self, command: Command, order: str) -> tuple[str, ...]:
         network = () if command.limits.network else ("--net",)
@@ -196,9 +203,8 @@ class SSHHost:
         path = f"{self._folder}/run/exit-{token}.json"
         told = self.connection.run(("cat", path), check=False)
         try:
-            found = json.loads(told.stdout)
-            return Exit(int(found["code"]), found["cause"], bool(found["oom"]))
-        except (ValueError, KeyError) as error:
+            return msgspec.json.decode(told.stdout, type=Exit)
+        except msgspec.MsgspecError as error:
             if code == supervised.LOST:
                 raise ssh_errors.lost(self.connection.target, said) from error
             reason = said.strip().splitlines()[-1:] or [f"it ended with {code} and left no word"]

@@ -17,9 +17,10 @@ from noxlib.engines import git
 from noxlib.engines.docker import Docker
 from noxlib.engines.slurm import Runner
 from noxlib.engines.slurm import Slurm as Engine
-from noxlib.errors import PlaceError, UsageError
+from noxlib.errors import UsageError
 from noxlib.places import box, slurm_job
 from noxlib.places.host import Host
+from noxlib.places.limits import confess
 from noxlib.places.scheduler import HostTask
 from noxlib.places.slurm import Slurm
 from noxlib.places.slurm_job import Nodes, Way
@@ -73,11 +74,7 @@ def _suite(context: Context, config: Config, arguments: Arguments) -> Suite:
     found = suites.unit(config, arguments)
     if arguments["suite"] == "integration":
         found = suites.integration(context.root, config, arguments)
-    if not found.config.network:
-        raise PlaceError(
-            f"network = false of the suite {found.name} cannot be kept on a cluster: its user may not take it away",
-            f"set NOXLIB_{found.name.upper()}_NETWORK=true for this step",
-        )
+    confess("slurm", found.limits, kept=("memory", "cpus"))
     return found
 
 

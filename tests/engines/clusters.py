@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import time
 from contextlib import contextmanager
@@ -30,8 +31,9 @@ PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/home/noxlib"}
 class Cluster:
     """The cluster that is up; each connection to it is one of its own."""
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Simulation, state: Path) -> None:
         self.simulation = simulation
+        self.state = state  #: the state folder whose cluster it is
 
     @contextmanager
     def connected(self) -> Iterator[Connection]:
@@ -70,6 +72,14 @@ class Cluster:
                     slurm.cancel(task)
                 if slurm.job:
                     slurm.remove()
+
+
+def on_cluster(run_id: str) -> list[str]:
+    """What a host of a run left: its folder, and jobs of hosts."""
+    simulation = Simulation(Docker.connect(), Path(os.environ["NOXLIB_TESTBED_SLURM"]))
+    script = f'ls "$(getent passwd hpc | cut -d: -f6)/.noxlib/hosts" 2>/dev/null | grep "^{run_id}-"; squeue -h -o %j'
+    said = Cluster(simulation, Path()).root("login", "bash", "-c", script)
+    return said.split()
 
 
 def task(code: str, folder: Path, *, timeout: float = 120.0) -> HostTask:

@@ -151,10 +151,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     from noxlib.engines.slurm_cluster import Simulation
     from tests.engines.clusters import Cluster
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NOXLIB_CACHE_DIR", str(tmp_path_factory.mktemp("slurm")))
-        simulation = Simulation(Docker.connect())
+    state = tmp_path_factory.mktemp("slurm")
+    simulation = Simulation(Docker.connect(), state)
     simulation.build()
     simulation.up()
-    yield Cluster(simulation)
+    yield Cluster(simulation, state)
     simulation.down()

@@ -32,6 +32,11 @@ class World:
         self.state = root / "state"
         self.ledger = Ledger(self.state)
 
+    @property
+    def uid(self) -> int:
+        """Whose the tests' processes are: ours, but where a login node knows us by another account."""
+        return 1000 if self.kind == "apptainer" else os.getuid()
+
     def create(self) -> World:
         self.checkout.mkdir()
         (self.checkout / "given.txt").write_text("given")
@@ -49,9 +54,13 @@ class World:
         from noxlib.engines.docker import Docker
 
         docker = Docker.connect()
-        make = {"ssh": self._ssh, "vm": self._machine, "vmtest": self._machine, "compose": self._services}.get(
-            self.kind, self._container
-        )
+        make = {
+            "apptainer": self._apptainer,
+            "ssh": self._ssh,
+            "vm": self._machine,
+            "vmtest": self._machine,
+            "compose": self._services,
+        }.get(self.kind, self._container)
         try:
             with make(docker, **options) as host:
                 yield host
@@ -151,6 +160,33 @@ class World:
             **options,
         )
 
+    def _apptainer(self, docker: Docker, **options: Any) -> Any:
+        """``NOXLIB_TESTBED_SLURM`` says which cluster, to the processes that are killed as well."""
+        from noxlib.engines.slurm import Slurm
+        from noxlib.engines.slurm_cluster import Simulation
+        from noxlib.engines.ssh import Connection
+        from noxlib.places.apptainer import Apptainer
+        from noxlib.testground import sif
+
+        simulation = Simulation(docker, Path(os.environ["NOXLIB_TESTBED_SLURM"]))
+        image = docker.image(IMAGE)
+        assert image is not None
+        folder = "$HOME/.noxlib"
+        return Apptainer(
+            Connection(simulation.target(), known_hosts=simulation.known_hosts),
+            lambda there: sif.ensure(
+                docker, image.id, Slurm(there), there.run(("sh", "-c", f"echo {folder}")).stdout.strip()
+            ),
+            known_hosts=simulation.known_hosts,
+            run_id=self.run_id,
+            checkout=self.checkout,
+            run_folder=self.run_folder,
+            environment=image.environment,
+            python="python",
+            ledger=self.ledger,
+            **options,
+        )
+
     def _venv(self, **options: Any) -> Any:
         from noxlib.places import environments, slots
         from noxlib.places.venv import Venv
@@ -173,6 +209,10 @@ def leftovers(world: World) -> list[str]:
     found = [entry.name for entry in world.ledger.entries()]
     found += [str(path) for name in ("scratch", "vms") for path in (world.state / name).glob("*")]
     found += [entry.name for entry in os.scandir("/proc") if entry.name.isdigit() and _is_of(entry.path, world.run_id)]
+    if world.kind == "apptainer":
+        from tests.engines.clusters import on_cluster
+
+        found += on_cluster(world.run_id)
     if world.kind == "ssh":
         from tests.engines.ssh_host import on_machine
 

@@ -29,6 +29,7 @@ KINDS = [
     pytest.param("compose", marks=(pytest.mark.docker, pytest.mark.compose)),
     pytest.param("ssh", marks=(pytest.mark.docker, pytest.mark.ssh)),
     *(pytest.param(kind, marks=(pytest.mark.docker, pytest.mark.vm)) for kind in ("vm", "vmtest")),
+    pytest.param("apptainer", marks=(pytest.mark.docker, pytest.mark.slurm)),
     "venv",
 ]
 
@@ -37,6 +38,9 @@ KINDS = [
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     if request.param == "ssh":
         request.getfixturevalue("ssh_host")
+    if request.param == "apptainer":
+        cluster = request.getfixturevalue("cluster")
+        request.getfixturevalue("monkeypatch").setenv("NOXLIB_TESTBED_SLURM", str(cluster.state))
     return World(tmp_path, request.param, f"conformance-{secrets.token_hex(4)}").create()
 
 
@@ -164,7 +168,7 @@ def test_the_environment_is_declared_and_not_the_callers(world: World, monkeypat
         "1",
     )
     assert environment["USER"] == environment["LOGNAME"] == user == account
-    assert (uid, stdin) == (os.getuid(), "")
+    assert (uid, stdin) == (world.uid, "")
     assert home == ["f"]
 
 

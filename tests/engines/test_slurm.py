@@ -1,0 +1,266 @@
+"""Slurm on a real cluster: how each end of a job is told, and the steps as a user calls them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable
+
+import pytest
+
+from noxlib.errors import PlaceError
+from noxlib.ledger import Ledger
+from noxlib.places.host import Exit
+from noxlib.places.slurm import Slurm
+from noxlib.places.slurm_job import name_of
+from noxlib.records import store
+from noxlib.records.record import Record
+from tests.engines.clusters import task, until
+
+if TYPE_CHECKING:
+    from tests.engines.clusters import Cluster
+    from tests.engines.conftest import Nox
+
+pytestmark = [pytest.mark.slurm, pytest.mark.docker]
+SLEEP = "import time; print('up', flush=True); time.sleep(200)"
+ROOT = Path(__file__).parents[2]
+
+
+def test_slurms_own_time_limit_is_told_apart(cluster: Cluster, tmp_path: Path) -> None:
+    with cluster.scheduler(tmp_path / "co") as slurm:
+        (name,) = slurm.submit((task(SLEEP, tmp_path / "out"),))
+        until(lambda: slurm.state(name) == "running", "the task")
+        cluster.root("controller", "scontrol", "update", f"JobId={name}", "TimeLimit=0")
+        result = slurm.fetch(name)
+    assert (result.word, result.state, result.node[0]) == ("TIMEOUT", "done", "c")
+    assert result.exit is not None
+    assert result.exit.cause == "timeout"
+
+
+def test_a_node_that_is_killed_is_told_and_the_task_is_not_run_again(cluster: Cluster, tmp_path: Path) -> None:
+    with cluster.scheduler(tmp_path / "co", "--nodelist=c3") as slurm:
+        (name,) = slurm.submit((task(SLEEP, tmp_path / "out"),))
+        until(lambda: slurm.state(name) == "running", "the task")
+        cluster.docker("kill", "c3")
+        try:
+            cluster.root("controller", "scontrol", "update", "nodename=c3", "state=down", "reason=killed")
+            result = slurm.fetch(name)
+        finally:
+            cluster.docker("start", "c3")
+            cluster.root("controller", "scontrol", "update", "nodename=c3", "state=resume", check=False)
+    assert (result.word, result.state, result.cause) == ("NODE_FAIL", "failed", "node-fail")
+    assert result.message == "the node c3 failed"
+    until(lambda: "idle" in cluster.root("login", "sinfo", "-h", "-n", "c3", "-o", "%t"), "the node")
+
+
+def test_a_task_that_takes_its_result_file_away_is_lost(cluster: Cluster, tmp_path: Path) -> None:
+    with cluster.scheduler(tmp_path / "co") as slurm:
+        (name,) = slurm.submit((task("import os; os.mkdir('/opt/noxlib/run/exit.json')", tmp_path / "out"),))
+        result = slurm.fetch(name)
+    assert (result.state, result.exit, result.cause) == ("failed", None, "lost")
+
+
+def test_without_accounting_the_controller_is_asked(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.docker("kill", "accounting")
+    try:
+        with cluster.scheduler(tmp_path / "co") as slurm:
+            ids = slurm.submit((task("print('one')", tmp_path / "0"), task("raise SystemExit(3)", tmp_path / "1")))
+            results = [slurm.fetch(one) for one in ids]
+    finally:
+        cluster.docker("start", "accounting")
+    assert [(result.word, result.exit) for result in results] == [("COMPLETED", Exit(0)), ("FAILED", Exit(3))]
+
+
+def test_the_settings_of_two_users_change_nothing(cluster: Cluster, tmp_path: Path) -> None:
+    """Both kinds of people: one whose formats hide what we read, one whose defaults send jobs elsewhere."""
+    for settings in (
+        "SQUEUE_FORMAT=%j SQUEUE_SORT=-i SACCT_FORMAT=JobName SACCT_TIMEFORMAT=%c SLURM_TIME_FORMAT=relative",
+        "SBATCH_PARTITION=nowhere SBATCH_TIMELIMIT=bad SBATCH_ACCOUNT=nobody SLURM_JOB_ID=7 SRUN_DEBUG=9",
+    ):
+        write = f'echo "export {settings}" >"$(getent passwd hpc | cut -d: -f6)/.bashrc"'
+        cluster.root("login", "bash", "-c", write)
+        try:
+            with cluster.scheduler(tmp_path / "co") as slurm:
+                assert (
+                    "SQUEUE_SORT" in slurm.runner.run(("env",)).stdout
+                    or "SBATCH_ACCOUNT" in slurm.runner.run(("env",)).stdout
+                )
+                (name,) = slurm.submit((task("print('one')", tmp_path / "out"),))
+                result = slurm.fetch(name)
+        finally:
+            cluster.root("login", "bash", "-c", 'rm "$(getent passwd hpc | cut -d: -f6)/.bashrc"')
+        assert (result.word, result.exit) == ("COMPLETED", Exit(0))
+
+
+def test_a_connection_that_breaks_is_made_again_while_it_is_waited(cluster: Cluster, tmp_path: Path) -> None:
+    with cluster.scheduler(tmp_path / "co") as slurm:
+        (name,) = slurm.submit((task("import time; time.sleep(4); print('end')", tmp_path / "out"),))
+        results = []
+        waiting = threading.Thread(target=lambda: results.append(slurm.fetch(name)))
+        waiting.start()
+        time.sleep(1)
+        cluster.root("login", "pkill", "-KILL", "-u", "hpc", "-f", "sshd", check=False)
+        waiting.join(60)
+    assert [result.exit for result in results] == [Exit(0)]
+
+
+def test_another_process_asks_for_what_was_submitted(cluster: Cluster, tmp_path: Path) -> None:
+    with cluster.scheduler(tmp_path / "co") as slurm, cluster.connected() as other:
+        (name,) = slurm.submit((task("print('one')", tmp_path / "out"),))
+        again = Slurm(other, job=slurm.job)
+        assert again.fetch(name).exit == Exit(0)
+    assert (tmp_path / "out" / "log").read_text().startswith("one\n")
+
+
+def test_a_refused_job_is_two_lines_and_leaves_nothing(cluster: Cluster, tmp_path: Path) -> None:
+    with cluster.scheduler(tmp_path / "co", "--partition=nowhere") as slurm:
+        with pytest.raises(PlaceError, match=r"sbatch refuses the job: .*partition"):
+            slurm.submit((task("", tmp_path / "out"),))
+        assert slurm.job is None
+
+
+CONFIGURATION = '[hpc]\nhost = "simulation"\n'
+TESTS = """
+import os, signal, time
+import pytest
+
+def test_passes(): pass
+def test_fails(): assert 1 == 2
+@pytest.mark.skip
+def test_skipped(): pass
+@pytest.mark.parametrize("number", range(4))
+def test_many(number): pass
+"""
+
+
+@pytest.fixture
+def project(cluster: Cluster, adopt: Callable[..., Nox], monkeypatch: pytest.MonkeyPatch) -> Nox:
+    """A project whose steps find the cluster: they share its state folder."""
+    nox = adopt("flat", CONFIGURATION)
+    nox.environment["NOXLIB_CACHE_DIR"] = str(cluster.state)
+    monkeypatch.setenv("NOXLIB_CACHE_DIR", str(cluster.state))
+    return nox
+
+
+def remote(cluster: Cluster) -> str:
+    """What is left on the cluster: runs' folders, and jobs that have not ended."""
+    script = 'ls "$(getent passwd hpc | cut -d: -f6)/.noxlib/runs" 2>/dev/null; squeue -h -o %j'
+    return cluster.root("login", "bash", "-c", script)
+
+
+def test_a_suite_goes_there_and_comes_back_as_one_record(cluster: Cluster, project: Nox) -> None:
+    (project.folder / "tests" / "test_more.py").write_text(TESTS)
+    ended = project("-s", "hpc_submit", "--", "--shards", "3", "--python", "3.10")
+    assert ended.code == 0, ended.output
+    assert "3 tasks" in ended.output
+    assert "hpc_submit-3.10" in project("-s", "hpc_status").output
+    assert project("-s", "reap").code == 0  # what outlives its process by intention is left alone
+    ended = project("-s", "hpc_fetch", "--", "--wait")
+    assert ended.code == 1, ended.output
+    record = project.record
+    assert (record.outcome, record.counts.failed, record.counts.skipped) == ("failed", 1, 1)
+    assert [failure.id for failure in record.failures] == ["tests/test_more.py::test_fails"]
+    assert record.counts.passed == 5 + own_tests(project)
+    assert sorted(one.state for one in record.tasks) == ["COMPLETED", "COMPLETED", "FAILED"]
+    assert {one.node for one in record.tasks} <= {"c1", "c2", "c3"}
+    assert record.testground.digest
+    folder = store.runs(project.folder)[0].path
+    assert (folder / "junit.xml").read_text().count("<testcase") == record.counts.passed + 2
+    assert (folder / "tasks" / "0" / "logs" / "output.log").exists()
+    assert remote(cluster) == ""
+    assert "waits to be fetched" in project("-s", "hpc_status").output
+
+
+def own_tests(project: Nox) -> int:
+    """The tests that the project has besides."""
+    files = [path for path in (project.folder / "tests").glob("test_*.py") if path.name != "test_more.py"]
+    return sum(path.read_text().count("def test_") for path in files)
+
+
+def test_what_has_not_ended_is_said_and_cancelled_and_two_are_told_apart(cluster: Cluster, project: Nox) -> None:
+    (project.folder / "tests" / "test_more.py").write_text("import time\ndef test_sleeps(): time.sleep(200)\n")
+    assert project("-s", "hpc_submit", "--", "--python", "3.10").code == 0
+    held = project("-s", "hpc_submit", "--", "--python", "3.10", NOXLIB_HPC_SBATCH="--hold")
+    assert held.code == 0, held.output
+    ended = project("-s", "hpc_fetch")
+    assert ended.code == 1
+    assert "1 of 1 tasks have not ended yet" in ended.output
+    listed = project("-s", "hpc_status").output
+    assert "PENDING" in listed
+    until(lambda: "RUNNING" in project("-s", "hpc_status").output, "the first one")
+    for outcome_of in ("before it started", "while it ran"):
+        ended = project("-s", "hpc_cancel")
+        assert ended.code == 0, ended.output
+        record = newest_record(project)
+        assert (record.outcome, record.cause, record.tasks[0].state) == ("cancelled", "cancelled", "CANCELLED")
+        assert outcome_of in (record.message or "")
+    assert remote(cluster) == ""
+
+
+def newest_record(project: Nox) -> Record:
+    """The record that was written last."""
+    files = (project.folder / ".noxlib" / "runs").glob("*/record.json")
+    return store.read_record(max(files, key=lambda path: path.stat().st_mtime))
+
+
+def test_a_refused_submission_leaves_a_record_and_nothing_there(cluster: Cluster, project: Nox) -> None:
+    ended = project("-s", "hpc_submit", "--", "--python", "3.10", NOXLIB_HPC_PARTITION="nowhere")
+    assert ended.code == 1
+    assert "Traceback" not in ended.output
+    assert "partition" in ended.output
+    assert project.record.outcome == "error"
+    assert remote(cluster) == ""
+    assert [entry for entry in Ledger(cluster.state).entries() if entry.kind == "hpc"] == []
+
+
+def test_nothing_collected_is_never_green(project: Nox) -> None:
+    assert project("-s", "hpc_submit", "--", "--python", "3.10", "--", "-k", "no_such_test").code == 0
+    ended = project("-s", "hpc_fetch", "--", "--wait")
+    assert ended.code == 1
+    assert project.record.outcome == "no-tests"
+
+
+def test_what_a_killed_submission_left_is_removed_by_the_next_start(cluster: Cluster, project: Nox) -> None:
+    code = (
+        "import time; from noxlib.places import clusters; from noxlib.ledger import Ledger\n"
+        "from noxlib.places.slurm_job import name_of; from noxlib.engines.slurm import Slurm\n"
+        "with clusters.reached('simulation') as runner:\n"
+        "    folder = runner.run(('sh', '-c', 'cd && pwd')).stdout.strip() + '/.noxlib/runs/killed'\n"
+        "    details = {'host': 'simulation', 'folder': folder, 'checkout': '', 'job': ''}\n"
+        "    Ledger().add(clusters.KIND, 'killed', details=details)\n"
+        "    runner.run(('mkdir', '-p', folder))\n"
+        "    words = ('--job-name=' + name_of('killed'), '--wrap=sleep 100', '--output=/dev/null')\n"
+        "    Slurm(runner).call('sbatch', *words)\n"
+        "    print('up', flush=True); time.sleep(100)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT, env={**project.environment}
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        assert name_of("killed") in remote(cluster)
+        process.kill()
+    ended = project("-s", "reap")
+    assert ended.code == 0, ended.output
+    until(lambda: remote(cluster) == "", "the end of the job")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("hpc_submit", "--", "--host", "hpc@127.0.0.1:9"), "127.0.0.1"),
+        (("hpc_submit", "--", "--host=-oProxyCommand=x"), "is no host"),
+        (("hpc_submit", "--", "--shards", "0"), "no number of shards"),
+        (("hpc_submit", "--", "--python", "2.7"), "none of the project's Pythons"),
+        (("hpc_fetch", "--", "nothing-of-that-name"), "is submitted and not fetched yet"),
+        (("hpc_cancel",), "is submitted and not fetched yet"),
+    ],
+)
+def test_bad_input_is_two_lines(project: Nox, words: tuple[str, ...], said: str) -> None:
+    ended = project("-s", *words)
+    assert ended.code == 1
+    assert said in ended.output
+    assert "Traceback" not in ended.output
