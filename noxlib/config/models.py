@@ -117,4 +117,5 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     script: ScriptConfig = ScriptConfig()  #: the project's own executable as a suite
     hpc: HpcConfig = HpcConfig()  #: the Slurm cluster
     vmtest: VmtestConfig = VmtestConfig()  #: the tests that need a machine of their own
+    perf: SuiteConfig = SuiteConfig()  #: the benchmarks that perf_compare runs
     environments: dict[str, EnvironmentConfig] = {}  #: environment profiles

@@ -11,7 +11,6 @@ import msgspec
 
 from noxlib import atomic
 from noxlib.config.detect import load_project
-from noxlib.config.models import SuiteConfig
 from noxlib.config.project import Project
 from noxlib.engines import git
 from noxlib.errors import NoxlibError, UsageError
@@ -121,7 +120,10 @@ def _argv(context: Context, text: str) -> tuple[str, ...]:
 
 
 def _plan(context: Context, project: Project, wanted: Wanted, ground: Any) -> Plan:
-    suite = Suite("perf", "", SuiteConfig(coverage=False), args=rounds.arguments(bool(wanted.commands)))
+    own = msgspec.structs.replace(project.config.perf, coverage=False)
+    if wanted.commands:  # no setting of benchmarks has a part in them
+        own = msgspec.structs.replace(own, args=(), paths=(), select=None)
+    suite = Suite("perf", own.select or "", own, args=rounds.arguments(bool(wanted.commands)))
     return planning.plan(context, project, suite, Arguments({}, wanted.pytest), ground)
 
 
