@@ -7,7 +7,7 @@ from pathlib import Path
 
 # Paths inside containers (/workspace, /root/.netrc, /root/.cache) and users of examples are fine.
 MACHINE = re.compile(
-    r"(?<![\w.$}])/(?:work/|Users/|root/(?!\.(?:netrc|cache)|usr)|home/(?!(?:you|ann|noxlib|somebody)\b)\w)"
+    r"(?<![\w.$}])/(?:work/|Users/|root/(?!\.(?:netrc|cache)|usr|\$)|home/(?!(?:you|ann|noxlib|somebody)\b)\w)"
 )
 INDEX = re.compile(
     r"\b(?:pypi|pythonhosted|artifactory|nexus)\.(?:org|python|io|com)\b|\bdevpi\.\w+\.\w+", re.IGNORECASE
