@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 import msgspec
 import pytest
@@ -13,7 +13,7 @@ from tests.engines.ssh_host import ALIAS
 if TYPE_CHECKING:
     from noxlib.records.record import Record
     from tests.engines.clusters import Cluster
-    from tests.engines.conftest import Adopt, Nox
+    from tests.engines.conftest import Nox
     from tests.engines.ssh_host import Machine
 
 pytestmark = [pytest.mark.docker, pytest.mark.compose, pytest.mark.ssh, pytest.mark.vm, pytest.mark.slurm]
@@ -39,7 +39,7 @@ OF_THE_PLACE = {"run", "session", "suite", "started", "ended", "place", "timings
 
 
 @pytest.fixture
-def nox(adopt: Adopt) -> Nox:
+def nox(adopt: Callable[..., Nox]) -> Nox:
     adopted = adopt("outcomes", EVERYTHING)
     (adopted.folder / "docker-compose.test.yml").write_text(COMPOSE)
     return adopted
