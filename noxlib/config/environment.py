@@ -16,6 +16,7 @@ PREFIX = "NOXLIB_"
 #: Variables of noxlib that are no configuration key.
 RESERVED = frozenset(
     {
+        "NOXLIB_ACCELERATOR",  # of virtual machines: kvm or tcg
         "NOXLIB_CACHE_DIR",  # folder for locks, prepared files and the ledger
         "NOXLIB_CONCURRENT_LIMIT",  # of the environment profile, set for tests
         "NOXLIB_ENV",  # environment profile

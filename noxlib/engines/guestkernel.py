@@ -97,7 +97,7 @@ def _modules(package: Path, root: Path, version: str) -> None:
 
 
 def _initramfs(root: Path, version: str, folder: Path, target: Path, init: str) -> None:
-    for name in ("bin", "dev", "proc", "sys", "root", "modules"):
+    for name in ("bin", "dev", "proc", "sys", "sysroot", "modules"):
         (folder / name).mkdir()
     shutil.copy(root / "bin" / "busybox", folder / "bin" / "busybox")
     for at, module in enumerate(_early(root, version)):
