@@ -18,6 +18,7 @@ from noxlib.perf.compare import compare
 from noxlib.perf.statistics import LEAST_PAIRS
 from noxlib.plan import Plan
 from noxlib.records import collect, store, terminal
+from noxlib.records import result as results
 from noxlib.records.outcome import Verdict
 from noxlib.records.record import Counts, Failure, PerformanceSection, Record, SourceSection
 from noxlib.sessions import making, placing, planning, reaping, rounds, sides
@@ -29,6 +30,7 @@ from noxlib.sessions.running import Clock
 from noxlib.sessions.sides import Side
 from noxlib.sessions.suites import Suite
 from noxlib.sessions.words import split
+from noxlib.sessions.writing import write
 
 ROUNDS = Option("--rounds", "how often each side is measured (default 10)", "NUMBER")
 THRESHOLD = Option("--threshold", "the change in percent from which on it counts (default 5)", "PERCENT")
@@ -150,7 +152,7 @@ class Comparison:
         record = self._record(story, found, source())
         store.write_record(folder, record)
         for path in (folder.path / "performance.json", *([Path(file)] if file else [])):
-            atomic.write(path, atomic.to_json({"performance": found, "samples": samples}, indent=1), mode=0o644)
+            write(path, atomic.to_json({"performance": found, "samples": samples}, indent=1))
         self._tell(record, found, folder)
 
     def _measure(self, folder: store.RunFolder, story: collect.Story) -> tuple[PerformanceSection, Samples]:
@@ -179,6 +181,7 @@ class Comparison:
         slower = [one for one in found.benchmarks if one.verdict == "slower"]
         verdict = Verdict("failed", "slower", f"slower: {', '.join(one.name for one in slower)}") if slower else None
         record = story.concluded(verdict or Verdict("passed"), source, self.clock.timings)
+        first = results.read_result(story.folder.path / "head" / "round-01")
         if self.wanted.head.commit is not None:
             kept = SourceSection(self.wanted.head.commit, record.source.branch, dirty=False)
             record = msgspec.structs.replace(record, source=kept)
@@ -186,6 +189,7 @@ class Comparison:
             record,
             counts=Counts(passed=len(found.benchmarks) - len(slower), failed=len(slower)),
             failures=tuple(Failure(one.name, "perf", f"slower: {terminal.change(one.ratio)}") for one in slower),
+            interpreter=first.interpreter if first else record.interpreter,
             performance=found,
         )
 

@@ -6,13 +6,13 @@ import os
 from itertools import islice
 from pathlib import Path
 
-from noxlib import atomic
 from noxlib.errors import UsageError
 from noxlib.records import job_summary, junit, report, terminal
 from noxlib.records.report import Run
 from noxlib.records.result import text
 from noxlib.sessions.arguments import DRY_RUN, Option
 from noxlib.sessions.context import Context, on_terminal, say
+from noxlib.sessions.writing import append, write
 
 JUNIT = Option("--junit", "write one JUnit XML file of all runs", "FILE")
 MARKDOWN = Option("--markdown", "write the summary as Markdown", "FILE")
@@ -70,13 +70,11 @@ def show(found: list[Run]) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(path, data, mode=0o644)
+    write(path, data)
     say(f"written: {path}")
 
 
 def _append(markdown: str) -> None:
     file = os.environ.get(SUMMARY)
     if file:
-        with Path(file).open("a", encoding="utf-8") as stream:
-            stream.write(markdown)
+        append(Path(file), markdown)

@@ -6,15 +6,17 @@ import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import msgspec
 
+from noxlib.config import levels, profiles
 from noxlib.config.models import Config, SuiteConfig
 from noxlib.engines import commits, git
 from noxlib.errors import PlaceError, UsageError
 from noxlib.records import store
 from noxlib.records.record import Record
+from noxlib.records.result import text
 from noxlib.secret import MASK
 from noxlib.sessions import placing, recorded_image, running
 from noxlib.sessions.arguments import DRY_RUN, KEEP, Arguments, Option
@@ -136,7 +138,16 @@ def _suite(config: Config, record: Record) -> Suite:
         select="",
         config=msgspec.structs.replace(kept, paths=(), select="", coverage=False),
         env={HASH_SEED: seed} if _SEED.fullmatch(seed) else {},
+        profile=_profile(config, record),
     )
+
+
+def _profile(config: Config, record: Record) -> dict[str, Any]:
+    """The environment profile of then, with the values that it has now."""
+    if record.profile is None:
+        return {}
+    found = msgspec.to_builtins(profiles.choose(config, record.profile.name))
+    return {**found, "level": record.profile.level, "test_timeout": levels.TEST_TIMEOUT}
 
 
 @contextlib.contextmanager
@@ -160,5 +171,8 @@ def _tell(context: Context, record: Record, *, at_commit: bool) -> None:
         say(f"{context.session}: the code had uncommitted changes then, which no record holds")
     if not _SEED.fullmatch(record.seeds.get(HASH_SEED, "")):
         say(f"{context.session}: no {HASH_SEED} was set then, so the order of sets may differ")
+    if record.services:
+        names = ", ".join(text(service.name, 100) for service in record.services)
+        say(f"{context.session}: it had services beside it ({names}), which are not started")
     if record.place and record.place.name != "container":
         say(f"{context.session}: it ran in the place {record.place.name}, now in a container of the same image")

@@ -89,6 +89,7 @@ def test_a_slower_commit_is_found(own_state: Path, nox: Nox) -> None:
     assert next(one for one in found.benchmarks if "squares" in one.name).low > 2
     assert (record.source.commit, record.source.dirty) == (head, False)
     assert (record.testground.digest or "").startswith("sha256:")
+    assert record.interpreter.version.startswith("3.10.")
     written = json.loads((nox.folder / "out.json").read_text())
     assert len(written["samples"]["base"]) == len(written["samples"]["head"]) == 5
     assert "the testground of the head" in ended.output

@@ -97,6 +97,13 @@ def test_artifacts_of_other_machines_are_read_and_what_was_lost_is_missing(nox: 
     assert "planned, and no record was left" in ended.output
 
 
+def test_a_file_that_cannot_be_written_is_two_lines(nox: Nox) -> None:
+    assert nox("-s", "unit-3.10").code == 0
+    for words in (("--junit", "tests"), ("--markdown", "pyproject.toml/x.md")):
+        assert told(nox("-s", "report", "--", *words)) == 2
+    assert told(nox("-s", "report", GITHUB_STEP_SUMMARY="/nonexistent/summary.md")) == 2
+
+
 @pytest.mark.parametrize("words", [(), ("nowhere",), ("tests", "--junit", "x.xml")])
 def test_a_report_of_nothing_is_two_lines(nox: Nox, words: tuple[str, ...]) -> None:
     assert told(nox("-s", "report", "--", *words)) == 2
