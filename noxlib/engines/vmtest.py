@@ -29,17 +29,17 @@ _TARGET = "noxlib"
 _WRAPPER = f'#!/bin/sh\nexec setpriv --pdeathsig KILL -- {qemu.PROGRAM} "$@"\n'
 
 
-def configuration(shape: Shape, *, command: str, wrapper: Path, beyond: list[str]) -> str:
+def configuration(shape: Shape, *, command: str, wrapper: Path, extra: list[str]) -> str:
     """The text of vmtest.toml. Pure.
 
     Args:
-        shape: CPUs and memory. ``tcg`` as architecture is no host's: the accelerator stands in ``beyond``.
+        shape: CPUs and memory. ``tcg`` as architecture is no host's: the accelerator stands in ``extra``.
         command: For bash in the guest.
         wrapper: What vmtest starts instead of QEMU; it must not lie in the share, which the guest's root may write.
-        beyond: More words for QEMU.
+        extra: More words for QEMU.
     """
     # A TOML basic string is a JSON string without surrogates; DEL, which JSON leaves as it is, must be escaped.
-    texts = [json.dumps(word, ensure_ascii=False).replace("\x7f", "\\u007f") for word in (command, str(wrapper), *beyond)]
+    texts = [json.dumps(word, ensure_ascii=False).replace("\x7f", "\\u007f") for word in (command, str(wrapper), *extra)]
     return (
         f'[[target]]\nname = "{_TARGET}"\nimage = "root.qcow2"\narch = "tcg"\nqemu_command = {texts[1]}\n'
         f'command = {texts[0]}\n\n[target.vm]\nnum_cpus = {shape.cpus}\nmemory = "{shape.memory}M"\n'

@@ -177,7 +177,7 @@ class Vmtest:
         qemu.overlay(ram.root if ram else wanted.made.disk, now.root)
         (made.folder / "root.qcow2").symlink_to(now.root)
         beyond = vmtest.beyond(wanted.made, wanted.shape, now, incoming=ram.state if ram else None)
-        text = vmtest.configuration(wanted.shape, command=words, wrapper=now.sockets / "qemu", beyond=beyond)
+        text = vmtest.configuration(wanted.shape, command=words, wrapper=now.sockets / "qemu", extra=beyond)
         (made.folder / "vmtest.toml").write_text(text, encoding="utf-8")
         with tars.pack(self._content(), 0, 0) as tar, (made.folder / "files.tar").open("wb") as target:
             while chunk := tar.read(tars.CHUNK):

@@ -102,7 +102,7 @@ def test_the_last_line_that_says_anything(tmp_path: Path) -> None:
 def test_vmtest_reads_any_command_as_it_is(tmp_path_factory: pytest.TempPathFactory, command: str) -> None:
     file = tmp_path_factory.mktemp("toml") / "vmtest.toml"
     words = ["-append", 'a "quoted" \\ word', command]
-    text = vmtest.configuration(qemu.Shape("tcg"), command=command, wrapper=Path("/tmp/q e/qemu"), beyond=words)
+    text = vmtest.configuration(qemu.Shape("tcg"), command=command, wrapper=Path("/tmp/q e/qemu"), extra=words)
     file.write_text(text, encoding="utf-8")
     (target,) = read_toml(file)["target"]
     assert (target["command"], target["vm"]["extra_args"]) == (command, words)
