@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import time
 from typing import IO, TYPE_CHECKING, Optional, Protocol
 
 from noxlib.engines import slurm_text
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from noxlib.engines.slurm_text import Task
 
 SECONDS = 60.0  #: for one of its commands: a busy controller may take its time
-POLL_SECONDS = 20.0  #: for one that asks: an accounting that is down may hang
+POLL_SECONDS = 10.0  #: for one that asks: where the accounting is down, sacct tries for long
+SILENT_SECONDS = 30.0  #: until an accounting that said nothing is asked again
 _SETTINGS = "SBATCH|SQUEUE|SACCT|SCONTROL|SCANCEL|SINFO|SRUN|SALLOC"
 #: ``sh -c CLEAN sh COMMAND…``; of SLURM_* the site's own stay, those of a job that we are called in go.
 CLEAN = (
@@ -105,6 +107,7 @@ class Slurm:
     def __init__(self, runner: Runner, cluster: str = "") -> None:
         self.runner = runner
         self._of = ("-M", cluster) if cluster else ()
+        self._silent_until = 0.0
 
     def call(self, *argv: str, check: bool = True, timeout: float = SECONDS) -> Completed:
         """Run one of Slurm's commands without the user's settings for it. Raises EngineError, PlaceError."""
@@ -138,8 +141,7 @@ class Slurm:
         live = slurm_text.of_squeue(self._said(*queue), job)
         if live and not any(task.ended for task in live.values()):
             return live
-        account = ("sacct", *self._of, "-X", "-P", "-n", "--duplicates", "-j", job, "-o", slurm_text.SACCT)
-        told = slurm_text.of_sacct(self._said(*account), job, since)
+        told = slurm_text.of_sacct(self._accounted(job), job, since)
         if not told:
             told = slurm_text.of_scontrol(self._said("scontrol", *self._of, "-o", "show", "job", job), job)
         waiting = {index: task for index, task in live.items() if not task.ended or index not in told}
@@ -153,8 +155,18 @@ class Slurm:
         """Cancel all jobs of this user by their name."""
         self.call("sh", "-c", 'scancel --user="$(id -un)" --name="$1"', "sh", name, check=False)
 
+    def _accounted(self, job: str) -> str:
+        """What the accounting says; one that is off or down is left alone for a while: it is slow to say so."""
+        if time.monotonic() < self._silent_until:
+            return ""
+        words = ("-X", "-P", "-n", "--duplicates", "-j", job, "-o", slurm_text.SACCT)
+        said = self._said("sacct", *self._of, *words)
+        if not said:
+            self._silent_until = time.monotonic() + SILENT_SECONDS
+        return said
+
     def _said(self, *argv: str) -> str:
-        """What a command printed; one that fails or does not answer, as without accounting, says nothing."""
+        """What a command printed; one that fails or does not answer says nothing."""
         try:
             done = self.call(*argv, check=False, timeout=POLL_SECONDS)
         except EngineError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -73,7 +74,7 @@ class Slurm:
         found = self.known().get(index)
         if found is None or found.ended:
             return False
-        self._engine().cancel(f"{self._submitted.id}_{index}")
+        self._engine.cancel(f"{self._submitted.id}_{index}")
         return True
 
     def fetch(self, task: str) -> Result:
@@ -92,7 +93,7 @@ class Slurm:
 
     def known(self) -> dict[Optional[int], Task]:
         """What Slurm knows of each task."""
-        return self._engine().tasks(self._submitted.id, self._submitted.submitted)
+        return self._engine.tasks(self._submitted.id, self._submitted.submitted)
 
     def wait(self, index: int) -> Optional[Task]:
         """What Slurm says of a task once it has ended; None where nobody knows it any more."""
@@ -124,6 +125,7 @@ class Slurm:
         assert self.job is not None, "nothing was submitted yet"
         return self.job
 
+    @functools.cached_property
     def _engine(self) -> Engine:
         return Engine(self.runner, self._submitted.cluster)
 

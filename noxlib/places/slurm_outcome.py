@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from noxlib.engines.slurm_text import Task
 
 UNPREPARED = 74  #: EX_IOERR of sysexits.h: the job script could not lay out the workspace on its node
+NO_OUTPUT = 53  #: what Slurm gives as a signal where it cannot open the job's output file
 _SIGNAL = 128
 _TERMINATED = _SIGNAL + signal.SIGTERM
 _OF_NODE = {"NODE_FAIL": "node-fail", "BOOT_FAIL": "node-fail", "PREEMPTED": "preempted", "REVOKED": "preempted"}
@@ -72,6 +73,8 @@ def _judged(task: Task, exit_: Optional[Exit], said: str) -> Result:
 def _without_file(task: Task, said: str, where: str) -> Result:
     """It ended, and left no file of its own."""
     last = f"; it said: {said}" if said else ""
+    if task.signal == NO_OUTPUT:
+        return Result("failed", None, f"the folder of its output was not there, or not writable{where}", "lost")
     if task.signal and task.state == "FAILED":
         return Result("done", Exit(_SIGNAL + task.signal, "signal"))
     if task.state == "COMPLETED":

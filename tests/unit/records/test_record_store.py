@@ -183,6 +183,14 @@ def test_a_killed_run_gets_its_record(checkout: Path, plan: Plan) -> None:
     assert store.finish_dead(checkout) == ()
 
 
+def test_a_run_that_goes_on_elsewhere_is_left_alone(folder: store.RunFolder) -> None:
+    dead = msgspec.structs.replace(identity(), start="1")
+    (folder.path / "owner.json").write_bytes(atomic.to_json(dead))
+    (folder.path / store.SUBMITTED).write_text("{}")
+    assert store.finish_dead(folder.checkout) == ()
+    assert not (folder.path / "record.json").exists()
+
+
 def test_a_run_that_died_before_its_plan_gets_a_record_too(folder: store.RunFolder) -> None:
     dead = msgspec.structs.replace(identity(), start="1")
     (folder.path / "owner.json").write_bytes(atomic.to_json(dead))

@@ -1,0 +1,220 @@
+"""Slurm without a cluster: what each end means, what sbatch is told, what the job script and the order hold."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from noxlib.engines.process import Completed
+from noxlib.engines.slurm import CLEAN, Here, Slurm
+from noxlib.engines.slurm_text import Task
+from noxlib.errors import EngineError, PlaceError
+from noxlib.places import slurm_job, slurm_outcome
+from noxlib.places.host import Exit
+from noxlib.places.scheduler import HostTask
+from noxlib.places.slurm_job import Nodes, Way
+from noxlib.plan import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+NODES = Nodes("/sif/a b.sif", "/opt/testground/bin/python", Path())
+WAY = Way(NODES, "/shared/runs/r1", "r1")
+
+
+@pytest.mark.parametrize(
+    ("task", "exit_", "expected"),
+    [
+        (Task(0, "COMPLETED", 0, node="c1"), Exit(0), ("done", Exit(0), None)),
+        (Task(0, "FAILED", 3, node="c1"), Exit(3), ("done", Exit(3), None)),
+        (Task(0, "FAILED", 137, node="c1"), Exit(137, "signal"), ("done", Exit(137, "signal"), None)),
+        (Task(0, "COMPLETED", 0, node="c1"), None, ("failed", None, "lost")),
+        (Task(0, "FAILED", 0, 9, node="c1"), None, ("done", Exit(137, "signal"), None)),
+        (Task(0, "FAILED", 0, 53), None, ("failed", None, "lost")),
+        (Task(0, "FAILED", 127, node="c1"), None, ("failed", None, "lost")),
+        (Task(0, "FAILED", slurm_outcome.UNPREPARED, node="c1"), None, ("failed", None, "node")),
+        (Task(0, "TIMEOUT", 0, node="c1"), None, ("done", Exit(143, "timeout"), None)),
+        (Task(0, "TIMEOUT", 0, node="c1"), Exit(9, "cancelled"), ("done", Exit(9, "timeout"), None)),
+        (Task(0, "DEADLINE"), None, ("done", Exit(143, "timeout"), None)),
+        (Task(0, "CANCELLED"), None, ("cancelled", None, "cancelled")),
+        (Task(0, "CANCELLED", node="c1"), Exit(0, "cancelled"), ("cancelled", None, "cancelled")),
+        (Task(0, "NODE_FAIL", 1, node="c2"), Exit(0), ("failed", None, "node-fail")),
+        (Task(0, "BOOT_FAIL"), None, ("failed", None, "node-fail")),
+        (Task(0, "PREEMPTED", node="c2"), None, ("failed", None, "preempted")),
+        (Task(0, "OUT_OF_MEMORY", node="c2"), None, ("done", Exit(137, "out-of-memory", oom=True), None)),
+        (None, Exit(0), ("done", Exit(0), None)),
+        (None, None, ("failed", None, "lost")),
+    ],
+)
+def test_the_state_and_the_result_file_are_taken_together(
+    task: Task | None, exit_: Exit | None, expected: tuple[str, Exit | None, str | None]
+) -> None:
+    result = slurm_outcome.result(task, exit_)
+    assert (result.state, result.exit, result.cause) == expected
+    assert result.message or result.exit
+
+
+def test_what_the_task_said_last_explains_a_loss() -> None:
+    result = slurm_outcome.result(Task(0, "FAILED", 255, node="c1"), None, "FATAL: no space left on device")
+    assert result.message == (
+        "FAILED with exit code 255 on c1 before the tests could begin; it said: FATAL: no space left on device"
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("PENDING", "waiting"),
+        ("COMPLETING", "running"),
+        ("CANCELLED", "cancelled"),
+        ("TIMEOUT", "done"),
+        ("NODE_FAIL", "failed"),
+    ],
+)
+def test_a_state_in_general_words(word: str, expected: str) -> None:
+    assert slurm_outcome.state(Task(0, word)) == expected
+    assert slurm_outcome.state(None) == "failed"
+
+
+def test_sbatch_is_told_all_and_the_users_own_words_come_last() -> None:
+    limits = Limits(timeout=615.0, memory=512 << 20, cpus=1.5)
+    tasks = (HostTask((), limits=limits),) * 3
+    words = slurm_job.words(Way(NODES, "/shared/runs/r1", "r1", options=("--partition=p", "--requeue")), tasks)
+    assert words == (
+        "--job-name=noxlib-r1",
+        "--array=0-2",
+        "--output=/shared/runs/r1/tasks/%a/output.log",
+        "--chdir=/shared/runs/r1",
+        "--time=12",
+        "--nodes=1",
+        "--ntasks=1",
+        "--no-requeue",
+        "--kill-on-invalid-dep=yes",
+        "--mem=524288K",
+        "--cpus-per-task=2",
+        "--partition=p",
+        "--requeue",
+    )
+    assert "--time=1-0" in slurm_job.words(Way(NODES, "/f", "r", time="1-0"), tasks)
+
+
+def test_the_job_script_is_a_script_and_quotes_what_it_is_given(tmp_path: Path) -> None:
+    hostile = "/shared/$(touch pwned)/'x"
+    text = slurm_job.script(
+        Way(Nodes("/a b`id`.sif", "python", tmp_path, prepared_site=tmp_path), hostile, "run\nrm -rf /")
+    )
+    assert text.splitlines()[0] == "#!/bin/bash"
+    assert subprocess.run(("bash", "-n"), input=text, text=True, capture_output=True, check=False).stderr == ""
+    assert "'/a b`id`.sif'" in text
+    assert "rm -rf /\n" not in text.replace("# run rm -rf /", "")
+    assert "/opt/noxlib/site:ro" in text
+
+
+def test_the_order_holds_the_whole_environment_of_a_task() -> None:
+    way = Way(Nodes("s", "python", Path(), environment={"A": "image", "B": "image"}), "/f", "r")
+    found = json.loads(slurm_job.order(way, HostTask(("python", "x"), {"A": "own"}, limits=Limits(timeout=7.0))))
+    assert found["environment"] == {"A": "own", "B": "image"}
+    assert (found["argv"], found["timeout"], found["cwd"]) == (["python", "x"], 7.0, "/workspace")
+
+
+class Recorder(Here):
+    """A runner whose commands answer as told; what it was fed is kept."""
+
+    def __init__(self, answers: dict[str, Completed]) -> None:
+        self.answers = answers
+        self.called: list[tuple[str, ...]] = []
+
+    def run(self, argv: Sequence[str], **_: Any) -> Completed:
+        words = tuple(argv[4:] if argv[:2] == ("sh", "-c") and argv[2] == CLEAN else argv)
+        self.called.append(words)
+        return self.answers.get(words[0], Completed(0, "", ""))
+
+
+def test_a_refusal_of_sbatch_is_two_lines() -> None:
+    said = "sbatch: error: Batch job submission failed: Invalid account"
+    with pytest.raises(PlaceError, match=r"sbatch refuses the job: .*Invalid account"):
+        Slurm(Recorder({"sbatch": Completed(1, "", said)})).submit("job.sh", ())
+    with pytest.raises(PlaceError, match="there is no sbatch"):
+        Slurm(Recorder({"sbatch": Completed(127, "", "sh: exec: sbatch: not found")})).submit("job.sh", ())
+
+
+def test_the_accounting_is_not_asked_while_the_queue_knows_all() -> None:
+    runner = Recorder({"squeue": Completed(0, "7_0|RUNNING|c1|None\n", "")})
+    assert Slurm(runner).tasks("7") == {0: Task(0, "RUNNING", node="c1", reason="None")}
+    assert [words[0] for words in runner.called] == ["squeue"]
+
+
+def test_without_accounting_the_controller_is_asked_and_the_accounting_left_alone_for_a_while() -> None:
+    told = "JobId=8 ArrayJobId=7 ArrayTaskId=0 JobState=FAILED ExitCode=3:0 NodeList=c1 RunTime=00:00:01\n"
+    failed = Completed(1, "", "Slurm accounting storage is disabled")
+    runner = Recorder(
+        {"sacct": failed, "scontrol": Completed(0, told, ""), "squeue": Completed(1, "", "Invalid job id")}
+    )
+    slurm = Slurm(runner)
+    for _ in range(2):
+        assert slurm.tasks("7")[0].code == 3
+    assert [words[0] for words in runner.called] == ["squeue", "sacct", "scontrol", "squeue", "scontrol"]
+
+
+def test_the_users_settings_do_not_reach_the_commands() -> None:
+    given = {
+        "PATH": "/usr/bin:/bin",
+        "SBATCH_PARTITION": "x",
+        "SLURM_JOB_ID": "7",
+        "SQUEUE_FORMAT": "%j",
+        "SLURM_CONF": "/c",
+    }
+    argv = ("sh", "-c", CLEAN, "sh", "env")
+    shown = subprocess.run(argv, env=given, capture_output=True, text=True, check=True).stdout.splitlines()
+    names = {line.partition("=")[0] for line in shown}
+    assert {"SLURM_CONF", "SLURM_TIME_FORMAT", "LC_ALL"} <= names
+    assert not {"SBATCH_PARTITION", "SLURM_JOB_ID", "SQUEUE_FORMAT"} & names
+
+
+def test_here_runs_feeds_and_fetches_on_this_machine(tmp_path: Path) -> None:
+    here = Here()
+    here.feed(("sh", "-c", 'cat >"$1"', "sh", str(tmp_path / "f")), [b"a", b"b"])
+    assert b"".join(here.fetch(("cat", str(tmp_path / "f")))) == b"ab"
+    assert here.run(("cat", str(tmp_path / "f"))).stdout == "ab"
+    assert here.run(("false",), check=False).returncode == 1
+    for failing in (
+        lambda: here.run(("false",)),
+        lambda: here.feed(("false",), [b""]),
+        lambda: list(here.fetch(("false",))),
+    ):
+        with pytest.raises(EngineError, match="false ended with 1"):
+            failing()
+    with pytest.raises(EngineError, match="cannot be run here"):
+        here.run(("no-such-program",))
+
+
+def test_all_that_a_job_needs_goes_in_one_archive_secrets_in_private_files(tmp_path: Path) -> None:
+    (tmp_path / "co").mkdir()
+    (tmp_path / "co" / "code.py").write_text("x = 1\n")
+    (tmp_path / "task.json").write_text("{}")
+    way = Way(Nodes("s", "python", tmp_path / "co"), str(tmp_path / "there"), "r")
+    (tmp_path / "there").mkdir()
+    task = HostTask(("x",), {"TOKEN": "s3cret"}, files=((str(tmp_path / "task.json"), "task.json"),))
+    runner = Submitting({"sbatch": Completed(0, "7\n", ""), "date": Completed(0, "100\n", "")})
+    job = slurm_job.submit(runner, way, (task, task))
+    assert (job.id, job.submitted, len(job.tasks)) == ("7", 100.0, 2)
+    there = tmp_path / "there"
+    order = there / "tasks" / "1" / "order.json"
+    assert "s3cret" in order.read_text()
+    assert order.stat().st_mode & 0o077 == 0
+    assert (there / "tasks" / "0" / "task.json").read_text() == "{}"
+    assert (there / "lib" / "noxlib_inside" / "supervise.py").exists()
+    with tarfile.open(there / "workspace.tar") as tar:
+        assert "code.py" in [name.removeprefix("./") for name in tar.getnames()]
+
+
+class Submitting(Recorder):
+    """As the other, but files are really unpacked."""
+
+    def feed(self, argv: Sequence[str], chunks: Iterable[bytes], *, through: Sequence[str] = ()) -> None:
+        Here().feed(argv, chunks)
