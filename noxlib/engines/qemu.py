@@ -137,10 +137,9 @@ def version() -> str:
 
 
 def fingerprint(made: Golden, shape: Shape) -> str:
-    """The key of saved RAM: golden image, QEMU, and the machine's whole shape."""
-    text = "\0".join(
-        (made.key, version(), *msgspec.json.encode(shape).decode().split(), *common(made, shape), GROUND_SIZE)
-    )
+    """The key of saved RAM: the golden image as it was made this time, QEMU, and the machine's whole shape."""
+    known = (made.key, made.host_key, version(), repr(shape), *common(made, shape), GROUND_SIZE)
+    text = "\0".join(known)
     return f"ram-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 

@@ -71,14 +71,21 @@ def test_kvm_gives_the_guest_this_machines_cpu_and_emulation_one_of_today() -> N
         qemu.Shape("tcg", rung="vmtest"),
     ],
 )
-def test_saved_ram_fits_the_very_same_machine_only(other: qemu.Shape, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saved_ram_fits_the_very_same_machine_only(
+    other: qemu.Shape, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(qemu, "version", lambda: "QEMU 7.2")
-    mine = qemu.fingerprint(MADE, qemu.Shape("tcg"))
-    assert mine == qemu.fingerprint(MADE, qemu.Shape("tcg"))
-    assert mine != qemu.fingerprint(MADE, other)
-    assert mine != qemu.fingerprint(msgspec.structs.replace(MADE, key="golden-2"), qemu.Shape("tcg"))
+    made = golden.Golden("golden-1", tmp_path)
+    (tmp_path / "host_key").write_text("ssh-ed25519 AAAA\n")
+    mine = qemu.fingerprint(made, qemu.Shape("tcg"))
+    assert mine == qemu.fingerprint(made, qemu.Shape("tcg"))
+    assert mine != qemu.fingerprint(made, other)
+    assert mine != qemu.fingerprint(msgspec.structs.replace(made, key="golden-2"), qemu.Shape("tcg"))
+    (tmp_path / "host_key").write_text("ssh-ed25519 BBBB\n")  # evicted and made again: another disk by the same key
+    again = qemu.fingerprint(made, qemu.Shape("tcg"))
+    assert again != mine
     monkeypatch.setattr(qemu, "version", lambda: "QEMU 7.3")
-    assert mine != qemu.fingerprint(MADE, qemu.Shape("tcg"))
+    assert again != qemu.fingerprint(made, qemu.Shape("tcg"))
 
 
 def test_the_golden_images_key_is_that_of_what_it_is_made_from(monkeypatch: pytest.MonkeyPatch) -> None:
