@@ -92,7 +92,7 @@ def configuration(target: Target, *, control: Path, known_hosts: Path, own: Opti
         f"ControlPath {_quoted(str(control))}",
         f"ConnectTimeout {max(1, round(seconds))}",
         "ServerAliveInterval 5",
-        "ServerAliveCountMax 3",
+        "ServerAliveCountMax 6",
         "ClearAllForwardings yes",
         "ForwardX11 no",
         "ForwardAgent no",

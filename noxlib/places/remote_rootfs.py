@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import shutil
 from typing import TYPE_CHECKING, Callable
 
-from noxlib.errors import EngineError
+from noxlib.errors import EngineError, NoxlibError
 from noxlib.places import remote
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ def _send(connection: Connection, ledger: Ledger, folder: str, chunks: Iterable[
         connection.feed(("sh", "-c", _UNPACK.format(unpack), "unpack", parent, aside), chunks, through=through)
         connection.run(("sh", "-c", _PUBLISH, "publish", aside, folder))
     except BaseException:
-        remote.remove(connection, aside)
-        ledger.strike(entry)
+        with contextlib.suppress(NoxlibError):  # then the ledger keeps it for the next start
+            remote.remove(connection, aside)
+            ledger.strike(entry)
         raise
     ledger.strike(entry)
 

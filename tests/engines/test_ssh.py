@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Adopt = Callable[..., Nox]
+ROOT = Path(__file__).parents[2]
 ALL = '[sanity]\nselect = ""\npython = "3.10"\n'
 UP_AND_WAIT = "import time; print('up', flush=True); time.sleep(300)"
 
@@ -87,6 +88,14 @@ def test_a_suite_runs_there_and_leaves_a_record_like_any_other(adopt: Adopt, mac
     assert record.imports["letters"] == "/workspace/src/letters/__init__.py"
     assert on_machine(record.run) == []
     assert connections_of(machine) == []
+
+
+@pytest.mark.timeout(600)
+def test_the_script_runs_noxlibs_own_sanity_tests_there(machine: Machine, environment: dict[str, str]) -> None:
+    argv = (str(ROOT / "scripts" / "run-sanity-tests"), f"root@{ALIAS}", "--python", "3.10")
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=560, check=False, cwd="/")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sanity passed: 5 passed in" in done.stdout
 
 
 def test_options_may_follow_the_host_and_the_rest_is_pytests(adopt: Adopt, machine: Machine) -> None:
@@ -333,13 +342,36 @@ def test_what_a_killed_run_left_there_goes_at_the_next_start_as_soon_as_the_mach
     wait_until(lambda: any("collected" in path.read_text() for path in log.glob("*/logs/output.log")), "a test", 120)
     kill_group(process)
     process.communicate()
-    wait_until(lambda: "supervise.py" not in mortal.shell("cat /proc/[0-9]*/cmdline"), "the end of the command there")
+    wait_until(
+        lambda: "supervise.py" not in mortal.shell("cat /proc/[0-9]*/cmdline 2>/dev/null || true"),
+        "the end of the command there",
+    )
     wait_until(lambda: connections_of(mortal) == [], "the end of the connection")
     assert mortal.shell("ls /var/lib/noxlib/runs")
     ended = nox("-s", "reap")
     assert ended.code == 0, ended.output
     assert f"removed the remote-folder {ALIAS}:/var/lib/noxlib/runs/" in ended.output
     assert mortal.shell("ls /var/lib/noxlib/runs") == ""
+    assert left_of_state(own_state) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_half_a_testground_is_removed_by_the_next_start_at_the_latest(
+    adopt: Adopt, mortal: Machine, own_state: Path, number: signal.Signals
+) -> None:
+    nox = adopt("flat", ALL)
+    process = nox.start("-s", "sanity", "--", ALIAS)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "sending the testground" in line:
+            break
+    wait_until(lambda: mortal.shell("ls -A /var/lib/noxlib/testgrounds 2>/dev/null || true"), "half a testground")
+    kill_group(process, number)
+    process.communicate(timeout=60)
+    wait_until(lambda: connections_of(mortal) == [], "the end of the connection")
+    ended = nox("-s", "reap")
+    assert ended.code == 0, ended.output
+    assert mortal.shell("ls -A /var/lib/noxlib/testgrounds") == ""
     assert left_of_state(own_state) == []
 
 
