@@ -37,7 +37,8 @@ def _all(project: Project) -> Iterator[Finding]:
 def _engine(project: Project) -> Iterator[Finding]:
     from noxlib.engines.docker import Docker  # noqa: PLC0415 - the doctor asks everything, no other step does
 
-    needed = project.config.place == "container"
+    wanted = programs.needs(project.config)
+    needed = project.config.place == "container" or bool(wanted & {"compose", "qemu"})
     try:
         docker = Docker.connect()
     except NoxlibError as error:
@@ -47,7 +48,7 @@ def _engine(project: Project) -> Iterator[Finding]:
     if docker.kind == "podman":
         yield _podman(docker, needed=needed)
         return
-    yield from _plugins(docker.command_environment(), needed=needed)
+    yield from _plugins(docker.command_environment(), {"builder": needed, "compose": "compose" in wanted})
 
 
 def _podman(docker: Docker, *, needed: bool) -> Finding:
@@ -59,7 +60,7 @@ def _podman(docker: Docker, *, needed: bool) -> Finding:
         return Finding("builder", error.what, ok=False, needed=needed, fix=error.todo)
 
 
-def _plugins(environment: dict[str, str], *, needed: bool) -> Iterator[Finding]:
+def _plugins(environment: dict[str, str], needed: dict[str, bool]) -> Iterator[Finding]:
     from noxlib.engines import process  # noqa: PLC0415
 
     for name, plugin, fix in (
@@ -69,7 +70,7 @@ def _plugins(environment: dict[str, str], *, needed: bool) -> Iterator[Finding]:
         try:
             done = process.run(("docker", plugin, "version"), env=environment, timeout=20, check=True)
         except NoxlibError as error:
-            yield Finding(name, error.what, ok=False, needed=needed and name == "builder", fix=fix)
+            yield Finding(name, error.what, ok=False, needed=needed[name], fix=fix)
         else:
             yield Finding(name, done.stdout.strip().splitlines()[0])
 

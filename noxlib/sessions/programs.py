@@ -10,9 +10,11 @@ from pathlib import Path
 
 import msgspec
 
+from noxlib.config.models import ComposeConfig, Config, VmtestConfig
 from noxlib.config.project import Project
 from noxlib.engines import git, process
 from noxlib.errors import NoxlibError
+from noxlib.places.clusters import HERE
 from noxlib.sessions.finding import Finding
 
 _SECONDS = 20.0  #: for a program to tell its version
@@ -44,6 +46,26 @@ _PROGRAMS = (
 
 def look(project: Project) -> Iterator[Finding]:
     """All findings, in the order in which they are shown."""
+    needed = needs(project.config)
+    for finding in _all(project):
+        yield msgspec.structs.replace(finding, needed=finding.name in needed)
+
+
+def needs(config: Config) -> frozenset[str]:
+    """The findings that the configuration cannot do without: what a project only could do needs nothing."""
+    hosts = {config.sanity.host, config.hpc.host} - {None}
+    wanted = {
+        "ssh": bool(hosts - {HERE}),
+        "slurm": config.hpc.host == HERE,
+        "qemu": config.vmtest != VmtestConfig(),
+        "qemu-img": config.vmtest != VmtestConfig(),
+        "vmtest": config.vmtest.rung == "vmtest",
+        "compose": config.compose_integration != ComposeConfig(),
+    }
+    return frozenset(name for name, is_wanted in wanted.items() if is_wanted)
+
+
+def _all(project: Project) -> Iterator[Finding]:
     yield _login(project)
     for program in _PROGRAMS:
         yield _version(program)

@@ -84,6 +84,27 @@ def test_a_half_login_is_told_as_such(folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
+    ("table", "needed"),
+    [
+        ("", set()),
+        ('[hpc]\nhost = "you@login"', {"ssh"}),
+        ('[hpc]\nhost = "here"', {"slurm"}),
+        ('[sanity]\nhost = "root@host"', {"ssh"}),
+        ("[vmtest]\ncpus = 2", {"qemu", "qemu-img"}),
+        ('[vmtest]\nrung = "vmtest"', {"qemu", "qemu-img", "vmtest"}),
+    ],
+)
+def test_what_the_configuration_names_is_needed(folder: Path, table: str, needed: set[str]) -> None:
+    (folder / "noxlib.toml").write_text(f"{table}\n")
+    assert {name for name, found in findings(folder).items() if found.needed} == needed
+
+
+def test_services_that_are_configured_need_compose(folder: Path) -> None:
+    (folder / "noxlib.toml").write_text('[compose_integration]\nrunner = "tests"\n')
+    assert programs.needs(load_project(folder).config) == {"compose"}
+
+
+@pytest.mark.parametrize(
     ("text", "version"),
     [("QEMU emulator version 7.2.22 (Debian 1:7.2)", (7, 2, 22)), ("slurm 24.11.5", (24, 11, 5)), ("none", ())],
 )
