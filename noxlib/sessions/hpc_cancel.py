@@ -22,6 +22,6 @@ def run(context: Context) -> None:
     with hpc.reached(submission.host) as runner:
         slurm = Slurm(runner, job=submission.job, secrets=known_secrets(os.environ))
         stopped = sum(slurm.cancel(task) for task in slurm.ids)
-        say(f"{context.session}: {stopped} of {len(slurm.ids)} tasks stopped; the others had ended")
+        say(f"{context.session}: {stopped} of {len(slurm.ids)} tasks stopped")
         record = hpc_results.finish(slurm, folder, submission, keep=arguments["keep"])
     say(collect.summary_line(record, folder))

@@ -51,7 +51,7 @@ def run(context: Context) -> None:
     python = arguments["python"] or script.newest(project.pythons)
     if python not in project.pythons:
         raise UsageError(f"{python} is none of the project's Pythons", f"they are {', '.join(project.pythons)}")
-    context = msgspec.structs.replace(context, python=python, session=f"{context.step}-{python}")
+    context = msgspec.structs.replace(context, python=python)
     shards = _shards(arguments["shards"] or str(project.config.hpc.shards))
     host, reason = hpc.host_of(project.config, arguments)
     suite = _suite(context, project.config, arguments)

@@ -156,7 +156,7 @@ def test_a_suite_goes_there_and_comes_back_as_one_record(cluster: Cluster, proje
     ended = project("-s", "hpc_submit", "--", "--shards", "3", "--python", "3.10")
     assert ended.code == 0, ended.output
     assert "3 tasks" in ended.output
-    assert "hpc_submit-3.10" in project("-s", "hpc_status").output
+    assert "-hpc_submit-" in project("-s", "hpc_status").output
     assert project("-s", "reap").code == 0  # what outlives its process by intention is left alone
     ended = project("-s", "hpc_fetch", "--", "--wait")
     assert ended.code == 1, ended.output
