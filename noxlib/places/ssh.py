@@ -186,7 +186,6 @@ class SSHHost:
             self._send(("sh", "-c", 'umask 077; cat >"$1"', "order", path), stream_)
 
     def _variables(self, command: Command) -> dict[str, str]:
-        """The whole environment of a command."""
         terminal = {"TERM": os.environ.get("TERM", "xterm")} if command.terminal else {}
         return {**box.environment(self._environment, 0), **terminal, **command.environment}
 
