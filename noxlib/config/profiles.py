@@ -16,9 +16,9 @@ from noxlib.plan import ASKED
 
 VARIABLE = "NOXLIB_ENV"
 DEFAULT = "local"
-#: Variables that a CI service sets; the first one that is set names the reason.
-CI_VARIABLES = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "TF_BUILD", "JENKINS_URL", "TEAMCITY_VERSION")
-#: The profiles that there are without configuration; what runs beside the tests reads the same file.
+UNSET = ("", "0", "false")  #: values of a variable that say no
+#: The profiles that there are without configuration, and the variables that speak for them, the first one that is set
+#: for all; what runs beside the tests reads the same file.
 _TABLE = Path(__file__).resolve().parent.parent / "inside" / "profiles.json"
 
 
@@ -36,16 +36,25 @@ class Profile(msgspec.Struct, frozen=True):
     reason: str = ""  #: why it was taken
 
 
+class _Table(msgspec.Struct, frozen=True):
+    profiles: dict[str, Profile]
+    detected_by: tuple[tuple[str, str], ...]  #: variable, profile
+
+
 def canonical(name: str) -> str:
     """A name as profiles are compared: a hyphen equals an underscore."""
     return name.strip().replace("-", "_")
 
 
 @functools.cache
+def _table() -> _Table:
+    return msgspec.json.decode(_TABLE.read_bytes(), type=_Table)
+
+
+@functools.cache
 def defaults() -> dict[str, Profile]:
     """The profiles that there are without configuration."""
-    found = msgspec.json.decode(_TABLE.read_bytes(), type=dict[str, Profile])
-    return {name: msgspec.structs.replace(profile, name=name) for name, profile in found.items()}
+    return {name: msgspec.structs.replace(profile, name=name) for name, profile in _table().profiles.items()}
 
 
 def configured(config: Config) -> dict[str, Profile]:
@@ -87,11 +96,9 @@ def choose(config: Config, asked: Optional[str] = None, environ: Optional[Mappin
 
 def detect(environ: Mapping[str, str]) -> tuple[str, str]:
     """The profile that the environment's variables speak for, and why."""
-    if environ.get("SLURM_JOB_ID"):
-        return "hpc_cluster", f"detected: Slurm allocation {environ['SLURM_JOB_ID']}"
-    for name in CI_VARIABLES:
-        if environ.get(name, "").lower() not in ("", "0", "false"):
-            return "ci", f"detected: {name} is set"
+    for variable, name in _table().detected_by:
+        if environ.get(variable, "").lower() not in UNSET:
+            return name, f"detected: {variable} is set"
     return DEFAULT, "no CI and no Slurm allocation was detected"
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
 
-from . import options, slots
+from . import options, slots, tasks
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +22,8 @@ def noxlib_concurrency(noxlib_environment: dict[str, Any]) -> slots.Slots:
 
     (Where there is no run, ``pytest -p``, among all processes of the user on this machine.)
     """
-    task = os.environ.get("NOXLIB_TASK")
-    folder = os.path.dirname(os.path.abspath(task)) if task else None
-    return slots.Slots(folder, int(noxlib_environment["concurrent"]))
+    task = tasks.current()
+    return slots.Slots(task["result"] if task else None, int(noxlib_environment["concurrent"]))
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TEST_TIMEOUT = 30.0
+DEFAULT = "local"
+UNSET = ("", "0", "false")
 MARKERS = (
     "slow: takes long; part of the level extended",
     "network: needs a network; part of the level network",
@@ -29,10 +31,24 @@ MARKERS = (
 )
 
 
+def table() -> dict[str, Any]:
+    """``profiles``, and ``detected_by``: pairs of a variable and the profile that it speaks for."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "profiles.json"), encoding="utf-8") as stream:
+        found: dict[str, Any] = json.load(stream)
+    return found
+
+
+def detect(environ: Mapping[str, str]) -> tuple[str, str]:
+    """The profile that variables speak for, and why: where the plugin is used without a session, which would say it."""
+    for variable, name in table()["detected_by"]:
+        if environ.get(variable, "").lower() not in UNSET:
+            return name, f"detected: {variable} is set"
+    return DEFAULT, "no CI and no Slurm allocation was detected"
+
+
 def find(name: str, own: Mapping[str, Any]) -> dict[str, Any]:
     """A profile by its name, a hyphen as good as an underscore. Raises ValueError with the nearest name."""
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "profiles.json"), encoding="utf-8") as stream:
-        known = {**json.load(stream), **own}
+    known = {**table()["profiles"], **own}
     wanted = name.strip().replace("-", "_")
     if wanted not in known:
         begins = (other for other in known if other.startswith(wanted))
@@ -42,24 +58,23 @@ def find(name: str, own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def choose(given: Mapping[str, Any], config: Any, environ: Mapping[str, str]) -> dict[str, Any]:
-    """The profile that holds: by option, by the task, by NOXLIB_ENV, none; with what options change of it.
+    """The profile that holds: by option, by the task, by NOXLIB_ENV, as detected; with what options change of it.
 
     Raises ValueError for an unknown name.
     """
-    asked = options.value(config, "env-config")
-    name = asked or (None if given else environ.get(tasks.ENVIRONMENT))
     profile = dict(given)
-    if name:
-        by = "--env-config" if asked else tasks.ENVIRONMENT
-        profile = {**given, **find(name, given.get("environments", {})), "reason": f"asked for by {by}"}
-    if profile:
-        changed = {
-            "timeout_multiplier": options.value(config, "timeout-multiplier"),
-            "concurrent": options.value(config, "max-concurrent"),
-            "backends": options.value(config, "backend"),
-        }
-        profile.update({key: value for key, value in changed.items() if value is not None})
-    return profile
+    asked, variable = options.value(config, "env-config"), environ.get(tasks.ENVIRONMENT)
+    if asked or not given:
+        name, reason = detect(environ)
+        if asked or variable:
+            name, reason = str(asked or variable), f"asked for by {'--env-config' if asked else tasks.ENVIRONMENT}"
+        profile = {**given, **find(name, given.get("environments", {})), "reason": reason}
+    changed = {
+        "timeout_multiplier": options.value(config, "timeout-multiplier"),
+        "concurrent": options.value(config, "max-concurrent"),
+        "backends": options.value(config, "backend"),
+    }
+    return {**profile, **{key: value for key, value in changed.items() if value is not None}}
 
 
 def refusal(profile: Mapping[str, Any], item: pytest.Item) -> str | None:
@@ -119,15 +134,12 @@ class Environment:
                 self.skipped[value] += 1
 
 
-def hold(config: Any, task: Mapping[str, Any]) -> Environment | None:
-    """Register the plugin of the environment profile; None where no profile holds. Raises UsageError."""
+def hold(config: Any, task: Mapping[str, Any]) -> Environment:
+    """Register the plugin of the environment profile. Raises UsageError for one that there is not."""
     options.release(config)
     try:
-        chosen = choose(task.get("profile") or {}, config, os.environ)
+        environment = Environment(config, choose(task.get("profile") or {}, config, os.environ))
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
-    if not chosen:
-        return None
-    environment = Environment(config, chosen)
     config.pluginmanager.register(environment, "noxlib-environment")
     return environment

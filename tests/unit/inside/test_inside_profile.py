@@ -16,6 +16,7 @@ from noxlib.config import profiles
 from noxlib.inside import options, profile, slots, tasks
 
 StartRun = Callable[..., Any]  # see conftest.py
+REPOSITORY = Path(__file__).parents[3]
 LEVELS = ["tests/integration"]
 
 
@@ -133,10 +134,15 @@ def test_where_pytest_timeout_is_only_installed_it_sees_to_its_marker(run: Start
     assert done.counts == {"passed": 1, "failed": 1, "deselected": 5}, done.output
 
 
-def test_the_plugin_works_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "variables"),
+    [(["--env-config=ci"], {"SLURM_JOB_ID": "1"}), ([], {"NOXLIB_ENV": "ci"}), ([], {"GITHUB_ACTIONS": "true"})],
+)
+def test_the_plugin_works_alone(words: list[str], variables: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("import os\n\ndef test_it(): assert os.environ['NOXLIB_ENV'] == 'ci'\n")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("NOXLIB_")}
-    argv = [sys.executable, "-m", "pytest", "-p", "noxlib.inside.plugin", "-p", "no:cacheprovider", "--env-config=ci"]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("NOXLIB_", "CI", "SLURM_"))}
+    environment = {**kept, "PYTHONPATH": str(REPOSITORY), **variables}
+    argv = [sys.executable, "-m", "pytest", "-p", "noxlib.inside.plugin", "-p", "no:cacheprovider", *words]
     done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "noxlib: environment ci: 60 s a phase of a test, 4 at once" in done.stdout
@@ -152,6 +158,11 @@ def test_a_cluster_shows_its_nodes_and_tasks() -> None:
         "NOXLIB_HPC_TASKS": "12",
     }
     assert "NOXLIB_HPC_NODES" not in tasks.variables(of("local"), {})
+
+
+@pytest.mark.parametrize("environ", [{}, {"CI": "0"}, {"CI": "1"}, {"CI": "1", "SLURM_JOB_ID": "3"}])
+def test_both_sides_detect_the_same(environ: dict[str, str]) -> None:
+    assert profile.detect(environ) == profiles.detect(environ)
 
 
 def test_both_sides_read_one_table_of_profiles() -> None:
