@@ -68,6 +68,9 @@ def pack(saved: Iterable[bytes], contents: Contents, target: Path) -> Contents:
                     members[member.name] = _copy(member, source, out)
                 full = msgspec.structs.replace(contents, members=members)
                 _add(out, CONTENTS, atomic.to_json(full, indent=1))
+        except OSError as error:
+            error.filename = error.filename or str(target)  # a full disk is told by the file that it happened to
+            raise
         except tarfile.TarError as error:
             raise CacheError(f"what the engine saved is no whole tar: {error}", "run this again") from error
     return full

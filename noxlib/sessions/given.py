@@ -42,8 +42,8 @@ def testground(project: Project, python: str, lock: Lock, docker: Docker, asked:
 
     Raises:
         BuildError: nothing may be fetched now and it is not here (cause ``absent``).
-        EngineError: it is not published, or cannot be pulled.
-        PlaceError: it is no image of noxlib's.
+        PlaceError: it is not published, or is no image of noxlib's.
+        EngineError: it cannot be pulled.
     """
     here = docker.image(asked) if asked.startswith("sha256:") else None
     if here is not None:  # an image's id, as records have it

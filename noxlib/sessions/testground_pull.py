@@ -18,7 +18,8 @@ def run(context: Context) -> None:
 
     Raises:
         UsageError: there is more than one word.
-        EngineError: nothing is published for it, or the registry or the engine fails.
+        PlaceError: nothing is published for it.
+        EngineError: the registry or the engine fails.
     """
     arguments = context.parse(DRY_RUN)
     if len(arguments.rest) > 1 or any(word.startswith("-") for word in arguments.rest):

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Callable, Optional
 
 from noxlib.engines import images
-from noxlib.errors import EngineError
+from noxlib.errors import EngineError, PlaceError
 from noxlib.testground import names, remote, results
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def fetch(
     """What the registry has for a word, in the engine under its published tag and its fingerprint; and noted down.
 
     Raises:
-        EngineError: It is not published, cannot be pulled, or is no testground of that Python.
+        PlaceError: It is not published, or is no testground of that Python.
+        EngineError: It cannot be pulled.
     """
     found = remote.find(registry, python, asked, project)
     reference = f"{registry.image}@{found.digest}"
@@ -68,7 +69,7 @@ def _checked(info: ImageInfo, reference: str, python: str) -> Optional[str]:
     own = info.labels.get(f"{LABELS}python")
     if own is not None and own != python:
         what = f"{reference} is a testground of Python {own}, not {python}"
-        raise EngineError(what, f"run testground_pull-{own} for that one")
+        raise PlaceError(what, f"run testground_pull-{own} for that one")
     fingerprint = info.labels.get(f"{LABELS}fingerprint", "")
     return fingerprint if re.fullmatch(r"[0-9a-f]{64}", fingerprint) else None
 

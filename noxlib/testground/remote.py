@@ -10,7 +10,7 @@ import msgspec
 
 from noxlib.engines import git, registryauth, revisions
 from noxlib.engines.registry import DIGEST, Manifest, Registry
-from noxlib.errors import ConfigError, EngineError
+from noxlib.errors import ConfigError, PlaceError
 from noxlib.testground import names
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ def find(registry: Registry, python: str, asked: str, project: Project) -> Found
     """What the registry has for a word. Moving tags are asked for anew each time.
 
     Raises:
-        EngineError: Nothing is published for it (cause ``absent``), or the registry fails.
+        PlaceError: Nothing is published for it (cause ``absent``).
+        EngineError: The registry fails.
     """
     tried = []
     for identifier in identifiers(asked, project):
@@ -88,7 +89,7 @@ def find(registry: Registry, python: str, asked: str, project: Project) -> Found
             return Found(digest, tag)
         tried.append(tag or identifier)
     what = f"no testground is published for {asked or 'the checked out commit'}"
-    raise EngineError(
+    raise PlaceError(
         f"{what}: {registry.image} has no {' and no '.join(tried) or 'tag for it, since there is no git here'}",
         f"name a branch, a release or a commit that was published (nox -s testground_pull-{python} -- main)",
         cause="absent",

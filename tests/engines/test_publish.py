@@ -178,9 +178,7 @@ def test_unchanged_content_of_a_new_commit_moves_no_layer(publisher: Publisher) 
     assert sum(UPLOAD in path for _, path in publisher.server.requests) == uploads
 
 
-@pytest.mark.parametrize(
-    "branch", ["v9.9.9", "$(touch x)/ünï", "0" * 40]
-)
+@pytest.mark.parametrize("branch", ["v9.9.9", "$(touch x)/ünï", "0" * 40])
 def test_no_branch_gets_the_tag_of_something_else(publisher: Publisher, branch: str) -> None:
     ended = publisher.publish(f"refs/heads/{branch}")
     assert ended.code == 0, ended.output
@@ -336,5 +334,7 @@ def test_the_tests_of_today_run_in_the_testground_of_a_release(publisher: Publis
         assert publisher("unit-3.10", "--", "--testground", "v1.1.0", "-k", "test_version").code == 0
     finally:
         publisher.server.start()
+    absent = publisher("unit-3.10", "--", "--testground", "nope")
+    assert (absent.code, "has no py3.10-nope" in absent.output, "once more" in absent.output) == (1, True, False)
     refused = publisher("unit-3.10", "--", "--testground", "v1.1.0", "--place", "venv")
     assert (refused.code, "leave one of them out" in refused.output) == (1, True)
