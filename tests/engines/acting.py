@@ -46,6 +46,7 @@ class Repository:
         self.root = root / "repository"
         self.artifacts = root / "artifacts"
         self.state = root / "state"
+        self.variables: dict[str, str] = {}  #: of every step
         shutil.copytree(project, self.root)
         for folder in (self.artifacts, self.state):
             folder.mkdir()
@@ -97,6 +98,7 @@ class Repository:
 
     def _variables(self) -> tuple[str, ...]:
         return (
+            *(f"{name}={value}" for name, value in self.variables.items()),
             f"STAND_IN_ARTIFACTS={self.artifacts}",
             f"STAND_IN_STATE={self.state}",
             f"STAND_IN_IMAGE={NAME}-testground",

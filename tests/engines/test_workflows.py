@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,10 @@ from noxlib.engines import archive
 from noxlib.records import store
 from tests.engines.acting import NAME, PYTHONS, Repository, outputs, summaries, tool
 from tests.engines.conftest import PROJECTS
+from tests.engines.registries import PASSWORD, USER, RegistryServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.workflows
 
@@ -141,6 +145,44 @@ def test_a_failing_test_makes_the_whole_workflow_red_and_is_reported(repository:
     assert acted.jobs["all-green"] == "failure"
     assert acted.jobs["report"] == "success"
     assert "assert 1 == 2" in summaries(acted)
+
+
+@pytest.fixture
+def registry(repository: Repository, tmp_path: Path) -> Iterator[RegistryServer]:
+    """A registry that the repository's workflows publish to."""
+    server = RegistryServer(tmp_path / "registry").start()
+    repository.file("noxlib.toml", f'pythons = ["3.10"]\nimage = "{server.host}/{NAME}"\n')
+    repository.commit("A registry")
+    repository.variables = {"NOXLIB_REGISTRY_USER": USER, "NOXLIB_REGISTRY_PASSWORD": PASSWORD}
+    yield server
+    server.kill()
+
+
+@pytest.mark.docker
+@pytest.mark.registry
+def test_a_push_to_main_publishes_and_the_cleanup_deletes_what_its_plan_says(
+    repository: Repository, registry: RegistryServer
+) -> None:
+    published = repository.act("publish", "push", MAIN)
+    assert published.jobs == {"publish": "success"}, published.output
+    tags = registry.repository(NAME).tags()
+    assert {f"py3.10-{repository.git('rev-parse', 'HEAD')}", "py3.10-main"} <= set(tags)
+    registry.put_image(NAME, ["py3.10-pr-7"], days=30)
+    cleaned = repository.act("cleanup", "workflow_dispatch", {**MAIN, "inputs": {"apply": "true"}})
+    assert cleaned.jobs == {"plan": "success", "apply": "success"}, cleaned.output
+    assert (repository.artifacts / "cleanup" / "cleanup.json").is_file()
+    assert set(registry.repository(NAME).tags()) == set(tags)
+
+
+@pytest.mark.docker
+@pytest.mark.registry
+def test_a_cleanup_by_hand_deletes_nothing_unless_it_is_told_to(
+    repository: Repository, registry: RegistryServer
+) -> None:
+    registry.put_image(NAME, ["py3.10-pr-7"], days=30)
+    cleaned = repository.act("cleanup", "workflow_dispatch", {**MAIN, "inputs": {"apply": "false"}})
+    assert cleaned.jobs == {"plan": "success"}, cleaned.output
+    assert list(registry.repository(NAME).tags()) == ["py3.10-pr-7"]
 
 
 def teardown_module() -> None:
