@@ -173,9 +173,11 @@ def test_a_killed_session_leaves_no_machine_and_the_next_removes_its_disks(
 
 
 def test_a_project_without_such_tests_is_told_so(adopt: Callable[..., Nox]) -> None:
-    nox = adopt("root_only", '[vmtest]\nselect = "vmtest and integration"\nsaved_ram = false\n')
+    nox = adopt("root_only")
+    with (nox.folder / "pyproject.toml").open("a") as stream:
+        stream.write('[tool.noxlib.vmtest]\nselect = "vmtest and absent"\nsaved_ram = false\nmemory = "384m"\n')
     ended = nox("-s", "vmtest-3.10")
-    assert ended.code == 1
+    assert ended.code == 1, ended.output
     assert nox.record.outcome == "no-tests"
 
 
