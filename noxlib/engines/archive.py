@@ -60,19 +60,23 @@ def pack(saved: Iterable[bytes], contents: Contents, target: Path) -> Contents:
     import zstandard  # noqa: PLC0415 - only where there is an archive
 
     compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, threads=2)
+    try:
+        with target.open("wb") as file, compressor.stream_writer(file) as packed:
+            return _repacked(saved, contents, packed)
+    except OSError as error:
+        error.filename = error.filename or str(target)  # a full disk is told by the file that it happened to
+        raise
+    except tarfile.TarError as error:
+        raise CacheError(f"what the engine saved is no whole tar: {error}", "run this again") from error
+
+
+def _repacked(saved: Iterable[bytes], contents: Contents, packed: Any) -> Contents:
     members: dict[str, str] = {}
-    with target.open("wb") as file, compressor.stream_writer(file) as packed:
-        try:
-            with _opened(_Reader(saved), "r|") as source, _opened(packed, "w|") as out:
-                for member in source:
-                    members[member.name] = _copy(member, source, out)
-                full = msgspec.structs.replace(contents, members=members)
-                _add(out, CONTENTS, atomic.to_json(full, indent=1))
-        except OSError as error:
-            error.filename = error.filename or str(target)  # a full disk is told by the file that it happened to
-            raise
-        except tarfile.TarError as error:
-            raise CacheError(f"what the engine saved is no whole tar: {error}", "run this again") from error
+    with _opened(_Reader(saved), "r|") as source, _opened(packed, "w|") as out:
+        for member in source:
+            members[member.name] = _copy(member, source, out)
+        full = msgspec.structs.replace(contents, members=members)
+        _add(out, CONTENTS, atomic.to_json(full, indent=1))
     return full
 
 

@@ -18,8 +18,9 @@ DIGEST = "sha256:" + "0" * 64
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project with two commits."""
+    monkeypatch.delenv("NOXLIB_IMAGE", raising=False)
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "demo"\nversion = "1"\n')
     git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
     for words in (
