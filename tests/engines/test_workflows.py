@@ -156,6 +156,7 @@ def registry(repository: Repository, tmp_path: Path) -> Iterator[RegistryServer]
     repository.variables = {"NOXLIB_REGISTRY_USER": USER, "NOXLIB_REGISTRY_PASSWORD": PASSWORD}
     yield server
     server.kill()
+    forget(f"{server.host}/{NAME}")
 
 
 @pytest.mark.docker
@@ -186,7 +187,11 @@ def test_a_cleanup_by_hand_deletes_nothing_unless_it_is_told_to(
 
 
 def teardown_module() -> None:
-    """The images of the last job."""
-    listed = subprocess.run(("docker", "image", "ls", "-q", f"{NAME}-testground"), capture_output=True, check=True)
-    if listed.stdout:
-        subprocess.run(("docker", "image", "rm", "-f", *listed.stdout.decode().split()), check=True)
+    forget(f"{NAME}-testground")  # the images of the last job
+
+
+def forget(image: str) -> None:
+    """Remove the images of a name from the engine."""
+    listed = subprocess.run(("docker", "image", "ls", "-q", image), capture_output=True, text=True, check=True).stdout
+    if listed:
+        subprocess.run(("docker", "image", "rm", "-f", *sorted(set(listed.split()))), check=True, capture_output=True)
