@@ -17,6 +17,7 @@ import msgspec
 from noxlib.engines import golden
 from noxlib.engines.qmp import Qmp
 from noxlib.errors import EngineError
+from noxlib.owner import identity
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -138,7 +139,8 @@ def version() -> str:
 
 def fingerprint(made: Golden, shape: Shape) -> str:
     """The key of saved RAM: the golden image as it was made this time, QEMU, and the machine's whole shape."""
-    known = (made.key, made.host_key, version(), repr(shape), *common(made, shape), GROUND_SIZE)
+    here = identity().boot.partition(".")[0] if shape.accelerator == "kvm" else ""  # the guest has this machine's CPU
+    known = (made.key, made.host_key, version(), here, repr(shape), *common(made, shape), GROUND_SIZE)
     text = "\0".join(known)
     return f"ram-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
