@@ -186,6 +186,33 @@ def test_a_cleanup_by_hand_deletes_nothing_unless_it_is_told_to(
     assert list(registry.repository(NAME).tags()) == ["py3.10-pr-7"]
 
 
+@pytest.mark.docker
+@pytest.mark.slurm
+def test_the_nightly_workflow_runs_a_suite_on_a_simulated_cluster(repository: Repository) -> None:
+    repository.file("noxlib.toml", 'pythons = ["3.10"]\n')
+    repository.commit("One Python")
+    acted = repository.act("nightly", "schedule", {**MAIN, "schedule": "0 2 * * *"}, "-j", "cluster")
+    assert acted.jobs == {"cluster": "success"}, acted.output
+    (run,) = (repository.artifacts / "runs-cluster").iterdir()
+    record = store.read_record(run)
+    assert record.place is not None
+    assert (record.place.name, record.outcome) == ("slurm", "passed")
+
+
+@pytest.mark.docker
+def test_a_research_environment_is_chosen_by_hand(repository: Repository) -> None:
+    repository.file("noxlib.toml", 'pythons = ["3.10"]\n')
+    repository.file("tests/integration/test_service.py", "def test_one() -> None:\n    pass\n")
+    repository.commit("Integration")
+    inputs = {"environment": "hpc-cluster", "level": "basic"}
+    acted = repository.act("research-environment", "workflow_dispatch", {**MAIN, "inputs": inputs})
+    assert acted.jobs == {"integration": "success"}, acted.output
+    (run,) = (repository.artifacts / "runs-hpc-cluster").iterdir()
+    profile = store.read_record(run).profile
+    assert profile is not None
+    assert profile.name == "hpc_cluster"
+
+
 def teardown_module() -> None:
     forget(f"{NAME}-testground")  # the images of the last job
 
