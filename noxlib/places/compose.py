@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 
+from noxlib import atomic
 from noxlib.engines import compose as engine
 from noxlib.engines.compose import Compose
 from noxlib.engines.output import Output
@@ -17,6 +18,7 @@ from noxlib.ledger import Entry, Ledger
 from noxlib.places import box, readiness
 from noxlib.places.container import Container
 from noxlib.places.host import Facts, Service
+from noxlib.secret import Masker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,6 +153,7 @@ class Services:
         self._override.write_text(json.dumps(stack.override(labels), indent=1), encoding="utf-8")
         log = self._logs / "compose.log"
         with (
+            self._masked(log),
             self._compose.up(tuple(stack.services), log, build=self._build and stack.builds) as starting,
             self._probe() as listening,
         ):
@@ -158,6 +161,16 @@ class Services:
         images = {name: str(about["Config"]["Image"]) for name, about in self._compose.containers().items()}
         self.facts = Facts(services=tuple(Service(name, images.get(name, ""), ready[name]) for name in ready))
         print(f"noxlib: ready: {readiness.told(ready)}", flush=True)
+
+    @contextlib.contextmanager
+    def _masked(self, log: Path) -> Any:
+        """What compose prints while it builds may show a service's variables."""
+        try:
+            yield
+        finally:
+            masker = Masker(self._stack.secrets)
+            with contextlib.suppress(OSError):  # a full disk, or none was written
+                atomic.write(log, masker.feed(log.read_bytes()) + masker.flush(), mode=0o644)
 
     @contextlib.contextmanager
     def _probe(self) -> Any:

@@ -120,7 +120,7 @@ class Removers:
 
 
 def unowned(docker: Docker) -> tuple[str, ...]:
-    """Remove the containers and volumes whose labels name a dead owner: the ledger's second witness. Their names.
+    """Remove containers, networks and volumes with labels of a dead owner: the ledger's second witness. Their names.
 
     Raises:
         EngineError: The engine fails.
@@ -129,6 +129,8 @@ def unowned(docker: Docker) -> tuple[str, ...]:
     names = [found["Names"][0].lstrip("/") for found in containers]
     for found in containers:
         docker.remove(found["Id"])
+    networks = [found for found in docker.networks({f"{box.LABEL}run": ""}) if _is_dead(found["Labels"])]
+    names += [found["Name"] for found in networks if docker.remove_network(found["Id"])]
     volumes = [found["Name"] for found in docker.volumes({f"{box.LABEL}run": ""}) if _is_dead(found["Labels"])]
     return (*names, *(name for name in volumes if docker.remove_volume(name)))
 

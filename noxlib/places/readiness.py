@@ -11,6 +11,7 @@ import msgspec
 from noxlib.engines import compose as engine
 from noxlib.errors import PlaceError
 from noxlib.places import stack as stacks
+from noxlib.secret import mask
 
 if TYPE_CHECKING:
     import subprocess
@@ -123,16 +124,17 @@ class Waiting:
         while True:
             code = starting.poll()
             seconds = round(time.monotonic() - begun, 2)
-            self._look_at_all(seconds)
+            there = self._look_at_all(seconds)
             if code:
-                raise engine.refusal(self._log.read_text(encoding="utf-8", errors="replace"))
-            if code == 0 and len(self._ready) == len(self._stack.services):
+                raise engine.refusal(mask(self._log.read_text(encoding="utf-8", errors="replace"), self._stack.secrets))
+            if code == 0 and there <= set(self._ready):  # of a service with no replicas there is no container
                 return self._ready
             if seconds > READY_SECONDS:
                 self._overdue(seconds)
             time.sleep(PAUSE)
 
-    def _look_at_all(self, seconds: float) -> None:
+    def _look_at_all(self, seconds: float) -> set[str]:
+        """Take in the state of every service; the names of those that have a container."""
         found = self._compose.containers()
         looks = {
             name: look(found[name], one_shot=name in self._stack.awaited)
@@ -149,6 +151,7 @@ class Waiting:
                 self._ready.setdefault(name, seconds)
             else:  # it ended while others were waited for
                 self._ready.pop(name, None)
+        return set(looks)
 
     def _up(self, name: str, one: Look, open_: frozenset[str]) -> bool:
         """Whether a service that nobody asks for its health listens, or at least has not ended again since a while."""
@@ -158,8 +161,6 @@ class Waiting:
         return one.restarts == 0 or time.monotonic() - since >= CALM_SECONDS
 
     def _fail(self, name: str, container: str, reason: str) -> None:
-        from noxlib.secret import mask  # noqa: PLC0415 - only where something fails
-
         text = b"".join(self._compose.docker.logs(container, SHOWN)).decode("utf-8", "replace")
         for line in mask(text, self._stack.secrets).splitlines():
             print(f"  {name} | {line}", flush=True)

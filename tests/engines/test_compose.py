@@ -116,6 +116,14 @@ def test_the_tests_meet_the_real_services_in_the_testground_of_the_unit_tests(se
     assert services.record.testground == record.testground
 
 
+def test_our_own_stack_passes_by_our_own_session(environment: dict[str, str]) -> None:
+    nox = Nox(ROOT, environment)
+    ended = nox("-s", STEP)
+    assert ended.code == 0, ended.output
+    record = next(store.read_record(run.path) for run in store.runs(ROOT) if run.session == STEP)
+    assert (record.outcome, record.counts.passed, len(record.services)) == ("passed", 9, 4)
+
+
 def test_two_pythons_at_once_do_not_meet(services: Nox) -> None:
     ended = services("-j", "2", "-s", STEP, "compose_integration-3.11")
     assert ended.code == 0, ended.output
@@ -205,6 +213,22 @@ def test_the_runner_gives_the_tests_its_network_names_variables_and_volumes(serv
     ended = services("-s", STEP, "--", "tests/test_given.py")
     assert ended.code == 0, ended.output
     assert sorted(one.name for one in services.record.services) == ["built", "once"]
+    assert left(services) == []
+
+
+def test_a_service_of_which_none_is_wanted_is_not_waited_for(services: Nox) -> None:
+    write(services, {"cache": ASKED, "none": {**ASKED, "deploy": {"replicas": 0}}})
+    assert services("-s", STEP, "--", "-k", "environment").code == 0
+    assert [one.name for one in services.record.services] == ["cache"]
+
+
+def test_what_dead_runs_left_is_found_by_its_labels_as_well(services: Nox, own_state: Path) -> None:
+    process = start(services, "testing")
+    kill_group(process)
+    process.communicate(timeout=60)
+    shutil.rmtree(own_state / "ledger")
+    assert left(services) != []
+    assert services("-s", "reap").code == 0
     assert left(services) == []
 
 
