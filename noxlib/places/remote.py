@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
+from noxlib import atomic
 from noxlib.engines.ssh import Connection, Target
 from noxlib.engines.ssh_target import own_configuration
 from noxlib.errors import EngineError, NoxlibError, PlaceError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 BASE = "/var/lib/noxlib"  #: of root alone; holds ``testgrounds/<digest>`` and ``runs/<run>``
 KIND = "remote-folder"  #: in the ledger
+SILENT = "silent"  #: folder of the state folder: a file for each machine that did not answer
 REAP_SECONDS = 3.0  #: for a host to answer that has something to be removed: each start of a session waits for it
 AGAIN_SECONDS = 600.0  #: until a host that did not answer is asked again
 FORGET_SECONDS = 7 * 24 * 3600.0  #: until a host that never answered again is taken for gone
@@ -116,7 +118,7 @@ def remove_noted(entry: Entry, state: Path) -> bool:
     """
     known = entry.details
     target = Target(known["host"], known["user"] or None, int(known["port"] or 0) or None, known["identity"] or None)
-    silent = state / "silent" / hashlib.sha256(repr(target).encode()).hexdigest()[:16]
+    silent = state / SILENT / hashlib.sha256(repr(target).encode()).hexdigest()[:16]
     _not_too_often(target, silent)
     config = Path(known["config"]) if known["config"] else None
     try:
@@ -125,11 +127,17 @@ def remove_noted(entry: Entry, state: Path) -> bool:
     except NoxlibError:
         silent.parent.mkdir(parents=True, exist_ok=True)
         silent.touch()
-        if time.time() - entry.created > FORGET_SECONDS:
-            return True  # a machine that was deleted would be asked for ever
-        raise
+        if time.time() - entry.created <= FORGET_SECONDS:
+            raise
+        print(f"noxlib: {target} has not answered for a week; {entry.name} is not looked for any more", flush=True)
+        return True
     silent.unlink(missing_ok=True)
     return True
+
+
+def ask_again(state: Path) -> None:
+    """Forget which machines did not answer: the next call asks them. Raises OSError."""
+    atomic.remove_tree(state / SILENT)
 
 
 def _not_too_often(target: Target, silent: Path) -> None:

@@ -21,6 +21,7 @@ def run(context: Context) -> None:
         for entry in Ledger().orphans():
             say(f"would remove the {entry.kind} {entry.name}")
         return
+    _ask_silent_machines()
     done = reaping.sweep(context.root)
     for name in _unlisted():
         say(f"noxlib: removed {name}, which the ledger did not know, of a run that died")
@@ -32,6 +33,13 @@ def run(context: Context) -> None:
         raise EngineError(
             f"{len(kept)} things of dead runs could not be removed", "start their engine, then reap again"
         )
+
+
+def _ask_silent_machines() -> None:
+    """Who reaps by hand has started a machine that did not answer; a session's start asks it every ten minutes only."""
+    from noxlib.places import remote  # noqa: PLC0415 - only where machines were used
+
+    remote.ask_again(Ledger().folder.parent)
 
 
 def _unlisted() -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
+import msgspec
 import pytest
 
 from noxlib.engines.docker import Docker
@@ -383,6 +384,18 @@ def test_a_machine_that_does_not_answer_is_not_asked_at_each_start(tmp_path: Pat
         remote.remove_noted(entry, tmp_path)
     with pytest.raises(EngineError, match="did not answer 0 min ago"):
         remote.remove_noted(entry, tmp_path)
+    remote.ask_again(tmp_path)
+    with pytest.raises(EngineError, match="no SSH server listens"):
+        remote.remove_noted(entry, tmp_path)
+
+
+def test_a_machine_that_is_gone_for_good_is_not_asked_for_ever(
+    tmp_path: Path, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = remote.note(Ledger(tmp_path), Connection(Target("127.0.0.1", "root", 1)), f"{remote.BASE}/runs/x")
+    old = msgspec.structs.replace(entry, created=entry.created - remote.FORGET_SECONDS - 1)
+    assert remote.remove_noted(old, tmp_path)
+    assert "has not answered for a week" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
