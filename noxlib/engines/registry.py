@@ -124,9 +124,12 @@ class Registry:
             raise EngineError(f"{self.image}: the configuration {digest} is missing or damaged", "publish it again")
         return Manifest("", answer.content, digest).content()
 
-    def delete(self, digest: str) -> bool:
-        """Delete a manifest, and so every tag on it; False where there was none."""
-        return not absent(self._ask("DELETE", f"manifests/{digest}", write=True))
+    def delete(self, reference: str) -> bool:
+        """Delete a manifest by its digest, in most registries with every tag on it; False where there was none.
+
+        By a tag some registries delete the tag alone, some all tags of its digest, and some refuse.
+        """
+        return not absent(self._ask("DELETE", f"manifests/{reference}", write=True))
 
     def _ask(self, method: str, path: Optional[str], *, write: bool = False, **what: Any) -> requests.Response:
         """One answer: below 300, or 404; tried again where the registry is busy or the connection broke."""

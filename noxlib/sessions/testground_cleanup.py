@@ -105,7 +105,7 @@ def _apply(context: Context, plan: Plan, now: tuple[Decision, ...], registry: Re
             _tell(decision, "kept", why)
             continue
         try:
-            registry.delete(decision.digest)
+            _delete(decision, registry)
         except NoxlibError as error:
             failures.append(error)
             _tell(decision, "failed", error.what)
@@ -121,6 +121,14 @@ def _apply(context: Context, plan: Plan, now: tuple[Decision, ...], registry: Re
         )
     if failures:
         raise EngineError(f"{len(failures)} of {len(plan.deletions)} could not be deleted", failures[0].todo)
+
+
+def _delete(decision: Decision, registry: Registry) -> None:
+    """By digest; then the tags, in a registry that keeps each of them as a manifest of its own."""
+    registry.delete(decision.digest)
+    for tag in decision.tags:
+        if registry.digest(tag) == decision.digest:
+            registry.delete(tag)
 
 
 def _objection(planned: Decision, today: Optional[Decision], registry: Registry) -> Optional[str]:

@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
+from urllib.parse import urljoin
 
 import requests
 
@@ -30,6 +31,8 @@ LAYER = b"a layer that nobody unpacks"
 
 class RegistryServer:
     """One process over one folder; it can be stopped, killed and started again at the same address."""
+
+    expected = requests.codes.unauthorized  #: of one that does not know us
 
     def __init__(self, folder: Path, *, deletes: bool = True) -> None:
         self.folder = folder
@@ -53,7 +56,7 @@ class RegistryServer:
 
     def start(self) -> RegistryServer:
         """Start it and wait until it asks who we are."""
-        subprocess.run([str(GO_TOOLS), "registry"], check=True, stdout=subprocess.DEVNULL)
+        program = tool("registry")
         config = {
             "version": "0.1",
             "log": {"level": "info", "formatter": "json", "accesslog": {"disabled": True}},
@@ -67,7 +70,7 @@ class RegistryServer:
         (self.folder / "config.json").write_text(json.dumps(config))
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(_program()), "serve", str(self.folder / "config.json")],
+                [program, "serve", str(self.folder / "config.json")],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -79,7 +82,7 @@ class RegistryServer:
         assert self.process is not None
         assert self.process.poll() is None, self.log
         try:
-            return bool(requests.get(f"http://{self.host}/v2/", timeout=5).status_code == 401)
+            return bool(requests.get(f"http://{self.host}/v2/", timeout=5).status_code == self.expected)
         except requests.ConnectionError:
             return False
 
@@ -96,7 +99,9 @@ class RegistryServer:
         auth, digest = (USER, PASSWORD), f"sha256:{hashlib.sha256(data).hexdigest()}"
         begun = requests.post(f"http://{self.host}/v2/{name}/blobs/uploads/", auth=auth, timeout=10)
         begun.raise_for_status()
-        done = requests.put(begun.headers["Location"], params={"digest": digest}, data=data, auth=auth, timeout=10)
+        done = requests.put(
+            urljoin(begun.url, begun.headers["Location"]), params={"digest": digest}, data=data, auth=auth, timeout=10
+        )
         done.raise_for_status()
         return digest
 
@@ -144,7 +149,21 @@ def _body(manifest: Optional[Manifest]) -> bytes:
     return manifest.body
 
 
-def _program() -> Path:
-    """Where go-tools puts it."""
+def tool(name: str) -> str:
+    """The path of a tool, built where it is not there yet."""
+    subprocess.run([str(GO_TOOLS), name], check=True, stdout=subprocess.DEVNULL)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "noxlib" / "testbed" / "bin" / "registry"
+    return str(cache / "noxlib" / "testbed" / "bin" / name)
+
+
+class OtherServer(RegistryServer):
+    """A second implementation, go-containerregistry's: anonymous, and a tag is a manifest of its own there."""
+
+    expected = requests.codes.ok
+
+    def start(self) -> OtherServer:
+        argv = [tool("crane"), "registry", "serve", "--address", self.host]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
+        wait_until(self._answers, f"the registry at {self.host}")
+        return self

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable
 import pytest
 
 from .conftest import Ended, Nox
-from .registries import PASSWORD, USER, RegistryServer
+from .registries import PASSWORD, USER, OtherServer, RegistryServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,6 +200,21 @@ def test_a_registry_that_deletes_nothing_says_so(adopt: Adopt, tmp_path: Path) -
         server.kill()
     assert (ended.code, "storage.delete.enabled" in ended.output) == (1, True), ended.output
     assert "0 deleted, 2 failed, of 2" in ended.output
+
+
+def test_a_registry_where_a_tag_outlives_its_digest_is_cleaned_as_well(adopt: Adopt, tmp_path: Path) -> None:
+    server = OtherServer(tmp_path / "registry").start()
+    try:
+        world = World(adopt("flat"), server)
+        world.put("py3.10-pr-1", "py3.10-feat-a", days=OLD)
+        kept = world.put("py3.10-v1.0", days=OLD)
+        world.plan()
+        ended = world.apply()
+        assert (ended.code, "1 deleted, 0 failed" in ended.output) == (0, True), ended.output
+        assert world.tags() == {"py3.10-v1.0"}
+        assert world.registry.digest("py3.10-v1.0") == kept
+    finally:
+        server.kill()
 
 
 def test_two_hundred_and_fifty_tags_come_in_pages(world: World) -> None:
