@@ -1,5 +1,7 @@
 """Tests that hang in one phase, beside some that do not."""
 
+import os
+import signal
 import threading
 import time
 
@@ -59,3 +61,29 @@ def test_swallows_what_ends_it():
 @pytest.mark.timeout(20)
 def test_has_more_time():
     time.sleep(0.6)
+
+
+@pytest.fixture
+def own_alarm():
+    before = signal.signal(signal.SIGALRM, lambda *_: rang.append(True))
+    yield
+    signal.signal(signal.SIGALRM, before)
+
+
+rang = []
+
+
+def test_has_an_alarm_of_its_own(own_alarm):
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    time.sleep(0.6)
+    assert rang == [True]
+
+
+def test_a_forked_child_dies_of_its_own_alarm():
+    child = os.fork()
+    if child == 0:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        time.sleep(5)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGALRM

@@ -116,7 +116,7 @@ def test_each_phase_has_its_own_deadline_and_fails_its_test_only(run: StartRun) 
     message = "Failed: timeout: not done after 0.5 s of call (0.25 s times 2 of environment ci)"
     assert failed["test_hangs_in_call"]["message"] == message
     assert failed["test_swallows_what_ends_it"]["message"] == "RuntimeError: went on twice"
-    assert done.counts == {"passed": 3, "failed": 3, "errors": 2}
+    assert done.counts == {"passed": 5, "failed": 3, "errors": 2}
     assert "torn down" in done.output  # the teardown of a test whose time was up
     assert "in test_waits_for_a_lock" in done.output  # the stacks
 
@@ -124,14 +124,14 @@ def test_each_phase_has_its_own_deadline_and_fails_its_test_only(run: StartRun) 
 @pytest.mark.parametrize("words", [["--timeout=50"], ["-o", "timeout=50"]])
 def test_pytest_timeout_is_left_alone_where_it_is_configured(words: list[str], run: StartRun) -> None:
     done = run("phases", "-p", "pytest_timeout", *words, "-k", "has_more_time", profile=of("local", test_timeout=0.1))
-    assert done.counts == {"passed": 1, "deselected": 6}, done.output
+    assert done.counts == {"passed": 1, "deselected": 8}, done.output
     assert "timeouts by pytest-timeout" in done.output
 
 
 def test_where_pytest_timeout_is_only_installed_it_sees_to_its_marker(run: StartRun) -> None:
     choice = "has_more_time or hangs_in_call"
     done = run("phases", "-p", "pytest_timeout", "-k", choice, profile=of("local", test_timeout=0.1))
-    assert done.counts == {"passed": 1, "failed": 1, "deselected": 5}, done.output
+    assert done.counts == {"passed": 1, "failed": 1, "deselected": 7}, done.output
 
 
 @pytest.mark.parametrize(
