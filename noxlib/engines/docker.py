@@ -150,9 +150,15 @@ class Docker:
             absent_is_none(lambda: self._api.kill(container, number), statuses=(404, 409))
 
     def remove(self, container: str) -> bool:
-        """Remove a container, running or not, with its anonymous volumes; False if there was none."""
+        """Remove a container, running or not, with its anonymous volumes; False if there was none.
+
+        One that somebody else removes at this moment (409) is as good as gone.
+        """
         with self._speaking("removing the container"), signals_held_back():
-            return absent_is_none(lambda: self._api.remove_container(container, force=True, v=True) or True) is not None
+            gone = absent_is_none(
+                lambda: self._api.remove_container(container, force=True, v=True) or True, statuses=(404, 409)
+            )
+            return gone is not None
 
     def containers(self, labels: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
         """All containers, running or not, that bear these labels (``""``: any value)."""

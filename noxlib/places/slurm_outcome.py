@@ -75,8 +75,9 @@ def _without_file(task: Task, said: str, where: str) -> Result:
     last = f"; it said: {said}" if said else ""
     if task.signal == NO_OUTPUT:
         return Result("failed", None, f"the folder of its output was not there, or not writable{where}", "lost")
-    if task.signal and task.state == "FAILED":
-        return Result("done", Exit(_SIGNAL + task.signal, "signal"))
+    number = task.signal or (task.code or 0) - _SIGNAL  # the job script's own code is 128 + N where N ended its step
+    if task.state == "FAILED" and 0 < number < signal.NSIG:
+        return Result("done", Exit(_SIGNAL + number, "signal"))
     if task.state == "COMPLETED":
         return Result("failed", None, f"COMPLETED{where}, but it left no result{last}", "lost")
     if task.code == UNPREPARED:

@@ -45,6 +45,11 @@ class Cluster:
         words = ("docker", "exec", self.simulation.container(service), *argv)
         return subprocess.run(words, capture_output=True, text=True, check=check).stdout
 
+    def answers(self, service: str, *argv: str) -> bool:
+        """Whether a command as root in a member succeeds; a busy controller may refuse one."""
+        words = ("docker", "exec", self.simulation.container(service), *argv)
+        return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
     def docker(self, verb: str, service: str) -> None:
         subprocess.run(("docker", verb, self.simulation.container(service)), capture_output=True, check=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from noxlib.places.slurm_job import name_of
 from noxlib.records import store
 from noxlib.records.record import Record
 from tests.engines.clusters import task, until
+from tests.engines.conftest import kill_group
 
 if TYPE_CHECKING:
     from tests.engines.clusters import Cluster
@@ -33,7 +35,8 @@ def test_slurms_own_time_limit_is_told_apart(cluster: Cluster, tmp_path: Path) -
     with cluster.scheduler(tmp_path / "co") as slurm:
         (name,) = slurm.submit((task(SLEEP, tmp_path / "out"),))
         until(lambda: slurm.state(name) == "running", "the task")
-        cluster.root("controller", "scontrol", "update", f"JobId={name}", "TimeLimit=0")
+        limit = ("scontrol", "update", f"JobId={name}", "TimeLimit=0")
+        until(lambda: cluster.answers("controller", *limit), "the new limit")
         result = slurm.fetch(name)
     assert (result.word, result.state, result.node[0]) == ("TIMEOUT", "done", "c")
     assert result.exit is not None
@@ -46,7 +49,8 @@ def test_a_node_that_is_killed_is_told_and_the_task_is_not_run_again(cluster: Cl
         until(lambda: slurm.state(name) == "running", "the task")
         cluster.docker("kill", "c3")
         try:
-            cluster.root("controller", "scontrol", "update", "nodename=c3", "state=down", "reason=killed")
+            down = ("scontrol", "update", "nodename=c3", "state=down", "reason=killed")
+            until(lambda: cluster.answers("controller", *down), "word of the node's end")
             result = slurm.fetch(name)
         finally:
             cluster.docker("start", "c3")
@@ -214,6 +218,28 @@ def test_a_refused_submission_leaves_a_record_and_nothing_there(cluster: Cluster
     assert project.record.outcome == "error"
     assert remote(cluster) == ""
     assert [entry for entry in Ledger(cluster.state).entries() if entry.kind == "hpc"] == []
+
+
+def test_a_suite_that_kills_its_own_supervisor_has_failed_and_the_test_is_named(project: Nox) -> None:
+    code = "import os, time\ndef test_kills(): os.kill(os.getppid(), 9); time.sleep(20)\n"
+    (project.folder / "tests" / "test_more.py").write_text(code)
+    assert project("-s", "hpc_submit", "--", "--python", "3.10").code == 0
+    ended = project("-s", "hpc_fetch", "--", "--wait")
+    assert ended.code == 1
+    assert (project.record.outcome, project.record.cause) == ("failed", "killed"), ended.output
+    assert [failure.id for failure in project.record.failures] == ["tests/test_more.py::test_kills"]
+
+
+def test_ctrl_c_while_it_is_waited_loses_nothing(project: Nox) -> None:
+    (project.folder / "tests" / "test_more.py").write_text("import time\ndef test_sleeps(): time.sleep(8)\n")
+    assert project("-s", "hpc_submit", "--", "--python", "3.10").code == 0
+    waiting = project.start("-s", "hpc_fetch", "--", "--wait")
+    time.sleep(2)
+    kill_group(waiting, signal.SIGINT)
+    assert "Traceback" not in waiting.communicate(timeout=60)[0]
+    assert waiting.returncode != 0
+    ended = project("-s", "hpc_fetch", "--", "--wait")
+    assert ended.code == 0, ended.output
 
 
 def test_nothing_collected_is_never_green(project: Nox) -> None:

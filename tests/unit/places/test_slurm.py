@@ -35,6 +35,8 @@ WAY = Way(NODES, "/shared/runs/r1", "r1")
         (Task(0, "FAILED", 137, node="c1"), Exit(137, "signal"), ("done", Exit(137, "signal"), None)),
         (Task(0, "COMPLETED", 0, node="c1"), None, ("failed", None, "lost")),
         (Task(0, "FAILED", 0, 9, node="c1"), None, ("done", Exit(137, "signal"), None)),
+        (Task(0, "FAILED", 137, node="c1"), None, ("done", Exit(137, "signal"), None)),
+        (Task(0, "FAILED", 255, node="c1"), None, ("failed", None, "lost")),
         (Task(0, "FAILED", 0, 53), None, ("failed", None, "lost")),
         (Task(0, "FAILED", 127, node="c1"), None, ("failed", None, "lost")),
         (Task(0, "FAILED", slurm_outcome.UNPREPARED, node="c1"), None, ("failed", None, "node")),
