@@ -25,7 +25,7 @@ _SHORTEST = 4  # form that is masked at all
 _LIMIT = 1 << 20  # bytes of a secret
 _SECONDS = 60.0  # for a command that prints one
 
-_SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|APIKEY", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|APIKEY|WEBHOOK", re.IGNORECASE)
 _SECRET_WORDS = {"KEY", "KEYS", "PASS", "PWD", "PAT", "AUTH"}
 _NO_SECRETS = {"PWD", "OLDPWD", "SSH_AUTH_SOCK"}
 #: Values that everybody knows; masking ``postgres`` would hide half of a project's test names.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from pathlib import Path
 
@@ -88,5 +89,10 @@ def _task(
 
 
 def _environment(suite: Suite, ground: Ground) -> dict[str, str]:
-    seed = {"PYTHONHASHSEED": os.environ["PYTHONHASHSEED"]} if "PYTHONHASHSEED" in os.environ else {}
-    return {**seed, **ground.environment, **suite.env, **suite.config.env}
+    return {"PYTHONHASHSEED": _hash_seed(), **ground.environment, **suite.env, **suite.config.env}
+
+
+def _hash_seed() -> str:
+    """The caller's own, else one that we draw: only a seed that the record names can be had again."""
+    asked = os.environ.get("PYTHONHASHSEED", "")
+    return asked if asked.isdigit() else str(secrets.randbelow(2**32))

@@ -35,7 +35,7 @@ services:
     depends_on: {cache: {condition: service_healthy}}
 """
 #: What may differ: where and when it ran, under which names, and what only one kind of place can tell.
-OF_THE_PLACE = {"run", "session", "suite", "started", "ended", "place", "timings", "machine", "services", "tasks"}
+OF_THE_PLACE = {"run", "session", "suite", "started", "ended", "place", "timings", "seeds", "machine", "services", "tasks"}
 
 
 @pytest.fixture
