@@ -150,7 +150,7 @@ class World:
         drive = disk.find_or_make(docker, image.id, "python", say)
         place = VM if self.kind == "vm" else Vmtest
         return place(
-            Wanted(made, drive, qemu.Shape(accelerator.choose(made, say).accelerator)),
+            Wanted(made, drive, qemu.Shape(accelerator.choose(made, say).accelerator, cpus=1)),
             run_id=self.run_id,
             checkout=self.checkout,
             run_folder=self.run_folder,

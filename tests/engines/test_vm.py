@@ -52,7 +52,7 @@ def wanted() -> Wanted:
     made = golden.find_or_make(machines.say)
     drive = disk.find_or_make(docker, image.id, "python", machines.say)
     docker.close()
-    return machines.Wanted(made, drive, qemu.Shape(accelerator.choose(made, machines.say).accelerator))
+    return machines.Wanted(made, drive, qemu.Shape(accelerator.choose(made, machines.say).accelerator, cpus=1))
 
 
 @pytest.fixture
@@ -174,8 +174,9 @@ def test_a_killed_session_leaves_no_machine_and_the_next_removes_its_disks(
 
 def test_a_project_without_such_tests_is_told_so(adopt: Callable[..., Nox]) -> None:
     nox = adopt("root_only")
-    with (nox.folder / "pyproject.toml").open("a") as stream:
-        stream.write('[tool.noxlib.vmtest]\nselect = "vmtest and absent"\nsaved_ram = false\nmemory = "384m"\n')
+    settings = nox.folder / "pyproject.toml"
+    own = 'select = "vmtest and absent"\nsaved_ram = false\nmemory = "384m"'
+    settings.write_text(settings.read_text().replace("cpus = 1", own))
     ended = nox("-s", "vmtest-3.10")
     assert ended.code == 1, ended.output
     assert nox.record.outcome == "no-tests"
