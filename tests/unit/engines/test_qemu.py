@@ -27,7 +27,7 @@ FILES = qemu.Files(Path("/runs/a,b"), Path("/tmp/short"))
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
 ACCELERATORS: tuple[qemu.Accelerator, ...] = ("kvm", "tcg")
 PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
