@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
@@ -18,6 +17,7 @@ from noxlib.ledger import Entry, Ledger
 from noxlib.places import box, readiness
 from noxlib.places.container import Container
 from noxlib.places.host import Facts, Service
+from noxlib.places.probe import Probe
 from noxlib.secret import Masker
 
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ class Services:
         self._build = build
         self.facts = Facts()
         self._docker = docker
-        self._image = image
         self._stack = stack
         self._run_id = run_id
         self._labels = box.labels(run_id, owner)
@@ -89,6 +88,7 @@ class Services:
         self._keep = keep
         self._override = run_folder / f"{project}.json"
         self._compose = Compose(docker, (file, self._override), project)
+        self._probe = Probe(docker, image, python, stack, run_id=run_id, labels=self._labels, ledger=self._ledger)
         self._entry: Optional[Entry] = None
         self._container = Container(
             docker,
@@ -155,7 +155,7 @@ class Services:
         with (
             self._masked(log),
             self._compose.up(tuple(stack.services), log, build=self._build and stack.builds) as starting,
-            self._probe() as listening,
+            self._probe as listening,
         ):
             ready = readiness.Waiting(self._compose, stack, listening, log).follow(starting)
         images = {name: str(about["Config"]["Image"]) for name, about in self._compose.containers().items()}
@@ -171,34 +171,6 @@ class Services:
             masker = Masker(self._stack.secrets)
             with contextlib.suppress(OSError):  # a full disk, or none was written
                 atomic.write(log, masker.feed(log.read_bytes()) + masker.flush(), mode=0o644)
-
-    @contextlib.contextmanager
-    def _probe(self) -> Any:
-        """A function that starts the probe at its first call; the probe goes with the block."""
-        with contextlib.ExitStack() as cleaning:
-            started: list[str] = []
-
-            def listening() -> frozenset[str]:
-                if not started:
-                    started.append(cleaning.enter_context(self._probing()))
-                return frozenset(b"".join(self._docker.logs(started[0])).decode().split())
-
-            yield listening
-
-    @contextlib.contextmanager
-    def _probing(self) -> Any:
-        name = box.name_of(self._run_id, f"probe-{secrets.token_hex(3)}")
-        argv = readiness.probe_argv(self.python, readiness.probed(self._stack))
-        body = {"Image": self._image, "Entrypoint": list(argv), "Labels": self._labels, "HostConfig": {"Init": True}}
-        entry = self._ledger.add("container", name, details={"endpoint": str(self._docker.endpoint)})
-        try:
-            networks = msgspec.structs.replace(box.ALONE, networks=dict.fromkeys(self._stack.attachment.networks, ()))
-            container = self._docker.create(name, networks.join(body))
-            self._docker.start(container)
-            yield container
-        finally:
-            self._docker.remove(name)
-            self._ledger.strike(entry)
 
     def _leave(self) -> None:
         """Keep the logs, remove the services; what cannot be removed now stays in the ledger for the next start."""

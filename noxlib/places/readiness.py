@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -10,7 +9,7 @@ import msgspec
 
 from noxlib.engines import compose as engine
 from noxlib.errors import PlaceError
-from noxlib.places import stack as stacks
+from noxlib.places import probe
 from noxlib.secret import mask
 
 if TYPE_CHECKING:
@@ -26,22 +25,6 @@ READY_SECONDS = 600.0  #: with what compose pulls and builds before
 CALM_SECONDS = 3.0  #: a service that ended once and is asked for nothing must run that long
 LOOPS = 3  #: a service that was started anew so often will not come up
 SHOWN = 10  #: last lines of a failed service that are shown
-
-#: Runs in the testground on the stack's network: prints the name of each service once it listens at its ports.
-PROBE = """
-import json, socket, sys, time
-waiting = json.loads(sys.argv[1])
-while waiting:
-    for name, ports in list(waiting.items()):
-        try:
-            for port in ports:
-                socket.create_connection((name, port), 2).close()
-        except OSError:
-            continue
-        del waiting[name]
-        print(name, flush=True)
-    time.sleep(0.05)
-"""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -78,22 +61,6 @@ def look(about: Mapping[str, Any], *, one_shot: bool) -> Look:
     return Look(ready=health == "healthy", running=True, asked=health != "none", restarts=restarts)
 
 
-def probed(stack: Stack) -> dict[str, tuple[int, ...]]:
-    """The services that nobody asks for their health, and the ports at which they must listen."""
-    unasked = {name: one for name, one in stack.services.items() if not _has_health(one) and name not in stack.awaited}
-    return {name: ports for name, ports in ((name, stacks.ports(one)) for name, one in unasked.items()) if ports}
-
-
-def probe_argv(python: str, targets: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
-    """The command of the probe."""
-    return (python, "-u", "-c", PROBE, json.dumps(targets))
-
-
-def _has_health(service: Mapping[str, Any]) -> bool:
-    check = service.get("healthcheck") or {}
-    return bool(check.get("test")) and not check.get("disable") and check["test"] != ["NONE"]
-
-
 class Waiting:
     """From the first container to the last service that is ready.
 
@@ -109,7 +76,7 @@ class Waiting:
         self._stack = stack
         self._listening = listening
         self._log = log
-        self._targets = probed(stack)
+        self._targets = probe.targets(stack)
         self._ready: dict[str, float] = {}
         self._since: dict[tuple[str, int], float] = {}
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from noxlib.engines.compose import refusal
-from noxlib.places import box, readiness
+from noxlib.places import box, probe
 from noxlib.places.readiness import Look, look
 from noxlib.places.stack import Stack
 
@@ -67,7 +67,7 @@ def test_asked_at_its_port_is_what_nobody_asks_for_its_health() -> None:
         "once": ports,
     }
     found = Stack("f", "runner", services, box.ALONE, awaited=("once",))
-    assert readiness.probed(found) == {"mock": (80,), "disabled": (80,)}
+    assert probe.targets(found) == {"mock": (80,), "disabled": (80,)}
 
 
 def test_the_probe_tells_of_each_service_when_it_listens() -> None:
@@ -76,13 +76,13 @@ def test_the_probe_tells_of_each_service_when_it_listens() -> None:
             one.bind(("127.0.0.1", 0))
         ports = (first.getsockname()[1], second.getsockname()[1])
         first.listen()
-        argv = readiness.probe_argv(sys.executable, {"127.0.0.1": ports[:1], "localhost": ports})
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as probe:
-            assert probe.stdout is not None
-            assert probe.stdout.readline() == "127.0.0.1\n"
+        argv = probe.argv(sys.executable, {"127.0.0.1": ports[:1], "localhost": ports})
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdout is not None
+            assert running.stdout.readline() == "127.0.0.1\n"
             second.listen()
-            assert probe.stdout.readline() == "localhost\n"
-            assert probe.wait(10) == 0
+            assert running.stdout.readline() == "localhost\n"
+            assert running.wait(10) == 0
 
 
 @pytest.mark.parametrize(
