@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from noxlib.engines.docker import Docker
-from noxlib.engines.ssh import Connection, Target, parse
+from noxlib.engines.ssh import Connection, Target, parse, wait_for_banner
 from noxlib.engines.ssh_target import configuration
 from noxlib.errors import EngineError, NoxlibError, PlaceError
 from noxlib.ledger import Ledger
@@ -279,6 +279,21 @@ def test_each_command_has_a_file_system_of_its_own(world: World) -> None:
         assert run(world, host, "sh", "-c", "echo x >/etc/own; rm -r /srv; echo y >/workspace/own")[0] == Exit(0)
         assert run(world, host, "sh", "-c", "ls -d /etc/own /srv; cat own")[1].splitlines()[1:] == ["/srv", "y"]
         assert run(world, host, "touch", "/opt/noxlib/lib/x")[0].code == 1
+
+
+def test_a_command_that_kills_all_it_can_ends_itself_alone(world: World) -> None:
+    with world.host() as host:
+        assert run(world, host, "sh", "-c", "sh -c 'kill -9 -1'; echo unreachable") == (Exit(137, "signal"), "")
+        assert run(world, host, "echo", "on") == (Exit(0), "on\n")
+
+
+def test_a_server_that_takes_one_session_a_connection_is_good_enough(mortal: Machine, tmp_path: Path) -> None:
+    mortal.shell("echo 'MaxSessions 1' >/etc/ssh/sshd_config.d/one.conf; kill -HUP $(cat /run/sshd.pid)")
+    wait_for_banner(mortal.address, 22, 30)
+    with mortal.connection() as connection:
+        for number in range(3):
+            assert connection.run(("echo", str(number))).stdout == f"{number}\n"
+    assert connections_of(mortal) == []
 
 
 def test_two_that_send_the_same_testground_at_once_meet_in_one(mortal: Machine, tmp_path: Path) -> None:
