@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 ACTIONS = Path(__file__).resolve().parent.parent / "actions"
 PYTHONS = ("3.10", "3.11")
-NAME = "acted"  #: of the project: nobody else's images are taken away
 DEADLINE = 600.0
 _USED = re.compile(r"uses: ([\w./-]+/([\w.-]+)@[0-9a-f]{40})")
 
@@ -43,6 +43,7 @@ class Repository:
     """A small repository with our workflows."""
 
     def __init__(self, root: Path, project: Path) -> None:
+        self.name = f"acted-{secrets.token_hex(3)}"  #: of the project: nobody else's images are taken away
         self.root = root / "repository"
         self.artifacts = root / "artifacts"
         self.state = root / "state"
@@ -56,7 +57,7 @@ class Repository:
 
     def _write(self) -> None:
         settings = self.root / "pyproject.toml"
-        settings.write_text(settings.read_text().replace('name = "letters"', f'name = "{NAME}"'))
+        settings.write_text(settings.read_text().replace('name = "letters"', f'name = "{self.name}"'))
         self.file("noxfile.py", "import noxlib\n\nnoxlib.register()\n")
         self.file("noxlib.toml", f"pythons = {list(PYTHONS)}\n")
         self.file(".gitignore", ".noxlib/\n__pycache__/\n*.zst\n")
@@ -101,8 +102,15 @@ class Repository:
             *(f"{name}={value}" for name, value in self.variables.items()),
             f"STAND_IN_ARTIFACTS={self.artifacts}",
             f"STAND_IN_STATE={self.state}",
-            f"STAND_IN_IMAGE={NAME}-testground",
+            f"STAND_IN_IMAGE={self.name}-testground",
         )
+
+    def forget(self, image: str = "") -> None:
+        """Remove the images of a name, default the project's own, from the engine."""
+        listed = ("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", image or f"{self.name}-testground")
+        found = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+        if found:
+            subprocess.run(("docker", "image", "rm", *found), check=True, capture_output=True)
 
     def _environment(self) -> dict[str, str]:
         """Ours, without what says that this is CI: act says so itself. Its caches are the test's own."""

@@ -13,7 +13,7 @@ import pytest
 from noxlib.config import scaffold
 from noxlib.engines import archive
 from noxlib.records import store
-from tests.engines.acting import NAME, PYTHONS, Repository, outputs, summaries, tool
+from tests.engines.acting import PYTHONS, Repository, outputs, summaries, tool
 from tests.engines.conftest import PROJECTS
 from tests.engines.registries import PASSWORD, USER, RegistryServer
 
@@ -71,8 +71,10 @@ def test_the_checks_would_find_something(tmp_path: Path, found: str) -> None:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return Repository(tmp_path, PROJECTS / "src_layout")
+def repository(tmp_path: Path) -> Iterator[Repository]:
+    made = Repository(tmp_path, PROJECTS / "src_layout")
+    yield made
+    made.forget()
 
 
 MAIN = {"ref": "refs/heads/main", "repository": {"default_branch": "main"}}
@@ -151,12 +153,12 @@ def test_a_failing_test_makes_the_whole_workflow_red_and_is_reported(repository:
 def registry(repository: Repository, tmp_path: Path) -> Iterator[RegistryServer]:
     """A registry that the repository's workflows publish to."""
     server = RegistryServer(tmp_path / "registry").start()
-    repository.file("noxlib.toml", f'pythons = ["3.10"]\nimage = "{server.host}/{NAME}"\n')
+    repository.file("noxlib.toml", f'pythons = ["3.10"]\nimage = "{server.host}/{repository.name}"\n')
     repository.commit("A registry")
     repository.variables = {"NOXLIB_REGISTRY_USER": USER, "NOXLIB_REGISTRY_PASSWORD": PASSWORD}
     yield server
     server.kill()
-    forget(f"{server.host}/{NAME}")
+    repository.forget(f"{server.host}/{repository.name}")
 
 
 @pytest.mark.docker
@@ -166,13 +168,13 @@ def test_a_push_to_main_publishes_and_the_cleanup_deletes_what_its_plan_says(
 ) -> None:
     published = repository.act("publish", "push", MAIN)
     assert published.jobs == {"publish": "success"}, published.output
-    tags = registry.repository(NAME).tags()
+    tags = registry.repository(repository.name).tags()
     assert {f"py3.10-{repository.git('rev-parse', 'HEAD')}", "py3.10-main"} <= set(tags)
-    registry.put_image(NAME, ["py3.10-pr-7"], days=30)
+    registry.put_image(repository.name, ["py3.10-pr-7"], days=30)
     cleaned = repository.act("cleanup", "workflow_dispatch", {**MAIN, "inputs": {"apply": "true"}})
     assert cleaned.jobs == {"plan": "success", "apply": "success"}, cleaned.output
     assert (repository.artifacts / "cleanup" / "cleanup.json").is_file()
-    assert set(registry.repository(NAME).tags()) == set(tags)
+    assert set(registry.repository(repository.name).tags()) == set(tags)
 
 
 @pytest.mark.docker
@@ -180,10 +182,10 @@ def test_a_push_to_main_publishes_and_the_cleanup_deletes_what_its_plan_says(
 def test_a_cleanup_by_hand_deletes_nothing_unless_it_is_told_to(
     repository: Repository, registry: RegistryServer
 ) -> None:
-    registry.put_image(NAME, ["py3.10-pr-7"], days=30)
+    registry.put_image(repository.name, ["py3.10-pr-7"], days=30)
     cleaned = repository.act("cleanup", "workflow_dispatch", {**MAIN, "inputs": {"apply": "false"}})
     assert cleaned.jobs == {"plan": "success"}, cleaned.output
-    assert list(registry.repository(NAME).tags()) == ["py3.10-pr-7"]
+    assert list(registry.repository(repository.name).tags()) == ["py3.10-pr-7"]
 
 
 @pytest.mark.docker
@@ -211,14 +213,3 @@ def test_a_research_environment_is_chosen_by_hand(repository: Repository) -> Non
     profile = store.read_record(run).profile
     assert profile is not None
     assert profile.name == "hpc_cluster"
-
-
-def teardown_module() -> None:
-    forget(f"{NAME}-testground")  # the images of the last job
-
-
-def forget(image: str) -> None:
-    """Remove the images of a name from the engine."""
-    listed = subprocess.run(("docker", "image", "ls", "-q", image), capture_output=True, text=True, check=True).stdout
-    if listed:
-        subprocess.run(("docker", "image", "rm", "-f", *sorted(set(listed.split()))), check=True, capture_output=True)
