@@ -141,6 +141,9 @@ def _packages(root: Path, mirror: str) -> None:
         "&& rm linux-image-*.deb"
     )
     argv = [
+        # In a pid namespace of its own, which ends with its first process, and that with this one.
+        *("setpriv", "--pdeathsig", "KILL", "--", "unshare", "--mount", "--pid", "--fork", "--kill-child"),
+        *("--mount-proc", "--"),
         *("mmdebstrap", "--quiet", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}"),
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED),
         *("--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", f"--customize-hook={fetch}"),

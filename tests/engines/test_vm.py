@@ -201,6 +201,30 @@ def test_golden_image_says_what_is_there(adopt: Callable[..., Nox], wanted: Want
     assert f"{golden.key()}: Debian bookworm, kernel 6.1" in ended.output
 
 
+def test_a_golden_image_whose_making_is_killed_leaves_nothing(adopt: Callable[..., Nox], own_state: Path) -> None:
+    nox = adopt("root_only")
+    process = nox.start("-s", "golden_image")
+    building = own_state / "machines" / "building"
+    wait_until(lambda: list(building.glob("*/root-*/root/usr")), "the root file system", 200)
+    assert makers(own_state) != []
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_until(lambda: makers(own_state) == [], "the end of mmdebstrap")
+    ended = nox("-s", "reap")
+    assert ended.code == 0, ended.output
+    assert list(building.iterdir()) == []
+
+
+def makers(state: Path) -> list[str]:
+    """The processes that make a golden image below a state folder."""
+    found = []
+    for entry in os.scandir("/proc"):
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and os.fsencode(state) in Path(entry.path, "cmdline").read_bytes():
+                found.append(entry.name)
+    return found
+
+
 def test_a_machine_that_never_boots_is_given_up_at_the_deadline(wanted: Wanted, files: qemu.Files) -> None:
     machines.overlays(wanted, files, None)
     words = [*qemu.argv(wanted.made, wanted.shape, files), "-S"]  # its CPUs stand still
