@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import noxlib
@@ -59,7 +60,8 @@ def test_every_option_of_a_session_stands_in_its_section(step: Step, capsys: pyt
 
 def keys_of_rows() -> set[str]:
     """Every key as its row has it; below a name that the project chooses with the whole way: ``levels.NAME.args``."""
-    plain = {key for struct in (Config, *tables().values()) for key in struct.__struct_fields__}
+    structs: list[type[msgspec.Struct]] = [Config, *tables().values()]
+    plain = {key for struct in structs for key in struct.__struct_fields__}
     return plain | {f"{path[-1]}.NAME.{key}" for path, struct in NAMED.items() for key in struct.__struct_fields__}
 
 
