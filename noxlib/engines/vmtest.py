@@ -39,7 +39,8 @@ def configuration(shape: Shape, *, command: str, wrapper: Path, extra: list[str]
         extra: More words for QEMU.
     """
     # A TOML basic string is a JSON string without surrogates; DEL, which JSON leaves as it is, must be escaped.
-    texts = [json.dumps(word, ensure_ascii=False).replace("\x7f", "\\u007f") for word in (command, str(wrapper), *extra)]
+    words = (command, str(wrapper), *extra)
+    texts = [json.dumps(word, ensure_ascii=False).replace("\x7f", "\\u007f") for word in words]
     return (
         f'[[target]]\nname = "{_TARGET}"\nimage = "root.qcow2"\narch = "tcg"\nqemu_command = {texts[1]}\n'
         f'command = {texts[0]}\n\n[target.vm]\nnum_cpus = {shape.cpus}\nmemory = "{shape.memory}M"\n'

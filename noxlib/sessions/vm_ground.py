@@ -34,7 +34,7 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
 
 
 def of(
-    place: type[VM] | type[Vmtest], context: Context, project: Project, placement: Placement, effort: Effort
+    place: type[VM | Vmtest], context: Context, project: Project, placement: Placement, effort: Effort
 ) -> Ground:
     """The same for either rung. Raises what ``machine`` raises."""
     docker = placement.engine
