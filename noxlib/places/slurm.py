@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from noxlib.engines.slurm import Runner
     from noxlib.engines.slurm_text import Task
 
-LATE = 20.0  #: seconds that a result file may come after the end of its job on a shared file system
+LATE = 20.0  #: seconds that a result file may come after its job's end, and that nobody may know of a job
 ATTEMPTS = 5  #: polls that may fail one after another, connections too
 FIRST, LONGEST = 0.3, 5.0  #: seconds between polls
 
@@ -46,6 +46,7 @@ class Slurm:
         self.job = job
         self._way = way
         self._secrets = secrets
+        self._ended: dict[Optional[int], Task] = {}
 
     def submit(self, tasks: tuple[HostTask, ...]) -> tuple[str, ...]:
         """Send what the tasks need and submit them as one array; one id each, in their order.
@@ -97,11 +98,15 @@ class Slurm:
 
     def wait(self, index: int) -> Optional[Task]:
         """What Slurm says of a task once it has ended; None where nobody knows it any more."""
-        pause, unknown, failed = FIRST, 0, 0
+        if index in self._ended:
+            return self._ended[index]
+        began = seen = time.monotonic()
+        failed = 0
         while True:
             try:
-                task = self.known().get(index)
-                failed = 0
+                known = self.known()
+                task, failed = known.get(index), 0
+                self._ended = {at: one for at, one in known.items() if one.ended}
             except (EngineError, PlaceError):
                 failed += 1
                 if failed == ATTEMPTS:
@@ -110,11 +115,10 @@ class Slurm:
             else:
                 if task is not None and task.ended:
                     return task
-                unknown = unknown + 1 if task is None else 0
-                if unknown == ATTEMPTS:
+                seen = seen if task is None else time.monotonic()
+                if time.monotonic() - seen > LATE:
                     return None
-            time.sleep(pause)
-            pause = min(LONGEST, pause * 1.3)
+            time.sleep(min(LONGEST, max(FIRST, (time.monotonic() - began) / 20)))
 
     def remove(self) -> None:
         """Remove the run's folder on the cluster."""
