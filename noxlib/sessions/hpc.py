@@ -126,15 +126,19 @@ def chosen(root: Path, arguments: Arguments, session: str) -> tuple[RunFolder, S
     """The run that is meant: by a part of its name or its job's id, else the newest.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or there are several.
     """
     known = submitted(root)
     if len(arguments.rest) > 1:
         raise UsageError(f"{session} takes one run", f"nox -s {session} -- --help shows the step's options")
     wanted = arguments.rest[0] if arguments.rest else ""
-    for folder, found in known:
-        if wanted in folder.name or wanted == found.job.id:
-            return folder, found
+    exact = [(folder, found) for folder, found in known if wanted in (found.job.id, folder.name)]
+    meant = exact or [(folder, found) for folder, found in known if wanted in folder.name]
+    if len(meant) > 1 and wanted:
+        which = ", ".join(f"{folder.name} (job {found.job.id})" for folder, found in meant)
+        raise UsageError(f"{wanted!r} is a part of several names: {which}", "name one of them by its job's id")
+    if meant:
+        return meant[0]
     called = f" called {wanted!r}" if wanted else ""
     raise UsageError(
         f"nothing{called} is submitted and not fetched yet",
