@@ -235,7 +235,7 @@ def test_what_dead_runs_left_is_found_by_its_labels_as_well(services: Nox, own_s
 CACHE = {"cache": ASKED}
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "exits 1": (
-        {**CACHE, "bad": {"image": "redis:7", "command": ["sh", "-c", "echo first; echo no disk >&2; exit 1"]}},
+        {**CACHE, "bad": {"image": "redis:7", "command": ["sh", "-c", "echo first >&2; echo no disk >&2; exit 1"]}},
         "the service bad ended with 1 before the services were ready",
     ),
     "exits 0": (
