@@ -33,9 +33,7 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
     return of(VM, context, project, placement, effort)
 
 
-def of(
-    place: type[VM | Vmtest], context: Context, project: Project, placement: Placement, effort: Effort
-) -> Ground:
+def of(place: type[VM | Vmtest], context: Context, project: Project, placement: Placement, effort: Effort) -> Ground:
     """The same for either rung. Raises what ``machine`` raises."""
     docker = placement.engine
     assert docker is not None
