@@ -34,7 +34,9 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     ("main", r"main|master"),
     ("foreign", r"buildcache.*"),
 )
-_FORM = re.compile(r"py(?P<python>(?:pypy)?3\.[0-9]+t?)-(?P<identifier>.+)")
+#: The Python is group 1, and each kind one of those after it.
+_OF_GROUP: dict[int, Kind] = {**dict(enumerate((kind for kind, _ in _KINDS), 2)), len(_KINDS) + 2: "branch"}
+_READ = re.compile(rf"py((?:pypy)?3\.[0-9]+t?)-(?:{'|'.join(f'({form})' for _, form in _KINDS)}|(.+))").fullmatch
 _GITHUB = re.compile(r"(?:https?://(?:[^@/]*@)?|ssh://git@|git@)github\.com[:/](?P<owner>[^/]+)/[^/]+?(?:\.git)?/?")
 
 
@@ -59,15 +61,22 @@ class Name(msgspec.Struct, frozen=True):
 
 def read(text: str) -> Name:
     """A tag of a registry, which may be of anybody's."""
-    found = _FORM.fullmatch(text)
-    if found is None:
-        return Name(text, "foreign")
-    kind = _kind(found["identifier"])
-    return Name(text, kind, found["python"], found["identifier"])
+    python, kind = classify(text)
+    return Name(text, kind, python, text[len(f"py{python}-") :]) if python else Name(text, kind)
+
+
+def classify(text: str) -> tuple[str, Kind]:
+    """The Python of a tag (empty where it names none) and what it stands for, in under a microsecond.
+
+    >>> classify("py3.10-pr-7"), classify("buildcache-py3.10")
+    (('3.10', 'pull-request'), ('', 'foreign'))
+    """
+    found = _READ(text)
+    return (found[1], _OF_GROUP[found.lastindex or 0]) if found else ("", "foreign")
 
 
 def _kind(identifier: str) -> Kind:
-    return next((kind for kind, form in _KINDS if re.fullmatch(form, identifier)), "branch")
+    return classify(f"py3.0-{identifier}")[1]
 
 
 def branch(name: str) -> str:
