@@ -40,6 +40,7 @@ def problems(config: Config, root: Path) -> Iterator[Problem]:
         yield from _problems(level, ("integration", "levels", name), LEVEL_CHECKS)
     for name, environment in config.environments.items():
         yield from _problems(environment, ("environments", name), ENVIRONMENT_CHECKS)
+    yield from _problems(config.retention, ("retention",), RETENTION_CHECKS)
     yield from _problems(config.script, ("script",), {"path": partial(check_inside, root), "python": check_python})
 
 
@@ -227,6 +228,11 @@ LEVEL_CHECKS: dict[str, Check] = {
     "args": check_text,
     "timeout": check_positive,
     "test_timeout": check_positive,
+}
+RETENTION_CHECKS: dict[str, Check] = {
+    **dict.fromkeys(("release", "main", "branch", "sha", "pr", "cache"), values.parse_age),
+    "keep_last": values.check_not_negative,
+    "share": values.check_share,
 }
 ENVIRONMENT_CHECKS: dict[str, Check] = {
     "timeout_multiplier": check_positive,

@@ -80,6 +80,21 @@ class VmtestConfig(SuiteConfig, frozen=True, forbid_unknown_fields=True):
     saved_ram: bool = True  #: go on from the saved RAM of a machine that was booted once
 
 
+class RetentionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[tool.noxlib.retention]``: how long published testgrounds are kept."""
+
+    release: str = "forever"  #: age until which releases and ``latest`` are kept: ``"90 days"``, ``"forever"``
+    main: str = "90 days"  #: age until which the tag of main or master is kept
+    branch: str = "30 days"  #: age until which other branches are kept
+    sha: str = "30 days"  #: age until which commits are kept
+    pr: str = "7 days"  #: age until which ``pr-N`` is kept, while its pull request is open or nobody tells
+    cache: str = "forever"  #: age until which layer caches (``buildcache…``) are kept
+    keep_last: int = 1  #: newest versions of each Python and class that are kept, whatever their age
+    share: float = 0.5  #: share of all versions above which ``--apply`` deletes with ``--yes`` only
+    backend: Literal["auto", "registry", "ghcr"] = "auto"  #: who deletes: the registry itself, or GitHub's REST API
+    token: Optional[str] = None  #: token for GitHub's API, by reference: ``env:NAME``; default: the registry's
+
+
 class EnvironmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[tool.noxlib.environments.NAME]``: a profile of ours where it differs, or one of the project's own."""
 
@@ -118,4 +133,5 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hpc: HpcConfig = HpcConfig()  #: the Slurm cluster
     vmtest: VmtestConfig = VmtestConfig()  #: the tests that need a machine of their own
     perf: SuiteConfig = SuiteConfig()  #: the benchmarks that perf_compare runs
+    retention: RetentionConfig = RetentionConfig()  #: how long published testgrounds are kept
     environments: dict[str, EnvironmentConfig] = {}  #: environment profiles

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
+from typing import Optional
 
 OLDEST, NEWEST = 9, 20  #: minor versions of Python 3: what runs beside the tests needs 3.9, and one may hope
 FREE_THREADED_SINCE = 13
 
 _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
+_DAYS = {"h": 1 / 24, "d": 1, "w": 7}
+_AGE = re.compile(r"(\d{1,6}(?:\.\d+)?)\s*(?:(h)ours?|(d)ays?|(w)eeks?|([hdw]))", re.IGNORECASE | re.ASCII)
 _PYTHON = re.compile(r"(pypy)?3\.(0|[1-9]\d?)(t?)", re.ASCII)
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REGISTRY = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?/)?"
@@ -28,6 +31,20 @@ def parse_size(text: str) -> int:
     if size < 1:
         raise ValueError('a size above zero such as "512m" or "2g"')
     return size
+
+
+def parse_age(text: str) -> Optional[float]:
+    """Days of ``"90 days"``, ``"12 hours"``, ``"2w"``; None for ``"forever"``.
+
+    Raises:
+        ValueError: it is no age.
+    """
+    if text.strip().lower() == "forever":
+        return None
+    found = _AGE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError('an age such as "90 days", "12 hours" or "forever"')
+    return float(found[1]) * _DAYS[str(found[found.lastindex or 0]).lower()]
 
 
 def check_python(text: str) -> None:
@@ -112,3 +129,23 @@ def check_day(text: str) -> None:
         raise ValueError(expected) from None
     if zone is None:
         raise ValueError(expected)
+
+
+def check_not_negative(number: int) -> None:
+    """Zero or more.
+
+    Raises:
+        ValueError: it is less.
+    """
+    if number < 0:
+        raise ValueError("zero or more")
+
+
+def check_share(number: float) -> None:
+    """A share of a whole.
+
+    Raises:
+        ValueError: it is less than nothing, more than all of it, or no number.
+    """
+    if not 0 <= number <= 1:
+        raise ValueError("a number from 0 to 1")

@@ -90,6 +90,13 @@ BAD = [
     ("unit.timeout = true", "pyproject.toml: tool.noxlib.unit.timeout: expected a number, found True"),
     ("unit.network = 1", "pyproject.toml: tool.noxlib.unit.network: expected true or false, found 1"),
     ("unit.cpus = -1", "pyproject.toml: tool.noxlib.unit.cpus: expected a number above zero, found -1.0"),
+    (
+        "retention.pr = '7'",
+        "pyproject.toml: tool.noxlib.retention.pr: "
+        'expected an age such as "90 days", "12 hours" or "forever", found \'7\'',
+    ),
+    ("retention.keep_last = -1", "pyproject.toml: tool.noxlib.retention.keep_last: expected zero or more, found -1"),
+    ("retention.share = nan", "pyproject.toml: tool.noxlib.retention.share: expected a number from 0 to 1, found nan"),
     ('unit = "fast"', "pyproject.toml: tool.noxlib.unit: expected a table, found 'fast'"),
     ("unit.env = {A = 1}", "pyproject.toml: tool.noxlib.unit.env: expected a table of strings, found {'A': 1}"),
     (

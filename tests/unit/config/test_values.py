@@ -149,3 +149,30 @@ def test_any_text_is_either_a_marker_expression_or_a_value_error(text: str) -> N
         check_expression(text)
     except ValueError as error:
         assert "a marker expression" in str(error)  # noqa: PT017 - either way is right
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [("90 days", 90), ("1 day", 1), ("12 hours", 0.5), ("2w", 14), ("0d", 0), ("1.5 d", 1.5), (" 3 Weeks ", 21)],
+)
+def test_an_age_is_so_many_days(text: str, days: float) -> None:
+    assert values.parse_age(text) == days
+
+
+def test_forever_is_no_number_of_days() -> None:
+    assert values.parse_age("Forever") is None
+
+
+@pytest.mark.parametrize("text", ["", "90", "days", "-1 day", "1e9 d", "٣ days", "90 days old", "inf d", "1234567d"])
+def test_what_is_no_age_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="forever"):
+        values.parse_age(text)
+
+
+@given(st.text())
+def test_any_text_is_an_age_or_refused_as_none(text: str) -> None:
+    try:
+        days = values.parse_age(text)
+    except ValueError:
+        return
+    assert days is None or days >= 0
