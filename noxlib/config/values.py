@@ -43,7 +43,7 @@ def parse_age(text: str) -> Optional[float]:
         return None
     found = _AGE.fullmatch(text.strip())
     if found is None:
-        raise ValueError('an age such as "90 days", "12 hours" or "forever"')
+        raise ValueError('an age such as "90 days" or "forever"')
     return float(found[1]) * _DAYS[str(found[found.lastindex or 0]).lower()]
 
 

@@ -92,8 +92,7 @@ BAD = [
     ("unit.cpus = -1", "pyproject.toml: tool.noxlib.unit.cpus: expected a number above zero, found -1.0"),
     (
         "retention.pr = '7'",
-        "pyproject.toml: tool.noxlib.retention.pr: "
-        'expected an age such as "90 days", "12 hours" or "forever", found \'7\'',
+        """pyproject.toml: tool.noxlib.retention.pr: expected an age such as "90 days" or "forever", found '7'""",
     ),
     ("retention.keep_last = -1", "pyproject.toml: tool.noxlib.retention.keep_last: expected zero or more, found -1"),
     ("retention.share = nan", "pyproject.toml: tool.noxlib.retention.share: expected a number from 0 to 1, found nan"),
