@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 USER, PASSWORD, HOST = "NOXLIB_REGISTRY_USER", "NOXLIB_REGISTRY_PASSWORD", "NOXLIB_REGISTRY_HOST"
 GITHUB = "ghcr.io"
+_LIKE_GITHUB = ("FORGEJO_ACTIONS", "GITEA_ACTIONS")  # they set GITHUB_TOKEN too, and it is none of GitHub's
 #: Hosts that may speak plain text, as docker allows it: this machine.
 LOOPBACK = re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?")
 _SECONDS = 30.0
@@ -51,10 +52,11 @@ def split(image: str) -> tuple[str, str]:
 
 
 def find(host: str, environ: Mapping[str, str]) -> Optional[Credentials]:
-    """The credentials for a host: NOXLIB_REGISTRY_*, for ghcr.io GITHUB_TOKEN, else what ``docker login`` stored.
+    """The credentials for a host: NOXLIB_REGISTRY_*, CI's own for its registry, or what ``docker login`` stored.
 
-    A token of GitHub's is for ghcr.io alone, and ``NOXLIB_REGISTRY_HOST`` says for which host the others are: the
-    name of the image stands in a file that anybody's branch may change.
+    A token of GitHub's is for ghcr.io alone (one of Forgejo's, of the same name, for nobody), and
+    ``NOXLIB_REGISTRY_HOST`` says for which host the others are: the name of the image stands in a file that anybody's
+    branch may change.
 
     Raises:
         ConfigError: One of user and password is set without the other.
@@ -64,9 +66,19 @@ def find(host: str, environ: Mapping[str, str]) -> Optional[Credentials]:
         raise ConfigError(f"{USER if password else PASSWORD} is not set, and the other one is", "set both, or neither")
     if user and password and environ.get(HOST) in (None, "", host):
         return Credentials(user, password)
+    return _of_ci(host, environ) or _of_docker(host)
+
+
+def _of_ci(host: str, environ: Mapping[str, str]) -> Optional[Credentials]:
+    """GitHub's token for ghcr.io; GitLab's for the registry that its runner names."""
+    if any(environ.get(name) == "true" for name in _LIKE_GITHUB):
+        return None
     if host == GITHUB and environ.get("GITHUB_TOKEN"):
         return Credentials(environ.get("GITHUB_ACTOR") or "noxlib", environ["GITHUB_TOKEN"])
-    return _of_docker(host)
+    user, password = environ.get("CI_REGISTRY_USER"), environ.get("CI_REGISTRY_PASSWORD")
+    if environ.get("GITLAB_CI") == "true" and host == environ.get("CI_REGISTRY") and user and password:
+        return Credentials(user, password)
+    return None
 
 
 def _of_docker(host: str) -> Optional[Credentials]:

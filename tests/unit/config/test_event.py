@@ -100,3 +100,64 @@ def test_the_payload_names_the_default_branch(tmp_path: Path) -> None:
     path.write_text(json.dumps({"repository": {"default_branch": "trunk"}}))
     found = event.read({**PUSH, "GITHUB_REF": "refs/heads/main", "GITHUB_EVENT_PATH": str(path)})
     assert found.default_branch == "trunk"
+
+
+GITLAB = {"GITLAB_CI": "true", "CI_PIPELINE_SOURCE": "push", "CI_COMMIT_SHA": COMMIT, "CI_DEFAULT_BRANCH": "trunk"}
+MERGE = {
+    **GITLAB,
+    "CI_PIPELINE_SOURCE": "merge_request_event",
+    "CI_MERGE_REQUEST_IID": "12",
+    "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "feat/a",
+    "CI_MERGE_REQUEST_PROJECT_ID": "3",
+    "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "3",
+}
+
+
+@pytest.mark.parametrize("source", ["push", "schedule", "web"])
+def test_gitlab_says_branch_and_tag_in_its_own_words(source: str) -> None:
+    base = {**GITLAB, "CI_PIPELINE_SOURCE": source}
+    assert event.read({**base, "CI_COMMIT_BRANCH": "feat/a"}) == Event(
+        "push", source, "feat/a", commit=COMMIT, default_branch="trunk"
+    )
+    assert event.read({**base, "CI_COMMIT_TAG": "v1.2.3"}) == Event(
+        "tag", source, tag="v1.2.3", commit=COMMIT, default_branch="trunk"
+    )
+
+
+@pytest.mark.parametrize("source", ["trigger", "api", "pipeline", "parent_pipeline", "chat", "", "merge_train"])
+def test_what_gitlab_lets_others_bring_about_is_no_push(source: str) -> None:
+    assert event.read({**GITLAB, "CI_PIPELINE_SOURCE": source, "CI_COMMIT_BRANCH": "main"}).kind == "other"
+
+
+def test_of_gitlabs_merge_request_the_heads_commit_counts() -> None:
+    plain = event.read(MERGE)
+    assert (plain.kind, plain.number, plain.branch, plain.commit, plain.fork) == (
+        "pull_request",
+        12,
+        "feat/a",
+        COMMIT,
+        False,
+    )
+    assert event.read({**MERGE, "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": HEAD}).commit == HEAD
+
+
+@pytest.mark.parametrize("project", ["4", ""])
+def test_gitlabs_merge_request_of_another_project_is_a_forks(project: str) -> None:
+    assert event.read({**MERGE, "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": project}).fork
+
+
+@pytest.mark.parametrize("number", ["", "0", "-1", "1e3", "\uff11", "9" * 5000])
+def test_a_number_of_gitlabs_that_is_none_is_left_out(number: str) -> None:
+    assert event.read({**MERGE, "CI_MERGE_REQUEST_IID": number}).number is None
+
+
+@pytest.mark.parametrize("variable", ["FORGEJO_ACTIONS", "GITEA_ACTIONS"])
+def test_forgejo_speaks_as_github_does(variable: str) -> None:
+    found = event.read({**PUSH, variable: "true", "GITHUB_REF": "refs/heads/feat/a"})
+    assert (found.kind, found.branch, found.commit) == ("push", "feat/a", COMMIT)
+
+
+def test_forgejos_own_variables_come_before_those_that_it_borrows() -> None:
+    own = {"FORGEJO_ACTIONS": "true", "FORGEJO_EVENT_NAME": "push", "FORGEJO_REF": "refs/tags/v1.2.3"}
+    found = event.read({**own, "FORGEJO_SHA": HEAD, "GITHUB_REF": "refs/heads/main", "GITHUB_SHA": COMMIT})
+    assert (found.kind, found.tag, found.commit) == ("tag", "v1.2.3", HEAD)

@@ -212,6 +212,10 @@ def test_whose_credentials_go_where(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert user("other.example.org", github) is None
     assert user("ghcr.io", github) == "octocat"
     assert user("ghcr.io.example.org", github) is None
+    assert user("ghcr.io", {**github, "FORGEJO_ACTIONS": "true"}) is None  # a token of Forgejo's, under GitHub's name
+    gitlab = {"GITLAB_CI": "true", "CI_REGISTRY": "registry.gitlab.com", "CI_REGISTRY_USER": "gitlab-ci-token"}
+    assert user("registry.gitlab.com", {**gitlab, "CI_REGISTRY_PASSWORD": SECRET}) == "gitlab-ci-token"
+    assert user("other.example.org", {**gitlab, "CI_REGISTRY_PASSWORD": SECRET}) is None
     assert user("ghcr.io", {**own, **github, registryauth.HOST: "registry.example.org"}) == "octocat"
     assert user("other.example.org", {**own, registryauth.HOST: "registry.example.org"}) is None
     with pytest.raises(ConfigError, match="NOXLIB_REGISTRY_USER is not set"):
