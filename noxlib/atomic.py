@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,12 +18,12 @@ T = TypeVar("T")
 _PRIVATE = 0o600  # what mkstemp gives
 
 
-def write(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
-    """Write ``data`` to ``path`` by a temporary file beside it and one rename. Raises OSError."""
+def write(path: Path, data: bytes | Iterable[bytes], *, mode: int = _PRIVATE) -> None:
+    """Write ``data``, whole or in parts, to ``path`` by a temporary file beside it and one rename. Raises OSError."""
     handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            stream.writelines((data,) if isinstance(data, bytes) else data)
         if mode != _PRIVATE:
             Path(temporary).chmod(mode)
         Path(temporary).replace(path)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
@@ -116,6 +117,14 @@ class Registry:
             if path is None:
                 return tuple(dict.fromkeys(found))
         return tuple(dict.fromkeys(found))
+
+    def clock(self) -> Optional[float]:
+        """What time it is for the registry, seconds since the epoch; None where it does not say."""
+        told = str(self._ask("GET", "tags/list?n=1").headers.get("Date", ""))
+        try:
+            return parsedate_to_datetime(told).timestamp()
+        except (TypeError, ValueError, IndexError):
+            return None
 
     def configuration(self, digest: str) -> dict[str, Any]:
         """The configuration of an image by the digest in its manifest: labels, time, platform; checked against it."""

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Optional
+from collections import defaultdict
+from typing import TYPE_CHECKING, Literal, NamedTuple, Optional
 
 import msgspec
 
-from noxlib.testground import names
+from noxlib.testground.retention_rules import ATTACHED, DAY, Life, Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-DAY = 86400.0
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 
-class Rules(msgspec.Struct, frozen=True):
-    """Days for which tags of a kind are kept; None: for ever."""
-
-    main: Optional[float] = 90.0
-    branch: Optional[float] = 30.0
-    commit: Optional[float] = 30.0
-    pull_request: Optional[float] = 7.0
-    release: Optional[float] = None
-
-    def days(self, name: names.Name) -> Optional[float]:
-        """Of one tag; None: kept, whatever its age."""
-        by_kind: dict[str, Optional[float]] = {
-            "main": self.main,
-            "branch": self.branch,
-            "commit": self.commit,
-            "pull-request": self.pull_request,
-            "release": self.release,
-            "latest": self.release,
-            "fingerprint": 1.0,  # holds nothing alive, but what is being published at this moment
-            "local": 1.0,
-        }
-        return by_kind.get(name.kind)
-
-
-class Version(msgspec.Struct, frozen=True):
+class Version(msgspec.Struct, frozen=True, gc=False):
     """One manifest of the repository, with all its tags."""
 
     digest: str
@@ -47,9 +22,12 @@ class Version(msgspec.Struct, frozen=True):
     size: int = 0  #: bytes of its layers
     children: tuple[str, ...] = ()  #: of an index
     readable: bool = True
+    key: str = ""  #: the registry's own name for it, where it has one
+    subject: str = ""  #: digest of the image that it is a signature, an SBOM, … of
+    missing: tuple[str, ...] = ()  #: children that the registry does not have
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What becomes of one version, and why."""
 
     digest: str
@@ -58,80 +36,141 @@ class Decision(msgspec.Struct, frozen=True):
     reason: str
     days: Optional[float] = None  #: age
     size: int = 0
+    key: str = ""
+    missing: tuple[str, ...] = ()
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """What ``testground_cleanup`` writes and ``--apply`` reads."""
+class _Verdict(NamedTuple):
+    """What a version's own tags say; ``held``: nothing of its own keeps it, and it goes with what it belongs to."""
 
-    image: str
-    made: str  #: ISO 8601 in UTC
-    rules: Rules
-    versions: tuple[Decision, ...]
-    format: Literal["noxlib-cleanup-1"] = "noxlib-cleanup-1"
-
-    @property
-    def deletions(self) -> tuple[Decision, ...]:
-        return tuple(decision for decision in self.versions if decision.action == "delete")
+    action: Literal["keep", "delete", "held"]
+    reason: str
 
 
-def decide(versions: Iterable[Version], rules: Rules, now: float) -> tuple[Decision, ...]:
-    """What becomes of each version, parents before children.
+def decide(versions: Iterable[Version], rules: Rules, now: float, *, a_tag_stays: bool = False) -> tuple[Decision, ...]:
+    """What becomes of each version, in the order of deletion: what holds others before what is held.
 
     Args:
-        versions: All tagged manifests.
+        versions: All manifests; those without tags too, as far as they are known.
         rules: For how long what is kept.
         now: Seconds since the epoch.
+        a_tag_stays: The registry refuses to give up its last tagged version, as GitHub's does.
     """
-    known = sorted(versions, key=lambda version: (not version.children, version.digest))
+    known = in_order(versions)
     blind = next((version for version in known if not version.readable), None)
     if blind is not None:  # it may be an index of any of the others
-        why = f"{_shown(blind)} cannot be read, so nothing is deleted"
-        return tuple(_decision(version, "keep", why, now) for version in known)
-    first = {version.digest: _alone(version, rules, now) for version in known}
-    held = _held(known, first)
-    return tuple(
-        _decision(version, "keep", f"part of {held[version.digest]}", now)
-        if version.digest in held
-        else first[version.digest]
-        for version in known
-    )
+        why = _Verdict("keep", f"{_shown(blind)} cannot be read, so nothing is deleted")
+        return tuple(_decision(version, why, now) for version in known)
+    verdicts = _verdicts(known, rules, now)
+    if a_tag_stays:
+        _keep_one(known, verdicts)
+    held = _held(known, verdicts)
+    return tuple(_decision(version, held.get(version.digest, verdicts[version.digest]), now) for version in known)
 
 
-def _held(versions: Iterable[Version], decisions: Mapping[str, Decision]) -> dict[str, str]:
-    """Children of kept indexes, of indexes in indexes too: digest -> what holds it."""
-    by_digest = {version.digest: version for version in versions}
-    waiting = [by_digest[digest] for digest, decision in decisions.items() if decision.action == "keep"]
-    held: dict[str, str] = {}
-    while waiting:
-        parent = waiting.pop()
-        for child in parent.children:
-            if child not in held:
-                held[child] = _shown(parent)
-                waiting += [by_digest[child]] if child in by_digest else []
-    return held
+def in_order(versions: Iterable[Version]) -> list[Version]:
+    """Indexes before images, and both before what is attached to them; by digest within each."""
+    return sorted(versions, key=lambda version: (bool(subject(version)), not version.children, version.digest))
 
 
-def _alone(version: Version, rules: Rules, now: float) -> Decision:
+def subject(version: Version) -> str:
+    """The image to which a version is attached: by its own word, or by its tag."""
+    if version.subject or not version.tags:
+        return version.subject
+    found = ATTACHED.match(version.tags[0])
+    return f"sha256:{found[1]}" if found else ""
+
+
+def holders(versions: Iterable[Version]) -> Mapping[str, Collection[str]]:
+    """Digest -> those whose deletion has to come first: indexes of which it is a part, the image it is attached to."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for version in versions:
+        for child in version.children:
+            found[child].append(version.digest)
+        of = subject(version)
+        if of:
+            found[version.digest].append(of)
+    return found
+
+
+def _verdicts(versions: Sequence[Version], rules: Rules, now: float) -> dict[str, _Verdict]:
+    """By their own tags, the newest first, so that the first few of each Python and class are the floor."""
+    read, known = rules.reader(), {version.digest for version in versions}
+    parts = {digest for digest, of in holders(versions).items() if not known.isdisjoint(of)}
+    seen: defaultdict[tuple[str, str], int] = defaultdict(int)
+    found = {}
+    for version in sorted(versions, key=lambda version: (-(version.used or 0.0), version.digest)):
+        age = None if version.used is None else (now - version.used) / DAY
+        lives = [read(tag) for tag in version.tags]
+        newest = _newest(lives, rules.keep_last, seen) if age is not None and age >= 0 else ""
+        found[version.digest] = _alone(version, age, lives, newest, rules.grace, version.digest in parts)
+    return found
+
+
+def _newest(lives: Sequence[Life], keep_last: int, seen: defaultdict[tuple[str, str], int]) -> str:
+    """Why the floor keeps a version, if it does. What has no age, or is of tomorrow, is counted by nobody."""
+    found = ""
+    for name, _, python in set(lives):
+        seen[name, python] += 1
+        if seen[name, python] <= keep_last and name and python:
+            found = f"one of the {keep_last} newest of {name} and Python {python}"
+    return found
+
+
+def _alone(
+    version: Version, age: Optional[float], lives: Sequence[Life], newest: str, grace: float, is_part: bool
+) -> _Verdict:
     """By its own tags: kept as long as one of them is."""
-    if version.used is None:
-        return _decision(version, "keep", "its age is not known", now)
-    age = (now - version.used) / DAY
-    longest: tuple[float, str] = (-1.0, "")
-    for tag in version.tags:
-        name = names.read(tag)
-        days = rules.days(name)
-        if days is None:
-            why = "no tag of a testground" if name.kind == "foreign" else f"{name.kind} is kept for ever"
-            return _decision(version, "keep", f"{tag}: {why}", now)
-        longest = max(longest, (days, f"{tag}: {name.kind} is kept for {days:g} days"))
-    if age <= longest[0]:
-        return _decision(version, "keep", longest[1], now)
-    return _decision(version, "delete", f"{age:.0f} days old, and every tag on it has expired", now)
+    alive = any(name for name, _, _ in lives)
+    if is_part and not alive:
+        return _Verdict("held", "what it belongs to goes")
+    if age is None:
+        return _Verdict("keep", "its age is not known")
+    for tag, (name, days, _) in zip(version.tags, lives):
+        if days is None or (name and age <= days):
+            return _Verdict("keep", f"{tag}: {name} is kept {'for ever' if days is None else f'for {days:g} days'}")
+    if newest:
+        return _Verdict("keep", newest)
+    if age <= grace and not alive:
+        return _Verdict("keep", "it may be being published at this moment")
+    why = "every tag on it has expired" if version.tags else "without a tag, and part of nothing"
+    return _Verdict("delete", f"{age:.0f} days old, {why}")
 
 
-def _decision(version: Version, action: Literal["keep", "delete"], reason: str, now: float) -> Decision:
+def _keep_one(versions: Sequence[Version], verdicts: dict[str, _Verdict]) -> None:
+    """The newest tagged version stays where every one would go."""
+    tagged = [version for version in versions if version.tags]
+    if tagged and all(verdicts[version.digest].action != "keep" for version in tagged):
+        last = max(tagged, key=lambda version: (version.used or 0.0, version.digest))
+        verdicts[last.digest] = _Verdict("keep", "the registry does not give up its last tagged version")
+
+
+def _held(versions: Sequence[Version], verdicts: Mapping[str, _Verdict]) -> dict[str, _Verdict]:
+    """What belongs to something kept, however indirectly: digest -> what holds it."""
+    by_digest = {version.digest: version for version in versions}
+    attached: defaultdict[str, list[str]] = defaultdict(list)
+    for version in filter(subject, versions):
+        attached[subject(version)].append(version.digest)
+    waiting = [version.digest for version in versions if verdicts[version.digest].action == "keep"]
+    held: dict[str, _Verdict] = {}
+    while waiting:
+        holder = waiting.pop()
+        known = by_digest.get(holder)  # none: a part that is missing; what is attached to it stays all the same
+        children = known.children if known is not None else ()
+        shown = _shown(known) if known is not None else holder
+        for digest in (*children, *attached.get(holder, ())):
+            if digest not in held:
+                held[digest] = _Verdict("keep", f"{'part of' if digest in children else 'attached to'} {shown}")
+                waiting.append(digest)
+    return {digest: why for digest, why in held.items() if digest in verdicts and verdicts[digest].action != "keep"}
+
+
+def _decision(version: Version, verdict: _Verdict, now: float) -> Decision:
     days = None if version.used is None else round((now - version.used) / DAY, 1)
-    return Decision(version.digest, version.tags, action, reason, days, version.size)
+    action: Literal["keep", "delete"] = "keep" if verdict.action == "keep" else "delete"
+    return Decision(
+        version.digest, version.tags, action, verdict.reason, days, version.size, version.key, version.missing
+    )
 
 
 def _shown(version: Version) -> str:

@@ -1,72 +1,138 @@
-"""What a repository holds: every tag, what it stands for, its age. A manifest that cannot be read is said to be so."""
+"""What a repository holds: every version, its parts, its age. A manifest that cannot be read is said to be so."""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Optional
 
+import msgspec
+
 from noxlib.engines.registry import DIGEST
 from noxlib.errors import EngineError
 from noxlib.testground import names
-from noxlib.testground.retention import Version
+from noxlib.testground.retention import Version, subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from noxlib.engines.registry import Manifest, Registry
+    from noxlib.engines.versions import Store, Stored
 
 _REPRODUCIBLE = 946684800.0  # the year 2000: what claims to be older was given a time for the sake of its digest
+_OF_THE_REGISTRY = ("lost", "credentials", "rate-limit")  # causes: it cannot be asked, whatever the manifest
 
 
-def survey(registry: Registry, commit_times: Callable[[set[str]], Mapping[str, int]]) -> tuple[Version, ...]:
-    """All tagged versions.
+def survey(store: Store, commit_times: Callable[[set[str]], Mapping[str, int]]) -> tuple[Version, ...]:
+    """All versions that the store lists, and what they are made of.
 
     Args:
-        registry: The repository.
+        store: The repository.
         commit_times: Takes commits; gives the seconds since the epoch at which those that it knows were made.
 
     Raises:
-        EngineError: The tags cannot be listed.
+        EngineError: They cannot be listed.
     """
-    tags = registry.tags()
-    by_digest: dict[str, list[str]] = {}
-    for tag in tags:
-        digest = registry.digest(tag)
-        by_digest.setdefault(digest or "", []).append(tag)
-    # A tag that stands for nothing was deleted since the list was made; one that is listed still cannot be read.
-    lost = by_digest.pop("", [])
-    broken = sorted(set(lost) & set(registry.tags())) if lost else []
-    read = {name.identifier for name in map(names.read, tags) if name.kind == "commit"}
+    listed = store.listed()
+    read = {name.identifier for stored in listed for name in map(names.read, stored.tags) if name.kind == "commit"}
     times = commit_times(read) if read else {}
-    blind = tuple(Version("", (tag,), readable=False) for tag in broken)
-    return (*blind, *(_version(registry, digest, tuple(found), times) for digest, found in by_digest.items()))
+    found = {stored.digest: _version(store.registry, stored) for stored in listed}
+    _add_parts(store.registry, found)
+    return tuple(_aged(version, found, times) for version in found.values())
 
 
-def _version(registry: Registry, digest: str, tags: tuple[str, ...], times: Mapping[str, int]) -> Version:
+def _version(registry: Registry, stored: Stored) -> Version:
+    digest, tags, key = stored.digest, stored.tags, stored.key
+    try:
+        manifest = registry.manifest(digest) if digest else None
+        if manifest is None:
+            return Version(digest, tags, readable=False, key=key)
+        content = manifest.content()
+        made = stored.used if stored.used is not None else _created(registry, manifest)
+    except EngineError as error:
+        if error.cause in _OF_THE_REGISTRY:
+            raise
+        return Version(digest, tags, readable=False, key=key)
+    return Version(digest, tags, made, _size(content), _children(content), True, key, _subject(content))
+
+
+def _add_parts(registry: Registry, found: dict[str, Version]) -> None:
+    """Read what indexes name and attachments are attached to, where it was not listed; note what is not there."""
+    waiting = list(found.values())
+    absent: set[str] = set()
+    while waiting:
+        version = waiting.pop()
+        for digest in filter(None, (*version.children, subject(version))):
+            if digest not in found and digest not in absent:
+                part = _part(registry, digest)
+                if part is None:
+                    absent.add(digest)
+                else:
+                    found[digest] = part
+                    waiting.append(part)
+    for digest, version in found.items():
+        missing = tuple(child for child in version.children if child in absent)
+        if missing:
+            found[digest] = msgspec.structs.replace(version, missing=missing)
+
+
+def _part(registry: Registry, digest: str) -> Optional[Version]:
+    """A manifest without tags; None where it is not there."""
     try:
         manifest = registry.manifest(digest)
         if manifest is None:
-            return Version(digest, tags, readable=False)
+            return None
         content = manifest.content()
-        made = [made for part in _images(registry, manifest) for made in [_created(registry, part)] if made is not None]
+        made = _created(registry, manifest)
     except EngineError as error:
-        if error.cause in ("lost", "credentials", "rate-limit"):  # it is the registry that cannot be asked
+        if error.cause in _OF_THE_REGISTRY:
             raise
-        return Version(digest, tags, readable=False)
-    # Unchanged content is published for later commits without being made anew: the last of them is its last use.
-    used = made + [float(times[name.identifier]) for name in map(names.read, tags) if name.identifier in times]
-    return Version(digest, tags, max(used) if made else None, _size(content), _children(content))
+        return Version(digest, (), readable=False)
+    return Version(digest, (), made, _size(content), _children(content), subject=_subject(content))
 
 
-def _images(registry: Registry, manifest: Manifest) -> list[Manifest]:
-    """The image, or those of an index."""
-    if not manifest.is_index:
-        return [manifest]
-    return [part for part in map(registry.manifest, _children(manifest.content())) if part and not part.is_index]
+def _aged(version: Version, found: Mapping[str, Version], times: Mapping[str, int]) -> Version:
+    """An index does not say when it was made: it is as old as the youngest of its parts.
+
+    Unchanged content is published for later commits without being made anew: the last of them is its last use.
+    """
+    parts = [found[child].used for child in version.children if child in found]
+    made = [used for used in (version.used, *(parts if version.used is None else ())) if used is not None]
+    if not made:
+        return version
+    uses = [float(times[name.identifier]) for name in map(names.read, version.tags) if name.identifier in times]
+    return msgspec.structs.replace(version, used=max(*made, *uses, made[0]))
+
+
+def lost(registry: Registry, versions: Iterable[Version]) -> list[str]:
+    """What is not there, of versions that are meant to be: each tag, and each child down to the last.
+
+    A tag that moved since is followed to where it leads now.
+    """
+    asked: dict[str, bool] = {}
+
+    def there(digest: str) -> bool:
+        if digest not in asked:
+            asked[digest] = registry.digest(digest) is not None
+        return asked[digest]
+
+    gone = []
+    for version in versions:
+        leads = {tag: registry.digest(tag) for tag in version.tags}
+        gone += [tag for tag, digest in leads.items() if digest is None]
+        moved = {digest for digest in leads.values() if digest not in (None, version.digest)}
+        parts = {part for digest in moved for part in _parts_now(registry, str(digest))}
+        parts.update({version.digest, *version.children} - {*version.missing, ""})
+        gone += [digest for digest in sorted(parts) if not there(digest)]
+    return list(dict.fromkeys(gone))
+
+
+def _parts_now(registry: Registry, digest: str) -> tuple[str, ...]:
+    manifest = registry.manifest(digest)
+    return _children(manifest.content()) if manifest else (digest,)
 
 
 def _created(registry: Registry, manifest: Manifest) -> Optional[float]:
-    """When an image was made; None where it does not say."""
+    """When an image was made, seconds since the epoch; None where it does not say."""
     config = manifest.content().get("config")
     digest = config.get("digest") if isinstance(config, dict) else None
     if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
@@ -78,6 +144,12 @@ def _created(registry: Registry, manifest: Manifest) -> Optional[float]:
         return None
     seconds = moment.replace(tzinfo=timezone.utc).timestamp()
     return seconds if seconds > _REPRODUCIBLE else None
+
+
+def _subject(content: Mapping[str, Any]) -> str:
+    found = content.get("subject")
+    digest = found.get("digest") if isinstance(found, dict) else None
+    return digest if isinstance(digest, str) and DIGEST.fullmatch(digest) else ""
 
 
 def _children(content: Mapping[str, Any]) -> tuple[str, ...]:

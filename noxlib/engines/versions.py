@@ -1,0 +1,93 @@
+"""The manifests of a repository as things to list and to throw away: by the registry itself, or in another way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional, Protocol
+
+import msgspec
+
+from noxlib.errors import EngineError
+
+if TYPE_CHECKING:
+    from noxlib.engines.registry import Registry
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """One manifest as it is listed."""
+
+    digest: str  #: empty for tags that are listed and stand for nothing
+    tags: tuple[str, ...]
+    key: str = ""  #: the store's own name for it
+    used: Optional[float] = None  #: seconds since the epoch, where the store says when it came or was changed
+
+
+class Store(Protocol):
+    """Who lists and deletes what a repository holds. Every method raises EngineError."""
+
+    registry: Registry
+    a_tag_stays: bool  #: the last tagged version is not given up
+
+    def listed(self) -> tuple[Stored, ...]:
+        """All manifests with tags; those without, where the store knows them."""
+
+    def now(self, stored: Stored) -> Optional[Stored]:
+        """The same one at this moment; None where it is gone."""
+
+    def delete(self, stored: Stored) -> None:
+        """Throw one away with all its tags; it may be gone already. EngineError ``refused``: it stays, for good."""
+
+    def deleted(self) -> tuple[Stored, ...]:
+        """What can be given back."""
+
+    def restore(self, stored: Stored) -> None:
+        """Give one back, with the tags that nothing else has by now."""
+
+
+class RegistryStore:
+    """Any registry: tags are listed, manifests deleted by their digest; nothing is given back."""
+
+    a_tag_stays = False
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self._digests: dict[str, str] = {}  # tag -> digest, of the last list
+
+    def listed(self) -> tuple[Stored, ...]:
+        """By tag; what bears none cannot be listed (OCI distribution specification 1.1)."""
+        tags = self.registry.tags()
+        self._digests = {tag: self.registry.digest(tag) or "" for tag in tags}
+        by_digest: dict[str, list[str]] = {}
+        for tag, digest in self._digests.items():
+            by_digest.setdefault(digest, []).append(tag)
+        # A tag that stands for nothing was deleted since the list was made; one that is listed still cannot be read.
+        lost = by_digest.pop("", [])
+        broken = tuple(sorted(set(lost) & set(self.registry.tags()))) if lost else ()
+        blind = (Stored("", broken),) if broken else ()
+        return (*blind, *(Stored(digest, tuple(found)) for digest, found in by_digest.items()))
+
+    def now(self, stored: Stored) -> Optional[Stored]:
+        """Its own tags are asked for, and those that are new since the list was made."""
+        if self.registry.digest(stored.digest) is None:
+            return None
+        asked = [tag for tag in self.registry.tags() if tag in stored.tags or tag not in self._digests]
+        tags = tuple(tag for tag in asked if self.registry.digest(tag) == stored.digest)
+        return msgspec.structs.replace(stored, tags=tags)
+
+    def delete(self, stored: Stored) -> None:
+        """By digest; then the tags, in a registry that keeps each of them as a manifest of its own."""
+        self.registry.delete(stored.digest)
+        for tag in stored.tags:
+            if self.registry.digest(tag) == stored.digest:
+                self.registry.delete(tag)
+
+    def deleted(self) -> tuple[Stored, ...]:
+        """Nothing comes back."""
+        raise EngineError(
+            f"the registry {self.registry.host} gives back nothing that was deleted",
+            "publish it again from its commit: nox -s testground_publish",
+            cause="unsupported",
+        )
+
+    def restore(self, stored: Stored) -> None:
+        """Never reached: there is nothing to give back."""
+        raise EngineError(f"{stored.digest} cannot be restored", "publish it again from its commit")
