@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Optional
 
 import msgspec
 
@@ -12,11 +13,13 @@ from noxlib.config.event import Event
 from noxlib.config.project import Project
 from noxlib.engines import git, registryauth
 from noxlib.engines.registry import Manifest, Registry
+from noxlib.engines.registryauth import Credentials
 from noxlib.errors import UsageError
 from noxlib.sessions import container_ground, placing, reaping
 from noxlib.sessions.arguments import DRY_RUN, Arguments, Option, no_rest
 from noxlib.sessions.context import Context, say
-from noxlib.testground import image, names, publish, publishing, remote, results
+from noxlib.testground import image, names, publish, publishing, pulled, remote, results
+from noxlib.testground.image import Testground
 
 PUSH = Option("--push", "publish the checked out commit and branch from this machine, without a CI event")
 
@@ -35,13 +38,21 @@ def run(context: Context) -> None:
     event = _event(context, arguments, project)
     planned = publishing.tags(event)
     if not planned.identifiers:
-        say(f"{context.session}: nothing is pushed: {planned.reason}")
+        _build_only(context, project, event, planned, dry_run=arguments["dry_run"])
         return
     name = remote.image_of(project)
     if arguments["dry_run"]:
         _show(context, name, planned)
         return
-    _publish(context, project, name, planned)
+    _publish(context, project, name, planned, event.commit)
+
+
+def _build_only(context: Context, project: Project, event: Event, planned: publishing.Tags, *, dry_run: bool) -> None:
+    """A pull request's testground is built, for the tests and the caches that follow; nothing leaves this machine."""
+    said = f"{context.session}: nothing is pushed: {planned.reason}"
+    if event.kind == "pull_request" and not dry_run:
+        said += f"; built: {_build(context, project).reference}"
+    say(said)
 
 
 def _event(context: Context, arguments: Arguments, project: Project) -> Event:
@@ -72,35 +83,46 @@ def _show(context: Context, name: str, planned: publishing.Tags) -> None:
     say(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
 
 
-def _publish(context: Context, project: Project, name: str, planned: publishing.Tags) -> None:
+def _publish(context: Context, project: Project, name: str, planned: publishing.Tags, commit: Optional[str]) -> None:
     registry = remote.open_registry(name)
-    commit = planned.identifiers[0]
-    known = publish.find_commit(registry, context.python, commit)
-    uploaded = False
-    if known is None:
-        known, uploaded = _content(context, project, registry)
-    tags = publish.give_tags(registry, context.python, planned, known)
+    manifest, built, sent = publish.find(registry, context.python, planned), None, False
+    if manifest is None:
+        built = _build(context, project)
+        manifest, sent = publish.upload(registry, built, placing.engine(), _credentials(registry), say)
+    settled, tags = publish.settle(registry, context.python, planned, manifest)
+    if built is not None and not publish.is_image(built, settled):
+        _take(context, project, registry, built, settled)
     result = results.Result(
         python=context.python,
         image=name,
-        digest=known.digest,
+        digest=settled.digest,
         tags=tags,
-        id=remote.configuration_digest(known),
-        fingerprint=remote.fingerprint(registry, known),
+        id=remote.configuration_digest(settled),
+        fingerprint=remote.fingerprint(registry, settled),
         commit=commit,
-        uploaded=uploaded,
+        uploaded=sent and settled.digest == manifest.digest,
         time=results.now(),
     )
     results.write(context.root, results.PUBLISHED, result)
     results.tell_workflow(result, os.environ)
-    how = "sent" if uploaded else "already there"
+    how = "sent" if result.uploaded else "already there"
     say(f"{context.session}: {result.reference} ({how}) as {', '.join(tags)}")
 
 
-def _content(context: Context, project: Project, registry: Registry) -> tuple[Manifest, bool]:
-    """This checkout's testground in the registry: built and sent where it is not there yet."""
+def _build(context: Context, project: Project) -> Testground:
+    """This checkout's testground, built where it is not here yet."""
     docker = placing.engine()
     locked = container_ground.lock_of(project, context.python, docker, "all")
-    testground = image.find_or_build(project, context.python, locked, docker)
-    credentials = registryauth.find(registry.host, os.environ)
-    return publish.upload(registry, testground, docker, credentials, say)
+    return image.find_or_build(project, context.python, locked, docker)
+
+
+def _take(context: Context, project: Project, registry: Registry, built: Testground, settled: Manifest) -> None:
+    """Somebody was first: theirs is what this commit is tested in, here too."""
+    say(f"noxlib: {registry.image}@{settled.digest} was published first; it is taken, and the build made here dropped")
+    docker = placing.engine()
+    publish.drop(built, settled, registry, docker)
+    pulled.fetch(project, context.python, settled.digest, docker, registry, _credentials(registry), say)
+
+
+def _credentials(registry: Registry) -> Optional[Credentials]:
+    return registryauth.find(registry.host, os.environ)

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Optional
 
-import msgspec
-
 from noxlib.engines import images
-from noxlib.engines.registry import Manifest, Registry
 from noxlib.errors import EngineError
 from noxlib.testground import names, publishing, remote
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from noxlib.engines.docker import Docker
+    from noxlib.engines.registry import Manifest, Registry
     from noxlib.engines.registryauth import Credentials
     from noxlib.testground.image import Testground
 
 
-class Done(msgspec.Struct, frozen=True):
-    """What is in the registry now."""
-
-    manifest: Manifest
-    tags: tuple[str, ...]
-    uploaded: bool
-    first: bool  #: nobody had published this commit before
+ROUNDS = 3  #: how often another publisher may come before us while tags are given
 
 
-def find_commit(registry: Registry, python: str, commit: str) -> Optional[Manifest]:
-    """What was published for a commit: the first one is the truth, whatever a later build makes of that commit."""
-    return registry.manifest(names.tag(python, commit))
+def find(registry: Registry, python: str, planned: publishing.Tags) -> Optional[Manifest]:
+    """What is published already for the event's commit (or rebuild): the first one is the truth."""
+    return registry.manifest(names.tag(python, planned.identifiers[0]))
 
 
 def upload(
@@ -38,10 +32,10 @@ def upload(
     credentials: Optional[Credentials],
     say: Callable[[str], None],
 ) -> tuple[Manifest, bool]:
-    """The manifest of the content in the registry, and whether it had to be sent; read back from there.
+    """The manifest of the content in the registry, and whether it is the one sent from here; read back from there.
 
     Raises:
-        EngineError: The registry refuses it, or has another image than the one that was sent.
+        EngineError: The registry refuses it, or has an image of other content than the one that was sent.
     """
     tag = names.fingerprint_tag(testground.python, testground.fingerprint)
     known = registry.manifest(tag)
@@ -53,44 +47,78 @@ def upload(
         images.tag(testground.id, reference, docker)
     images.push(reference, docker, credentials)
     sent = registry.manifest(tag)
-    # An engine names an image by its configuration, or, with containerd's store, by the manifest.
-    if sent is None or testground.id not in (remote.configuration_digest(sent) or testground.id, sent.digest):
+    if sent is None:
+        raise EngineError(f"{reference} was sent, and the registry has nothing under that name", "see its own log")
+    own = is_image(testground, sent)
+    if not own and remote.fingerprint(registry, sent) != testground.fingerprint:
         raise EngineError(
-            f"{reference} was sent, and the registry has {'nothing' if sent is None else sent.digest} under that name",
-            "somebody else changed it at the same moment; run this again",
+            f"{reference} was sent, and the registry has {sent.digest} under that name, which is something else",
+            "see who else writes to that repository, then run this again",
         )
-    return sent, True
+    return sent, own
 
 
-def give_tags(registry: Registry, python: str, planned: publishing.Tags, manifest: Manifest) -> tuple[str, ...]:
-    """Give the planned tags to a manifest that the registry has; all of them.
+def is_image(testground: Testground, manifest: Manifest) -> bool:
+    """Whether a manifest is of this very image; an index counts as its own.
+
+    An engine names an image by its configuration, or, with containerd's store, by the manifest.
+    """
+    return testground.id in (remote.configuration_digest(manifest) or testground.id, manifest.digest)
+
+
+def settle(
+    registry: Registry, python: str, planned: publishing.Tags, manifest: Manifest
+) -> tuple[Manifest, tuple[str, ...]]:
+    """Give the planned tags to a manifest that the registry has; or to the one of whoever was first.
+
+    A registry knows no "only if absent": what is there is looked at before and after, and what is found then counts.
+
+    Returns:
+        The manifest that the commit stands for now, and all its tags of this event.
 
     Raises:
-        EngineError: A tag that never moves stands for another digest.
+        EngineError: A release that is published stands for another digest.
     """
+    for _ in range(ROUNDS):
+        tags = _wanted(registry, python, planned)
+        known = {tag: registry.digest(tag) for tag in tags}
+        if known[tags[0]] not in (None, manifest.digest):
+            manifest = registry.manifest(str(known[tags[0]])) or manifest
+            continue
+        _refuse_moves(registry, known, manifest)
+        moved = [tag for tag in tags if known[tag] != manifest.digest]
+        for tag in moved:
+            registry.put(tag, manifest)
+        if not moved or registry.digest(tags[0]) == manifest.digest:
+            return manifest, tags
+    raise EngineError(
+        f"{registry.image}:{tags[0]} stands for something else each time that it is read",
+        "see who else writes to that repository, then run this again",
+        cause="conflict",
+    )
+
+
+def _wanted(registry: Registry, python: str, planned: publishing.Tags) -> tuple[str, ...]:
     identifiers = planned.identifiers
     if planned.release and publishing.is_latest(planned.release, registry.tags(), python):
         identifiers = (*identifiers, "latest")
-    wanted = [names.tag(python, identifier) for identifier in identifiers]
-    known = {tag: registry.digest(tag) for tag in wanted}
+    return tuple(names.tag(python, identifier) for identifier in identifiers)
+
+
+def _refuse_moves(registry: Registry, known: Mapping[str, Optional[str]], manifest: Manifest) -> None:
     for tag, digest in known.items():
         if names.read(tag).kind in publishing.IMMUTABLE and digest not in (None, manifest.digest):
             raise EngineError(
                 f"{registry.image}:{tag} is {digest} already, and would become {manifest.digest}",
-                "a published release or commit never moves: publish under a new one, for example v1.2.3-r2",
+                "a published release never moves: tag a rebuild of it, v1.2.3-r2, or the next version",
                 cause="conflict",
             )
-    for tag, digest in known.items():
-        if digest != manifest.digest:
-            registry.put(tag, manifest)
-    _read_back(registry, wanted[0], manifest)
-    return tuple(wanted)
 
 
-def _read_back(registry: Registry, tag: str, manifest: Manifest) -> None:
-    digest = registry.digest(tag)
-    if digest != manifest.digest:
-        raise EngineError(
-            f"{registry.image}:{tag} was given {manifest.digest}, and the registry now says {digest}",
-            "somebody else published it at the same moment; run this again, and the first one is taken",
-        )
+def drop(testground: Testground, winner: Manifest, registry: Registry, docker: Docker) -> None:
+    """Give up what was built here for the one that is published: its names in the engine, and in the registry."""
+    tag = names.fingerprint_tag(testground.python, testground.fingerprint)
+    if registry.digest(tag) != winner.digest and remote.fingerprint(registry, winner) == testground.fingerprint:
+        registry.put(tag, winner)
+    for reference in {f"{registry.image}:{tag}", testground.reference}:
+        images.untag(reference, docker)

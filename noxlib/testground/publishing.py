@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Optional
 
 import msgspec
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 
 #: Kinds of tags that never move to another image once they are there.
 IMMUTABLE = frozenset(("commit", "release", "fingerprint"))
+#: A release once more, from the same commit, with what has become of its base image and its packages since.
+_REBUILD = re.compile(r"v[0-9].*-r[0-9]+")
 
 
 class Tags(msgspec.Struct, frozen=True):
     """The identifiers that an event publishes, and why; none: nothing is pushed."""
 
-    identifiers: tuple[str, ...]
+    identifiers: tuple[str, ...]  #: the first one decides: what is published for it already is taken, not built anew
     reason: str
     release: Optional[str] = None  #: the release among them, of which ``latest`` is asked
 
@@ -37,6 +40,10 @@ def tags(event: Event) -> Tags:
         found = names.release(event.tag)
         if found is None:
             return Tags((event.commit,), f"the tag {event.tag!r} is no version: the commit alone")
+        if _REBUILD.fullmatch(found):  # its commit keeps what was published for it first
+            return Tags(
+                (found,), f"the rebuild {event.tag!r} of a release; latest, if it is the highest", release=found
+            )
         return Tags((event.commit, found), f"the release {event.tag!r}; latest, if it is the highest", release=found)
     return Tags((), f"the event {event.name!r} publishes nothing")
 

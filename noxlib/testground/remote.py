@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from typing import TYPE_CHECKING, Optional
@@ -10,6 +11,7 @@ import msgspec
 
 from noxlib.engines import git, registryauth, revisions
 from noxlib.engines.registry import DIGEST, Manifest, Registry
+from noxlib.engines.registryauth import Credentials
 from noxlib.errors import ConfigError, PlaceError
 from noxlib.testground import names
 
@@ -42,8 +44,17 @@ def image_of(project: Project) -> str:
 
 
 def open_registry(image: str) -> Registry:
-    """The repository of an image, with this machine's credentials for it. Raises ConfigError, EngineError."""
-    return Registry(image, registryauth.find(registryauth.split(image)[0], os.environ))
+    """The repository of an image, with this machine's credentials for it. Raises ConfigError, EngineError.
+
+    The same one for all sessions of a process: its connection and its token are good for each Python.
+    """
+    found = registryauth.find(registryauth.split(image)[0], os.environ)
+    return _opened(image, *((found.user, found.password) if found else (None, None)))
+
+
+@functools.lru_cache(maxsize=8)
+def _opened(image: str, user: Optional[str], password: Optional[str]) -> Registry:
+    return Registry(image, Credentials(user, password) if user and password else None)
 
 
 def identifiers(asked: str, project: Project) -> tuple[str, ...]:
