@@ -19,6 +19,12 @@ def resolve(root: Path, word: str) -> Optional[str]:
     return output.strip() if output else None
 
 
+def ancestors(root: Path, commit: str, limit: int) -> tuple[str, ...]:
+    """The commits before one, nearest first, at most so many; none where git knows none."""
+    output = _git(root, "rev-list", f"--max-count={limit + 1}", "--end-of-options", commit)
+    return tuple((output or "").split())[1:]
+
+
 def times(root: Path, commits: Iterable[str]) -> dict[str, int]:
     """When commits were made, seconds since the epoch; those that this clone does not hold are left out."""
     words = sorted(set(commits))

@@ -20,7 +20,7 @@ from noxlib.sessions.placing import Placement
 from noxlib.testground import image, names, publishing, pulled, remote
 from noxlib.testground.image import Testground
 from noxlib.testground.locked import Lock
-from noxlib.testground.pulled import LABELS
+from noxlib.testground.pulled import LABELS, Puller
 from noxlib.testground.results import Result
 
 
@@ -72,7 +72,7 @@ def _fetch(project: Project, python: str, asked: str, docker: Docker, effort: Ef
         raise preparing.absent(f"the testground of {asked}")
     registry = remote.open_registry(remote.image_of(project))
     credentials = registryauth.find(registry.host, os.environ)
-    return pulled.fetch(project, python, asked, docker, registry, credentials, say)
+    return Puller(project, docker, registry, credentials, say).fetch(python, asked)
 
 
 def _of_image(reference: str, info: ImageInfo, project: Project, python: str, lock: Lock) -> Testground:

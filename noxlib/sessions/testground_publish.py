@@ -18,8 +18,9 @@ from noxlib.errors import UsageError
 from noxlib.sessions import container_ground, placing, reaping
 from noxlib.sessions.arguments import DRY_RUN, Arguments, Option, no_rest
 from noxlib.sessions.context import Context, say
-from noxlib.testground import image, names, publish, publishing, pulled, remote, results
+from noxlib.testground import image, names, publish, publishing, remote, results
 from noxlib.testground.image import Testground
+from noxlib.testground.pulled import Puller
 
 PUSH = Option("--push", "publish the checked out commit and branch from this machine, without a CI event")
 
@@ -121,7 +122,7 @@ def _take(context: Context, project: Project, registry: Registry, built: Testgro
     say(f"noxlib: {registry.image}@{settled.digest} was published first; it is taken, and the build made here dropped")
     docker = placing.engine()
     publish.drop(built, settled, registry, docker)
-    pulled.fetch(project, context.python, settled.digest, docker, registry, _credentials(registry), say)
+    Puller(project, docker, registry, _credentials(registry), say).fetch(context.python, settled.digest)
 
 
 def _credentials(registry: Registry) -> Optional[Credentials]:

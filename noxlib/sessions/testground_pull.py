@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import os
 
+from noxlib.config import event as events
 from noxlib.config.detect import load_project
-from noxlib.engines import registryauth
-from noxlib.errors import UsageError
-from noxlib.sessions import placing, reaping
-from noxlib.sessions.arguments import DRY_RUN
+from noxlib.config.project import Project
+from noxlib.engines import git, registryauth
+from noxlib.engines.registry import Registry
+from noxlib.errors import NoxlibError, PlaceError, UsageError
+from noxlib.sessions import container_ground, placing, reaping
+from noxlib.sessions.arguments import DRY_RUN, NO_BUILD, Arguments, Option
 from noxlib.sessions.context import Context, say
-from noxlib.testground import pulled, remote, results
+from noxlib.sessions.grounds import Effort
+from noxlib.testground import chain, image, remote, results
+from noxlib.testground.chain import Here
+from noxlib.testground.pulled import Puller
+from noxlib.testground.remote import Found
+from noxlib.testground.results import Result
+
+FRESH = Option("--fresh", "drop the copy that is here, and pull it anew")
 
 
 def run(context: Context) -> None:
-    """Carry the step out; the one word after the options says which, default the checked out commit.
+    """Carry the step out; the one word after the options says which, default what is nearest to this checkout.
 
     Raises:
         UsageError: there is more than one word.
         PlaceError: nothing is published for it.
         EngineError: the registry or the engine fails.
     """
-    arguments = context.parse(DRY_RUN)
+    arguments = context.parse(FRESH, NO_BUILD, DRY_RUN)
     if len(arguments.rest) > 1 or any(word.startswith("-") for word in arguments.rest):
         raise UsageError(
             f"{context.session} takes one word, not {' '.join(arguments.rest)!r}",
@@ -31,12 +41,66 @@ def run(context: Context) -> None:
     project = load_project(context.root)
     reaping.sweep(context.root)
     registry = remote.open_registry(remote.image_of(project))
+    if asked:
+        _pull(context, project, registry, arguments, remote.find(registry, context.python, asked, project))
+    else:
+        _nearest(context, project, registry, arguments)
+
+
+def _pull(context: Context, project: Project, registry: Registry, arguments: Arguments, found: Found) -> Result | None:
     if arguments["dry_run"]:
-        found = remote.find(registry, context.python, asked, project)
         say(f"{context.session}: would pull {registry.image}@{found.digest} ({found.tag or 'by digest'})")
-        return
-    docker = placing.engine()
+        return None
     credentials = registryauth.find(registry.host, os.environ)
-    result, info = pulled.fetch(project, context.python, asked, docker, registry, credentials, say)
+    puller = Puller(project, placing.engine(), registry, credentials, say)
+    asked = arguments.rest[0] if arguments.rest else ""
+    result, info = puller.take(context.python, found, asked, fresh=arguments["fresh"])
     results.tell_workflow(result, os.environ)
     say(f"{context.session}: {result.reference} ({', '.join(result.tags) or 'by digest'}) is the image {info.id}")
+    return result
+
+
+def _nearest(context: Context, project: Project, registry: Registry, arguments: Arguments) -> None:
+    """Along the chain; at its end the testground is built here."""
+    here = _here(context, project, "none" if arguments["dry_run"] else "no-build")
+    found = chain.follow(registry, here, say)
+    if found is not None:
+        result = _pull(context, project, registry, arguments, found)
+        if result is not None and here.fingerprint not in (None, result.fingerprint):
+            say(
+                "noxlib: it is not what this checkout declares now: a suite builds its own, unless --testground names it"
+            )
+    elif arguments["no_build"]:
+        raise PlaceError(
+            f"no testground is published for this checkout in {registry.image}",
+            f"name another one (nox -s {context.session} -- main), or leave --no-build out",
+            cause="absent",
+        )
+    elif arguments["dry_run"]:
+        say(f"{context.session}: would build it here")
+    else:
+        say("noxlib: build: nothing that is near is published")
+        docker = placing.engine()
+        locked = container_ground.lock_of(project, context.python, docker, "all")
+        built = image.find_or_build(project, context.python, locked, docker)
+        say(f"{context.session}: {built.reference} {built.id} (built here)")
+
+
+def _here(context: Context, project: Project, effort: Effort) -> Here:
+    """This checkout. In CI, where a commit and no branch is checked out, the branch is the event's."""
+    head = git.head(project.root)
+    fingerprint, unknown = None, ""
+    try:
+        docker = placing.engine()
+        locked = container_ground.lock_of(project, context.python, docker, effort)
+        fingerprint = image.wanted(project, context.python, locked, docker)
+    except NoxlibError as error:
+        unknown = error.what
+    return Here(
+        root=project.root,
+        python=context.python,
+        fingerprint=fingerprint,
+        unknown=unknown,
+        commit=head.commit if head else None,
+        branch=(head.branch if head else None) or events.read(os.environ).branch,
+    )

@@ -55,6 +55,15 @@ def find_or_build(project: Project, python: str, lock: Lock, docker: Docker, *, 
     return _testground(found or _build_locked(order, docker), order)
 
 
+def wanted(project: Project, python: str, lock: Lock, docker: Docker) -> str:
+    """The fingerprint that this checkout's testground has, or would have; nothing is pulled or built.
+
+    Raises:
+        BuildError: An image that it builds on is not here (cause ``absent``), so that it cannot be told.
+    """
+    return _order(project, python, lock, docker, pull=False).fingerprint
+
+
 def _order(project: Project, python: str, lock: Lock, docker: Docker, *, pull: bool = True) -> Order:
     """What is wanted, and its fingerprint."""
     planned = recipe.of(project, python, lock)

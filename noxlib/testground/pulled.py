@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Callable, Optional
 
+import msgspec
+
 from noxlib.engines import images
 from noxlib.errors import EngineError, PlaceError
 from noxlib.testground import names, remote, results
@@ -14,54 +16,83 @@ if TYPE_CHECKING:
     from noxlib.engines.docker import Docker, ImageInfo
     from noxlib.engines.registry import Registry
     from noxlib.engines.registryauth import Credentials
+    from noxlib.testground.remote import Found
     from noxlib.testground.results import Result
 
 LABELS = "io.noxlib."
 
 
-def fetch(
-    project: Project,
-    python: str,
-    asked: str,
-    docker: Docker,
-    registry: Registry,
-    credentials: Optional[Credentials],
-    say: Callable[[str], None],
-) -> tuple[Result, ImageInfo]:
-    """What the registry has for a word, in the engine under its published tag and its fingerprint; and noted down.
+class Puller(msgspec.Struct, frozen=True):
+    """What brings testgrounds of a registry into an engine."""
 
-    Raises:
-        PlaceError: It is not published, or is no testground of that Python.
-        EngineError: It cannot be pulled.
-    """
-    found = remote.find(registry, python, asked, project)
-    reference = f"{registry.image}@{found.digest}"
-    info = docker.image(reference)
-    if info is None:
-        say(f"noxlib: pulling {found.tag or reference}")
-        images.pull(reference, docker, credentials)
-        info = docker.image(reference)
-    if info is None:
-        raise EngineError(f"{reference} is gone right after it was pulled", "run this again")
-    fingerprint = _checked(info, reference, python)
-    local = [f"{registry.image}:{found.tag}"] if found.tag else []
-    if fingerprint:  # where the next run looks before it builds
-        own = names.image_name(project.name, None, project.config)
-        local.append(f"{own}:{names.fingerprint_tag(python, fingerprint)}")
-    for tag in local:
-        images.tag(info.id, tag, docker)
-    result = results.Result(
-        python=python,
-        image=registry.image,
-        digest=found.digest,
-        tags=(found.tag,) if found.tag else (),
-        id=info.id,
-        fingerprint=fingerprint,
-        asked=asked or "HEAD",
-        time=results.now(),
-    )
-    results.write(project.root, results.PULLED, result)
-    return result, info
+    project: Project
+    docker: Docker
+    registry: Registry
+    credentials: Optional[Credentials]
+    say: Callable[[str], None]
+
+    def fetch(self, python: str, asked: str, *, fresh: bool = False) -> tuple[Result, ImageInfo]:
+        """What the registry has for a word.
+
+        Raises:
+            PlaceError: It is not published, or is no testground of that Python.
+            EngineError: It cannot be pulled.
+        """
+        return self.take(python, remote.find(self.registry, python, asked, self.project), asked, fresh=fresh)
+
+    def take(self, python: str, found: Found, asked: str, *, fresh: bool = False) -> tuple[Result, ImageInfo]:
+        """It comes under its published tag and its fingerprint, and is noted down. ``fresh``: the copy here goes first.
+
+        Raises:
+            PlaceError: It is no testground of that Python.
+            EngineError: It cannot be pulled.
+        """
+        info = self._pulled(found, fresh=fresh)
+        fingerprint = _checked(info, f"{self.registry.image}@{found.digest}", python)
+        local = [f"{self.registry.image}:{found.tag}"] if found.tag else []
+        if fingerprint:  # where the next run looks before it builds
+            local.append(f"{self._own}:{names.fingerprint_tag(python, fingerprint)}")
+        for tag in local:
+            images.tag(info.id, tag, self.docker)
+        result = results.Result(
+            python=python,
+            image=self.registry.image,
+            digest=found.digest,
+            tags=(found.tag,) if found.tag else (),
+            id=info.id,
+            fingerprint=fingerprint,
+            asked=asked or "HEAD",
+            time=results.now(),
+        )
+        results.write(self.project.root, results.PULLED, result)
+        return result, info
+
+    @property
+    def _own(self) -> str:
+        """The name without tag by which this engine knows the project's testgrounds."""
+        return names.image_name(self.project.name, None, self.project.config)
+
+    def _pulled(self, found: Found, *, fresh: bool) -> ImageInfo:
+        reference = f"{self.registry.image}@{found.digest}"
+        info = self.docker.image(reference)
+        if info is not None and fresh:
+            self._forget(info)
+            info = None
+        if info is None:
+            self.say(f"noxlib: pulling {found.tag or reference}")
+            images.pull(reference, self.docker, self.credentials)
+            info = self.docker.image(reference)
+        if info is None:
+            raise EngineError(f"{reference} is gone right after it was pulled", "run this again")
+        return info
+
+    def _forget(self, info: ImageInfo) -> None:
+        """Take all names away that the project has given it; layers that nothing else holds go with the last one."""
+        ours = (f"{self.registry.image}:", f"{self.registry.image}@", f"{self._own}:")
+        for name in (*info.tags, *info.digests):
+            if name.startswith(ours):
+                self.say(f"noxlib: dropping {name} here")
+                images.untag(name, self.docker)
 
 
 def _checked(info: ImageInfo, reference: str, python: str) -> Optional[str]:
