@@ -168,7 +168,7 @@ def seconds_to_wait(answer: requests.Response, attempt: int, now: float) -> Opti
     if after.isdecimal():
         return float(after)
     if headers.get("X-RateLimit-Remaining") == "0" and reset.isdecimal():
-        return max(1.0, float(reset) - now)
+        return max(0.0, float(reset) - now) + 1  # it is in whole seconds
     if code == requests.codes.too_many_requests or "rate limit" in said(answer).lower():
         return _MINUTE * 2.0 ** (attempt - 1)
     return None
