@@ -49,6 +49,7 @@ PLACE = Option(
 TESTGROUND = Option(
     "--testground", "run in a published testground: of a release, a branch, a commit, pr-12, sha256:…", "REF"
 )
+AT = Option("--at", "run the code of a commit in that commit's testground, as it is published or else built", "COMMIT")
 KEEP = Option("--keep", "keep the run's workspace and say where it is")
 NO_BUILD = Option("--no-build", "fail instead of building where the testground is not there yet")
 

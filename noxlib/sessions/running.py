@@ -27,6 +27,7 @@ from noxlib.sessions.suites import Suite
 
 ATTEMPTS = 2  #: an infrastructure error before the first test is tried once more
 COVERAGE = Option("--coverage", "measure coverage, also where the project configures none")
+COMMON = (DRY_RUN, KEEP, NO_BUILD, COVERAGE)  #: options of every suite
 
 
 SuiteOf = Callable[[Config, Arguments], Suite]
@@ -64,7 +65,7 @@ def run_suite(
         NoxlibError: the outcome is not ``passed``.
     """
     clock = Clock()
-    arguments = context.parse(*options, DRY_RUN, KEEP, NO_BUILD, COVERAGE)
+    arguments = context.parse(*options, *COMMON)
     interactive = _interactive(context, arguments)
     with clock.phase("configuration"):
         project = load_project(context.root)

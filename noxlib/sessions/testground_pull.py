@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Optional
 
 from noxlib.config import event as events
 from noxlib.config.detect import load_project
@@ -47,7 +48,9 @@ def run(context: Context) -> None:
         _nearest(context, project, registry, arguments)
 
 
-def _pull(context: Context, project: Project, registry: Registry, arguments: Arguments, found: Found) -> Result | None:
+def _pull(
+    context: Context, project: Project, registry: Registry, arguments: Arguments, found: Found
+) -> Optional[Result]:
     if arguments["dry_run"]:
         say(f"{context.session}: would pull {registry.image}@{found.digest} ({found.tag or 'by digest'})")
         return None
