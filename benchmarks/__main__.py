@@ -18,6 +18,7 @@ from benchmarks import (
     parallel,
     preparing,
     report,
+    retention,
     slurm,
     ssh,
     venv,
@@ -45,6 +46,7 @@ BENCHMARKS = {
     "vm": vm.run,
     "vmtest": vmtest.run,
     "slurm": slurm.run,
+    "retention": retention.run,
 }
 
 
