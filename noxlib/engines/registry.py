@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from pathlib import Path
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -61,9 +62,10 @@ class Registry:
     Args:
         image: ``host[:port]/name``, without tag; without a host it is Docker Hub's.
         credentials: None: anonymous.
+        attempts: How often it is asked where it is busy or the connection breaks.
     """
 
-    def __init__(self, image: str, credentials: Optional[Credentials]) -> None:
+    def __init__(self, image: str, credentials: Optional[Credentials], attempts: int = ATTEMPTS) -> None:
         self.image = image
         self.host, self.name = registryauth.split(image)
         self._session = requests.Session()
@@ -71,6 +73,8 @@ class Registry:
         if registryauth.LOOPBACK.fullmatch(self.host):
             self._session.trust_env = False  # no proxy knows this machine by that name
         self._auth = registryauth.Auth(self._session, self.host, credentials)
+        self._trust = registryauth.own_ca(self.host, Path.home()) or self._session.verify
+        self._attempts = attempts
         self._base: Optional[str] = None
 
     def digest(self, reference: str) -> Optional[str]:
@@ -143,7 +147,7 @@ class Registry:
     def _ask(self, method: str, path: Optional[str], *, write: bool = False, **what: Any) -> requests.Response:
         """One answer: below 300, or 404; tried again where the registry is busy or the connection broke."""
         retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            stop=tenacity.stop_after_attempt(self._attempts),
             wait=seconds_to_wait,
             retry=tenacity.retry_if_exception_type(Again),
             reraise=True,
@@ -158,7 +162,9 @@ class Registry:
             f"repository:{self.name}:{'pull,push,delete' if method == 'DELETE' else 'pull,push' if write else 'pull'}"
         )
         try:
-            answer = self._auth.send(method, f"{self._url()}/v2/{self.name}/{path}", scope, **_request(**what))
+            answer = self._auth.send(
+                method, f"{self._url()}/v2/{self.name}/{path}", scope, verify=self._trust, **_request(**what)
+            )
         except (requests.RequestException, OSError) as error:
             raise Again(unreachable(self.host, error)) from error
         if answer.ok or absent(answer):

@@ -5,8 +5,10 @@ Nothing of it is ever an argument of a program, part of a URL, or printed.
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 from urllib.parse import urlsplit
 
@@ -49,6 +51,18 @@ def split(image: str) -> tuple[str, str]:
     if slash and re.search(r"[.:]|^localhost$", host):
         return host, name
     return "docker.io", image if slash else f"library/{image}"
+
+
+def own_ca(host: str, home: Path) -> Optional[str]:
+    """The CA bundle that docker was given for one registry, ``certs.d/<host[:port]>/*.crt``; None where there is none.
+
+    https://docs.docker.com/engine/security/certificates/
+    """
+    folders = (Path("/etc/docker"), home / ".config" / "docker", Path("/etc/containers"))
+    if not host.strip("."):
+        return None
+    found = (path for folder in folders for path in sorted((folder / "certs.d" / host).glob("*.crt")))
+    return next((str(path) for path in found if os.access(path, os.R_OK)), None)
 
 
 def find(host: str, environ: Mapping[str, str]) -> Optional[Credentials]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from noxlib.config.project import Project
 from noxlib.errors import NoxlibError
-from noxlib.sessions import programs
+from noxlib.sessions import programs, registry_state
 from noxlib.sessions.finding import Finding
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def _all(project: Project) -> Iterator[Finding]:
     yield _uv()
     yield _program("git", "git", "install git; without it records know no commit")
     yield _ca_bundle()
+    yield from registry_state.look(project)
     yield from programs.look(project)
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from noxlib.config.models import ComposeConfig, Config, VmtestConfig
 from noxlib.config.project import Project
-from noxlib.engines import git, process
+from noxlib.engines import process
 from noxlib.errors import NoxlibError
 from noxlib.places.clusters import HERE
 from noxlib.sessions.finding import Finding
@@ -47,7 +47,7 @@ _PROGRAMS = (
 def look(project: Project) -> Iterator[Finding]:
     """All findings, in the order in which they are shown."""
     needed = needs(project.config)
-    for finding in _all(project):
+    for finding in _all():
         yield msgspec.structs.replace(finding, needed=finding.name in needed)
 
 
@@ -65,33 +65,12 @@ def needs(config: Config) -> frozenset[str]:
     return frozenset(name for name, is_wanted in wanted.items() if is_wanted)
 
 
-def _all(project: Project) -> Iterator[Finding]:
-    yield _login(project)
+def _all() -> Iterator[Finding]:
     for program in _PROGRAMS:
         yield _version(program)
         if program.name == "qemu":
             yield _kvm()
     yield _slurm()
-
-
-def _login(project: Project) -> Finding:
-    """Whether publishing would find credentials; nobody is asked whether they are good."""
-    from noxlib.engines import registryauth  # noqa: PLC0415 - the doctor asks everything, no other step does
-    from noxlib.testground import names  # noqa: PLC0415
-
-    image = names.image_name(project.name, git.remote_url(project.root), project.config)
-    host = registryauth.split(image)[0]
-    if host == "docker.io" and not image.startswith("docker.io/"):
-        fix = f'set image in [tool.noxlib], for example image = "ghcr.io/owner/{image}"'
-        return Finding("registry", "no registry is known for this project's testgrounds", ok=False, fix=fix)
-    try:
-        found = registryauth.find(host, os.environ)
-    except NoxlibError as error:
-        return Finding("registry", error.what, ok=False, fix=error.todo)
-    if found is None:
-        fix = f"docker login {host}; what is public can be pulled without"
-        return Finding("registry", f"no login for {host}", ok=False, fix=fix)
-    return Finding("registry", f"{host} as {found.user}")
 
 
 def _version(program: _Program) -> Finding:

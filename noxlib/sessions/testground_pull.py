@@ -70,9 +70,7 @@ def _nearest(context: Context, project: Project, registry: Registry, arguments: 
     if found is not None:
         result = _pull(context, project, registry, arguments, found)
         if result is not None and here.fingerprint not in (None, result.fingerprint):
-            say(
-                "noxlib: it is not what this checkout declares now: a suite builds its own, unless --testground names it"
-            )
+            say("noxlib: this checkout declares another one now, which suites build; --testground takes this one")
     elif arguments["no_build"]:
         raise PlaceError(
             f"no testground is published for this checkout in {registry.image}",

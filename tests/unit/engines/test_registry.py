@@ -243,3 +243,14 @@ def test_a_store_of_dockers_that_is_damaged_is_two_lines_without_its_content(
 )
 def test_the_host_of_an_image_is_told_as_docker_tells_it(image: str, host: str) -> None:
     assert registryauth.split(image)[0] == host
+
+
+def test_the_ca_that_docker_was_given_for_a_registry_is_taken_for_that_one_alone(tmp_path: Path) -> None:
+    folder = tmp_path / ".config" / "docker" / "certs.d" / "registry.example.org:5000"
+    folder.mkdir(parents=True)
+    (folder / "ca.crt").write_text("a certificate")
+    assert registryauth.own_ca("registry.example.org:5000", tmp_path) == str(folder / "ca.crt")
+    assert registryauth.own_ca("registry.example.org", tmp_path) is None
+    (folder.parent / "x.crt").write_text("another")
+    assert registryauth.own_ca(".", tmp_path) is None
+    assert registryauth.own_ca("..", tmp_path) is None

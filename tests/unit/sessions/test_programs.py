@@ -10,17 +10,12 @@ from noxlib.config.detect import load_project
 from noxlib.sessions import programs
 from noxlib.sessions.finding import Finding
 
-REGISTRY = ("NOXLIB_REGISTRY_USER", "NOXLIB_REGISTRY_PASSWORD", "NOXLIB_REGISTRY_HOST", "GITHUB_TOKEN")
-
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "a"\nversion = "1"\n')
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    for name in REGISTRY:
-        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
@@ -35,7 +30,7 @@ def findings(folder: Path) -> dict[str, Finding]:
 
 def test_a_machine_with_nothing_lacks_much_and_each_has_a_fix(folder: Path) -> None:
     found = findings(folder)
-    assert {"registry", "ssh", "qemu", "kvm", "vmtest", "slurm", "apptainer"} <= set(found)
+    assert {"ssh", "qemu", "kvm", "vmtest", "slurm", "apptainer"} <= set(found)
     assert [name for name, one in found.items() if not one.ok and not one.fix] == []
     assert not any(one.needed for one in found.values())
     assert found["vmtest"].value == "vmtest is not on PATH (without it: no vmtest -- --rung vmtest)"
@@ -67,20 +62,6 @@ def test_a_program_that_fails_or_cannot_start_is_told_and_no_traceback(folder: P
 def test_where_sbatch_is_this_is_a_login_node(folder: Path) -> None:
     program(folder, "sbatch", "echo slurm-wlm 24.11.5")
     assert findings(folder)["slurm"].ok
-
-
-def test_a_login_is_told_by_its_user_and_never_by_its_password(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / "noxlib.toml").write_text('image = "127.0.0.1:5000/a"\n')
-    assert findings(folder)["registry"].value == "no login for 127.0.0.1:5000"
-    monkeypatch.setenv("NOXLIB_REGISTRY_USER", "you")
-    monkeypatch.setenv("NOXLIB_REGISTRY_PASSWORD", "correct horse")
-    assert findings(folder)["registry"] == Finding("registry", "127.0.0.1:5000 as you")
-
-
-def test_a_half_login_is_told_as_such(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / "noxlib.toml").write_text('image = "127.0.0.1:5000/a"\n')
-    monkeypatch.setenv("NOXLIB_REGISTRY_USER", "you")
-    assert findings(folder)["registry"].fix == "set both, or neither"
 
 
 @pytest.mark.parametrize(
