@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import re
-from pathlib import Path
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
