@@ -32,7 +32,7 @@ class World:
         self.plan_file = nox.folder / ".noxlib" / "cleanup.json"
 
     def __call__(self, *words: str, **variables: str) -> Ended:
-        own = {"NOXLIB_REGISTRY_USER": USER, "NOXLIB_REGISTRY_PASSWORD": PASSWORD}
+        own = {"NOXLIB_REGISTRY_USER": USER, "NOXLIB_REGISTRY_PASSWORD": PASSWORD, "NOXLIB_RETENTION_KEEP_LAST": "0"}
         image = f"{self.server.host}/{NAME}"
         return self.nox("-s", "testground_cleanup", "--", *words, **{**own, "NOXLIB_IMAGE": image, **variables})
 
@@ -46,7 +46,7 @@ class World:
         return {version["digest"]: version for version in json.loads(self.plan_file.read_text())["versions"]}
 
     def apply(self) -> Ended:
-        return self("--apply", ".noxlib/cleanup.json")
+        return self("--apply", ".noxlib/cleanup.json", "--yes")
 
     def tags(self) -> set[str]:
         return set(self.registry.tags())
@@ -183,7 +183,7 @@ def test_a_plan_that_is_none_is_refused(world: World, text: str) -> None:
 def test_a_plan_of_another_repository_is_refused(world: World) -> None:
     world.put("py3.10-pr-1", days=OLD)
     world.plan()
-    ended = world("--apply", ".noxlib/cleanup.json", NOXLIB_IMAGE=f"{world.server.host}/owner/other")
+    ended = world("--apply", ".noxlib/cleanup.json", "--yes", NOXLIB_IMAGE=f"{world.server.host}/owner/other")
     assert (ended.code, "is about" in ended.output) == (1, True)
     assert world.tags() == {"py3.10-pr-1"}
 
@@ -237,3 +237,85 @@ def test_a_dry_run_writes_no_plan(world: World) -> None:
 
 def test_a_repository_that_is_not_there_yet_has_an_empty_plan(world: World) -> None:
     assert world.plan() == {}
+
+
+def test_the_newest_of_each_python_and_class_stay(world: World) -> None:
+    newest, old = world.put("py3.10-main", days=OLD), world.put("py3.10-master", days=OLD + 1)
+    other = world.put("py3.9-main", days=OLD)
+    ended = world(NOXLIB_RETENTION_KEEP_LAST="1")
+    assert ended.code == 0, ended.output
+    rows = {row["digest"]: row["action"] for row in json.loads(world.plan_file.read_text())["versions"]}
+    assert rows == {newest: "keep", other: "keep", old: "delete"}
+
+
+def test_a_large_share_goes_with_yes_only(world: World) -> None:
+    world.put("py3.10-pr-1", days=OLD)
+    world.plan()
+    ended = world("--apply", ".noxlib/cleanup.json")
+    assert (ended.code, "deletes 1 of 1 versions" in ended.output) == (1, True), ended.output
+    assert world.tags() == {"py3.10-pr-1"}
+
+
+def test_the_parts_of_an_index_that_no_tag_names_stay_and_go_with_it(world: World) -> None:
+    parts = [world.server.put_image(NAME, [], days=OLD, mark=mark) for mark in ("amd64", "arm64", "old")]
+    kept = world.server.put_index(NAME, ["py3.10-v1.0"], parts[:2])
+    gone = world.server.put_index(NAME, ["py3.10-pr-1"], parts[1:])
+    plan = world.plan()
+    assert {digest: row["action"] for digest, row in plan.items()} == {
+        **dict.fromkeys((kept, *parts[:2]), "keep"),
+        gone: "delete",
+        parts[2]: "delete",
+    }
+    ended = world.apply()
+    assert (ended.code, "2 deleted, 0 failed" in ended.output) == (0, True), ended.output
+    assert [world.registry.digest(part) is not None for part in parts] == [True, True, False]
+    assert "3 versions are kept, and all of their tags and parts are there" in ended.output
+
+
+def test_an_index_with_a_missing_part_is_listed_as_broken_and_stays_so(world: World) -> None:
+    parts = [world.server.put_image(NAME, [], days=OLD, mark=mark) for mark in ("amd64", "arm64")]
+    index = world.server.put_index(NAME, ["py3.10-v1.0"], parts)
+    assert world.registry.delete(parts[1])
+    assert world.plan()[index]["missing"] == [parts[1]]
+    assert "BROKEN, 1 of its parts are missing" in world("--dry-run").output
+    assert world.apply().code == 0
+
+
+def test_a_signature_stays_and_goes_with_its_image(world: World) -> None:
+    images = {tag: world.put(tag, days=OLD) for tag in ("py3.10-v1.0", "py3.10-pr-1")}
+    signatures = {tag: world.put(f"sha256-{digest[7:]}.sig", days=None) for tag, digest in images.items()}
+    plan = world.plan()
+    assert plan[signatures["py3.10-v1.0"]]["action"] == "keep"
+    assert plan[signatures["py3.10-pr-1"]]["action"] == "delete"
+    assert "2 deleted, 0 failed" in world.apply().output
+    assert world.tags() == {"py3.10-v1.0", f"sha256-{images['py3.10-v1.0'][7:]}.sig"}
+
+
+def test_a_restore_says_that_this_registry_gives_nothing_back(world: World) -> None:
+    world.put("py3.10-pr-1", days=OLD)
+    world.plan()
+    world.apply()
+    ended = world("--restore", ".noxlib/cleanup.json")
+    assert (ended.code, "gives back nothing" in ended.output, "Traceback" in ended.output) == (1, True, False)
+
+
+def test_two_hundred_versions_are_cleaned_exactly(world: World) -> None:
+    young = {world.put(f"py3.10-feat-{number}", days=number / 10) for number in range(100)}
+    old = {world.put(f"py3.9-feat-{number}", days=31 + number) for number in range(100)}
+    plan = world.plan()
+    assert {digest for digest, row in plan.items() if row["action"] == "delete"} == old
+    ended = world.apply()
+    assert (ended.code, "100 deleted, 0 failed, of 100" in ended.output) == (0, True), ended.output
+    assert {world.registry.digest(tag) for tag in world.tags()} == young
+
+
+def test_a_registry_that_is_gone_is_two_lines_and_the_plan_can_be_carried_out_later(world: World) -> None:
+    world.put("py3.10-pr-1", days=OLD)
+    world.plan()
+    world.server.kill()
+    ended = world.apply()
+    assert (ended.code, "does not answer" in ended.output, "Traceback" in ended.output) == (1, True, False), (
+        ended.output
+    )
+    world.server.start()
+    assert "1 deleted, 0 failed, of 1" in world.apply().output

@@ -17,6 +17,7 @@ from noxlib.testground.retention_plan import Plan
 from noxlib.testground.retention_rules import DAY, Rules
 
 NOW = 1_800_000_000.0
+EXAMPLES = 500 if settings().derandomize else 10_000  # --hypothesis-profile=explore is the nightly one
 COMMIT = "c" * 40
 FOREVER = math.inf
 #: Tag, days for which it is kept. Written down again by hand: what the rules say in words.
@@ -194,7 +195,7 @@ some_versions = st.builds(
 registries = st.lists(some_versions, max_size=8, unique_by=lambda found: found.digest)
 
 
-@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(registries, st.integers(0, 2), st.booleans(), st.booleans())
 def test_decisions_are_those_of_a_simpler_model(
     registry: list[Version], keep_last: int, closed: bool, a_tag_stays: bool

@@ -16,6 +16,7 @@ from noxlib.testground.retention_apply import Carrying
 from noxlib.testground.retention_rules import DAY, Rules
 
 NOW = 1_800_000_000.0
+EXAMPLES = 500 if settings().derandomize else 10_000  # --hypothesis-profile=explore is the nightly one
 RULES = Rules(keep_last=0)
 
 
@@ -169,7 +170,7 @@ versions = st.builds(
 worlds = st.lists(versions, max_size=8, unique_by=lambda found: found.digest)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     worlds,
     worlds,
