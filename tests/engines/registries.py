@@ -37,6 +37,7 @@ class RegistryServer:
     def __init__(self, folder: Path, *, deletes: bool = True) -> None:
         self.folder = folder
         self.deletes = deletes
+        self.tls: dict[str, Any] = {}  #: of distribution's configuration
         self.process: Optional[subprocess.Popen[bytes]] = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -65,7 +66,7 @@ class RegistryServer:
                 "delete": {"enabled": self.deletes},
             },
             "auth": {"htpasswd": {"realm": "tests", "path": str(self.folder / "htpasswd")}},
-            "http": {"addr": self.host},
+            "http": {"addr": self.host, **self.tls},
         }
         (self.folder / "config.json").write_text(json.dumps(config))
         with (self.folder / "log").open("ab") as log:
@@ -82,9 +83,12 @@ class RegistryServer:
         assert self.process is not None
         assert self.process.poll() is None, self.log
         try:
-            return bool(requests.get(f"http://{self.host}/v2/", timeout=5).status_code == self.expected)
+            return bool(self._asked() == self.expected)
         except requests.ConnectionError:
             return False
+
+    def _asked(self) -> int:
+        return int(requests.get(f"http://{self.host}/v2/", timeout=5).status_code)
 
     def kill(self) -> None:
         if self.process is not None:
@@ -167,3 +171,27 @@ class OtherServer(RegistryServer):
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
         wait_until(self._answers, f"the registry at {self.host}")
         return self
+
+
+class TlsServer(RegistryServer):
+    """Under a certificate of a CA that nobody knows but ``ca``, made for the test."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.ca = folder / "ca.pem"
+        certificate, key = folder / "server.pem", folder / "server-key.pem"
+        self._openssl("req", "-x509", "-subj", "/CN=a CA of the tests", "-out", "ca.pem", key="ca-key.pem")
+        self._openssl(
+            *("req", "-x509", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-addext", "basicConstraints=critical,CA:FALSE", "-CA", "ca.pem", "-CAkey", "ca-key.pem"),
+            *("-out", certificate.name),
+            key=key.name,
+        )
+        self.tls = {"tls": {"certificate": str(certificate), "key": str(key)}}
+
+    def _openssl(self, *words: str, key: str) -> None:
+        argv = ["openssl", *words, "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key]
+        subprocess.run(argv, cwd=self.folder, check=True, capture_output=True)
+
+    def _asked(self) -> int:
+        return int(requests.get(f"https://{self.host}/v2/", timeout=5, verify=str(self.ca)).status_code)

@@ -1,0 +1,276 @@
+"""The life of a published testground beyond one push: races, rebuilds, the nearest one, TLS, a list, the doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable
+
+import pytest
+
+from noxlib.engines.index import ca_bundle
+from noxlib.engines.registry import Manifest, Registry
+from noxlib.engines.registryauth import Credentials
+from noxlib.errors import EngineError
+from noxlib.testground import names, publish, publishing
+
+from . import publishers
+from .conftest import Nox
+from .publishers import Publisher
+from .registries import PASSWORD, USER, RegistryServer, TlsServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Adopt = Callable[..., Nox]
+
+pytestmark = [pytest.mark.registry, pytest.mark.docker]
+
+NAME = "owner/raced"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+PUSH = publishing.Tags((COMMIT, "main"), "a push")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    server = RegistryServer(tmp_path_factory.mktemp("registry") / "own").start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def publisher(
+    adopt: Adopt, server: RegistryServer, environment: dict[str, str], request: pytest.FixtureRequest
+) -> Iterator[Publisher]:
+    with publishers.publishing(adopt, server, environment, request.node.name) as publisher:
+        yield publisher
+
+
+class Raced(Registry):
+    """A repository in which somebody else gives a tag right before, or right after, we do so for the first time."""
+
+    def __init__(self, server: RegistryServer, name: str, theirs: Manifest, *, after: bool) -> None:
+        super().__init__(f"{server.host}/{name}", Credentials(USER, PASSWORD))
+        self.theirs, self.after, self.raced = theirs, after, False
+
+    def put(self, tag: str, manifest: Manifest) -> None:
+        first, self.raced = not self.raced, True
+        if first and not self.after:
+            super().put(tag, self.theirs)
+            return  # theirs came after our own, which is as if ours had never been there
+        super().put(tag, manifest)
+        if first:
+            super().put(tag, self.theirs)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_of_two_publishers_of_a_commit_the_loser_takes_what_the_other_one_has(
+    server: RegistryServer, after: bool
+) -> None:
+    name = f"{NAME}-{'after' if after else 'before'}"
+    plain = server.repository(name)
+    ours = plain.manifest(server.put_image(name, ["ours"], days=0))
+    theirs = plain.manifest(server.put_image(name, ["theirs"], days=0))
+    assert ours is not None
+    assert theirs is not None
+    settled, tags = publish.settle(Raced(server, name, theirs, after=after), "3.10", PUSH, ours)
+    assert settled.digest == theirs.digest
+    assert {plain.digest(tag) for tag in tags} == {theirs.digest}
+    assert tags == (names.tag("3.10", COMMIT), "py3.10-main")
+
+
+def test_who_comes_late_takes_what_is_there(server: RegistryServer) -> None:
+    plain = server.repository("owner/late")
+    ours = plain.manifest(server.put_image("owner/late", ["ours"], days=0))
+    theirs = server.put_image("owner/late", [names.tag("3.10", COMMIT)], days=0)
+    assert ours is not None
+    settled, _ = publish.settle(plain, "3.10", PUSH, ours)
+    assert settled.digest == theirs == plain.digest("py3.10-main")
+
+
+def test_a_release_of_another_digest_is_an_error_that_names_both(server: RegistryServer) -> None:
+    plain = server.repository("owner/released")
+    ours = plain.manifest(server.put_image("owner/released", ["ours"], days=0))
+    theirs = server.put_image("owner/released", ["py3.10-v1.0"], days=0)
+    assert ours is not None
+    with pytest.raises(EngineError) as caught:
+        publish.settle(plain, "3.10", publishing.Tags((COMMIT, "v1.0"), "a release", release="v1.0"), ours)
+    assert ours.digest in str(caught.value)
+    assert theirs in str(caught.value)
+    assert "v1.2.3-r2" in str(caught.value)
+    assert plain.digest("py3.10-v1.0") == theirs
+    assert plain.digest(names.tag("3.10", COMMIT)) is None
+
+
+def test_a_rebuild_of_a_release_stands_beside_it(publisher: Publisher) -> None:
+    assert publisher.publish("refs/tags/v1.0.0").code == 0
+    first = publisher.result()
+    ended = publisher.publish("refs/tags/v1.0.0-r2", NOXLIB_PACKAGES="iniconfig==1.1.1")  # something has become newer
+    assert ended.code == 0, ended.output
+    rebuilt = publisher.result()
+    assert rebuilt["digest"] != first["digest"]
+    assert rebuilt["tags"] == ["py3.10-v1.0.0-r2", "py3.10-latest"]
+    kept = {publisher.registry.digest(f"py3.10-{word}") for word in ("v1.0.0", publisher.head)}
+    assert kept == {first["digest"]}
+    again = publisher.publish("refs/tags/v1.0.0-r2")
+    assert again.code == 0, again.output
+    assert publisher.result()["digest"] == rebuilt["digest"]
+
+
+def docker(*words: str) -> str:
+    return subprocess.run(("docker", *words), check=True, capture_output=True, text=True).stdout.strip()
+
+
+def another_build(publisher: Publisher, published: dict[str, Any]) -> str:
+    """What a build of the same content would have given here, had it not been pulled: labels equal, id another."""
+    container = docker("create", f"{publisher.image}@{published['digest']}", "true")
+    image = docker("commit", container)
+    docker("rm", container)
+    publisher.forget()
+    docker("tag", image, f"{publisher.image}:{names.fingerprint_tag('3.10', published['fingerprint'])}")
+    return image
+
+
+def test_a_build_that_somebody_else_published_meanwhile_is_dropped_for_theirs(publisher: Publisher) -> None:
+    assert publisher.publish().code == 0
+    theirs = publisher.result()
+    image = another_build(publisher, theirs)
+    publisher.commit("second")
+    ended = publisher.publish()
+    assert ended.code == 0, ended.output
+    assert "was published first" in ended.output
+    assert publisher.result()["digest"] == theirs["digest"]
+    here = names.fingerprint_tag("3.10", theirs["fingerprint"])
+    found = docker("image", "inspect", "--format", "{{.Id}}", f"{publisher.image}:{here}")
+    assert found == theirs["id"] != image
+
+
+def test_without_a_word_the_nearest_is_pulled_and_each_look_is_told(publisher: Publisher) -> None:
+    assert publisher.publish().code == 0
+    published = publisher.result()
+    for tag in publisher.registry.tags():
+        if names.read(tag).kind in ("fingerprint", "main"):
+            assert publisher.registry.delete(tag)
+    first = publisher.head
+    publisher.commit("second")
+    ended = publisher("testground_pull-3.10")
+    assert ended.code == 0, ended.output
+    told = [line for line in ended.output.splitlines() if line.startswith("noxlib: this") or "ancestor" in line]
+    assert [line.endswith("is not published") for line in told] == [True, True, False], ended.output
+    assert told[2] == f"noxlib: an ancestor with this fingerprint: py3.10-{first} is {published['digest']}"
+    assert publisher.result("pulled.json")["digest"] == published["digest"]
+
+
+def test_where_nothing_is_published_it_is_built_or_refused(publisher: Publisher) -> None:
+    refused = publisher("testground_pull-3.10", "--", "--no-build")
+    assert (refused.code, "leave --no-build out" in refused.output) == (1, True), refused.output
+    built = publisher("testground_pull-3.10")
+    assert (built.code, "(built here)" in built.output) == (0, True), built.output
+
+
+def test_a_moving_tag_is_asked_for_and_fresh_drops_the_copy_here(publisher: Publisher) -> None:
+    assert publisher.publish().code == 0
+    assert publisher("testground_pull-3.10", "--", "main").code == 0
+    old = publisher.result("pulled.json")["digest"]
+    publisher.commit("second")
+    assert publisher.publish(NOXLIB_PACKAGES="iniconfig==1.1.1").code == 0
+    new = publisher.result()["digest"]
+    assert publisher("testground_pull-3.10", "--", "main").code == 0
+    assert publisher.result("pulled.json")["digest"] == new != old
+    quiet = publisher("testground_pull-3.10", "--", "main")
+    assert "noxlib: pulling" not in quiet.output
+    fresh = publisher("testground_pull-3.10", "--", "--fresh", "main")
+    assert (fresh.code, "noxlib: pulling" in fresh.output) == (0, True), fresh.output
+    assert publisher.result("pulled.json")["digest"] == new
+
+
+def test_what_is_published_is_listed_with_what_is_here(publisher: Publisher) -> None:
+    assert publisher.publish("refs/tags/v1.1.0").code == 0
+    published = publisher.result()
+    listed = publisher("testground_list", "--", "--json")
+    assert listed.code == 0, listed.output
+    (row,) = json.loads("\n".join(line for line in listed.output.splitlines() if not line.startswith("nox >")))
+    assert row["digest"] == published["digest"]
+    assert row["tags"][:2] == ["py3.10-latest", "py3.10-v1.1.0"]
+    assert (row["local"], row["pythons"]) == (True, ["3.10"])
+    assert row["size"] > 1_000_000
+    publisher.forget()
+    table = publisher("testground_list")
+    assert f"{published['digest'][7:19]} " in table.output
+    assert "0 of them here" in table.output
+
+
+def test_a_commit_runs_as_it_was_in_its_own_testground(publisher: Publisher) -> None:
+    folder = publisher.nox.folder
+    test = 'from importlib import metadata\n\n\ndef test_version():\n    assert metadata.version("iniconfig") == "{}"\n'
+    (folder / "noxlib.toml").write_text('packages = ["iniconfig==1.1.1"]\n')
+    (folder / "tests" / "test_version.py").write_text(test.format("1.1.1"))
+    first = publisher.commit("old")
+    assert publisher.publish("refs/heads/main").code == 0
+    published = publisher.result()
+    (folder / "noxlib.toml").write_text('packages = ["iniconfig==2.0.0"]\n')
+    (folder / "tests" / "test_version.py").write_text(test.format("2.0.0"))
+    publisher.commit("new")
+    publisher.forget()
+    ran = publisher("unit-3.10", "--", "--at", "HEAD~1", "-k", "test_version")
+    assert ran.code == 0, ran.output
+    record = publisher.nox.record
+    assert (record.source.commit, record.testground.digest) == (first, published["id"])
+    assert (record.counts.passed, record.testground.lock_source) == (1, "published")
+    assert (folder / "tests" / "test_version.py").read_text() == test.format("2.0.0")
+    built = publisher("unit-3.10", "--", "--at", "HEAD", "-k", "test_version")
+    assert (built.code, "of the commit's own files" in built.output) == (0, True), built.output
+    for words, said in ((("nope",), "names no commit"), (("HEAD", "--place", "venv"), "leave one of them out")):
+        refused = publisher("unit-3.10", "--", "--at", *words)
+        assert (refused.code, said in refused.output, "Traceback" in refused.output) == (1, True, False)
+
+
+def findings(publisher: Publisher, **variables: str) -> dict[str, dict[str, Any]]:
+    ended = publisher("doctor", "--", "--json", **variables)
+    text = "\n".join(line for line in ended.output.splitlines() if not line.startswith("nox >"))
+    return {one["name"]: one for one in json.loads(text)}
+
+
+def test_the_doctor_tells_what_stands_between_us_and_the_registry(publisher: Publisher) -> None:
+    nobody = findings(publisher, NOXLIB_REGISTRY_USER="", NOXLIB_REGISTRY_PASSWORD="")
+    assert "not logged in to 127.0.0.1" in nobody["registry"]["value"]
+    wrong = findings(publisher, NOXLIB_REGISTRY_PASSWORD="wrong")
+    assert wrong["registry"]["value"].startswith(f"{USER} may not read {publisher.image}")
+    assert "has no tag of this commit" in findings(publisher)["published"]["value"]
+    assert publisher.publish().code == 0
+    assert publisher("testground_pull-3.10", "--", "main").code == 0
+    assert "py3.10-main" not in findings(publisher)
+    other = publisher.server.put_image(publisher.registry.name, ["py3.10-main"], days=0)
+    old = findings(publisher)["py3.10-main"]
+    assert other[:19] in old["value"]
+    assert old["fix"] == "nox -s testground_pull-3.10 -- main"
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Iterator[TlsServer]:
+    server = TlsServer(tmp_path / "tls")
+    server.start()
+    yield server
+    server.kill()
+
+
+def test_a_registry_under_a_private_ca_is_trusted_by_the_bundle_or_by_what_docker_was_given(
+    adopt: Adopt, tls: TlsServer, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = tmp_path / "both.pem"
+    here = ca_bundle(os.environ) or "/etc/ssl/certs/ca-certificates.crt"
+    both.write_text(Path(here).read_text() + tls.ca.read_text())
+    with publishers.publishing(adopt, tls, environment, "tls") as publisher:
+        refused = publisher.publish()
+        assert (refused.code, "certificate is not trusted here" in refused.output) == (1, True), refused.output
+        ended = publisher.publish(SSL_CERT_FILE=str(both))
+        assert ended.code == 0, ended.output
+        publisher.forget()
+        assert publisher("testground_pull-3.10", "--", "main", SSL_CERT_FILE=str(both)).code == 0
+    folder = tmp_path / "home" / ".config" / "docker" / "certs.d" / tls.host
+    folder.mkdir(parents=True)
+    (folder / "ca.crt").write_text(tls.ca.read_text())
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert "py3.10-main" in tls.repository("tests/tls").tags()
