@@ -113,7 +113,7 @@ def _newest(lives: Sequence[Life], keep_last: int, seen: defaultdict[tuple[str, 
     for name, _, python in set(lives):
         seen[name, python] += 1
         if seen[name, python] <= keep_last and name and python:
-            found = f"one of the {keep_last} newest of {name} and Python {python}"
+            found = f"{'the' if keep_last == 1 else f'one of the {keep_last}'} newest {name} of Python {python}"
     return found
 
 
