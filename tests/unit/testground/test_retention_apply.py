@@ -199,4 +199,4 @@ def test_whatever_fails_and_changes_nothing_that_is_kept_is_lost(
 
 
 def life(tag: str) -> float:
-    return {"py3.10-pr-1": 7, "py3.9-main": 90, "py3.10-fp-0": 0}.get(tag, float("inf"))
+    return {"py3.10-pr-1": 7, "py3.9-main": 90, "py3.10-fp-0": -1}.get(tag, float("inf"))
