@@ -223,7 +223,7 @@ def test_something_kept_that_vanishes_meanwhile_fails_the_session(
 
 def test_a_token_without_admin_fails_every_row_and_says_what_it_lacks(world: World) -> None:
     for number in range(4):
-        world.server.put(f"py3.10-feat-{number}", days=28 + number)
+        world.server.put(f"py3.10-feat-{number}", days=28.5 + number)
     world.plan()
     world.server.tokens[TOKEN] = ghcr_server.Token(admin=False)
     with pytest.raises(EngineError, match="2 of 2 could not be deleted") as told:
