@@ -81,6 +81,7 @@ STEPS: tuple[Step, ...] = (
         umbrella=False,
         tags=(GROUND,),
     ),
+    Step("testground_list", "List what is published, and what of it is here.", "testground_list", tags=(GROUND,)),
     Step("testground_export", "Write all testgrounds into one archive.", "testground_export", tags=(GROUND,)),
     Step("testground_load", "Load the testgrounds of an archive.", "testground_load", tags=(GROUND,)),
     Step("testground_cleanup", "Plan and delete outdated published testgrounds.", "testground_cleanup", tags=(GROUND,)),

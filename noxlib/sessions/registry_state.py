@@ -44,7 +44,7 @@ def refused(error: EngineError, image: str, credentials: Optional[Credentials]) 
     if error.cause != "credentials":
         return Finding("registry", error.what, ok=False, fix=error.todo)
     if credentials is None:
-        said = f"not logged in to {host}, which shows {image} to nobody unknown"
+        said = f"not logged in to {host}, which does not show {image} without a login"
         return Finding("registry", said, ok=False, fix=f"docker login {host}")
     fix = "ask its owner for the right to read; on GitHub: a token with read:packages, in a job `packages: read`"
     return Finding(

@@ -12,6 +12,7 @@ from noxlib.config.detect import load_project
 from noxlib.config.event import Event
 from noxlib.config.project import Project
 from noxlib.engines import git, registryauth
+from noxlib.engines.docker import Docker
 from noxlib.engines.registry import Manifest, Registry
 from noxlib.engines.registryauth import Credentials
 from noxlib.errors import UsageError
@@ -52,7 +53,7 @@ def _build_only(context: Context, project: Project, event: Event, planned: publi
     """A pull request's testground is built, for the tests and the caches that follow; nothing leaves this machine."""
     said = f"{context.session}: nothing is pushed: {planned.reason}"
     if event.kind == "pull_request" and not dry_run:
-        said += f"; built: {_build(context, project).reference}"
+        said += f"; built: {_build(context, project, placing.engine()).reference}"
     say(said)
 
 
@@ -88,8 +89,9 @@ def _publish(context: Context, project: Project, name: str, planned: publishing.
     registry = remote.open_registry(name)
     manifest, built, sent = publish.find(registry, context.python, planned), None, False
     if manifest is None:
-        built = _build(context, project)
-        manifest, sent = publish.upload(registry, built, placing.engine(), _credentials(registry), say)
+        docker = placing.engine()
+        built = _build(context, project, docker)
+        manifest, sent = publish.upload(registry, built, docker, _credentials(registry), say)
     settled, tags = publish.settle(registry, context.python, planned, manifest)
     if built is not None and not publish.is_image(built, settled):
         _take(context, project, registry, built, settled)
@@ -110,9 +112,8 @@ def _publish(context: Context, project: Project, name: str, planned: publishing.
     say(f"{context.session}: {result.reference} ({how}) as {', '.join(tags)}")
 
 
-def _build(context: Context, project: Project) -> Testground:
+def _build(context: Context, project: Project, docker: Docker) -> Testground:
     """This checkout's testground, built where it is not here yet."""
-    docker = placing.engine()
     locked = container_ground.lock_of(project, context.python, docker, "all")
     return image.find_or_build(project, context.python, locked, docker)
 
