@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Optional
 import msgspec
 
 from noxlib import atomic, temporary
-from noxlib.engines import qemu, savedram, strays
+from noxlib.engines import qemu, savedram, strays, vmtest
 from noxlib.errors import EngineError, PlaceError
 from noxlib.ledger import Ledger
 
@@ -70,6 +70,7 @@ def folder(ledger: Ledger, run_id: str, *, keep: bool = False) -> Iterator[Files
 def remove(entry: Entry) -> bool:
     """End what still runs of a machine, and remove its overlays; for ``noxlib.ledger.reap`` too. Raises OSError."""
     strays.kill_marked(qemu.MARK, Path(entry.name).name)
+    vmtest.remove_sockets(Path(entry.name))
     atomic.remove_tree(Path(entry.name))
     return True
 

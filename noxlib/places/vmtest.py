@@ -125,7 +125,7 @@ class Vmtest:
                 raise EngineError(f"the machine did not boot: {error}", "see vmtest's own documentation") from error
             machines.say(f"noxlib: the machine does not go on from saved RAM ({error}); it boots cold")
             savedram.check(self._ram)
-            self._ram = None
+            self._ram = self._share = None
             return self._attempt(command, None)
 
     @property
@@ -140,6 +140,9 @@ class Vmtest:
 
     def _attempt(self, command: Command, ram: Optional[Saved]) -> Exit:
         token = secrets.token_hex(4)
+        if self._share is not None and not self._share.has("synced"):
+            machines.say("noxlib: the machine before did not come to its end; the workspace begins anew")
+            machines.overlays(self._wanted, self._now, ram)
         made = self._share = Share(self._now.sockets / f"share-{token}")
         self._give_order(token, command)
         words = made.create(self._run, self._words(command, token))
