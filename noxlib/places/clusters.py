@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,17 +19,20 @@ if TYPE_CHECKING:
 KIND = "hpc"  #: in the ledger
 SIMULATION = "simulation"  #: for a host: the cluster of hpc_simulation
 HERE = "here"  #: for a host: this machine
+CONNECT_SECONDS = 10.0
+REAP_SECONDS = 3.0  #: for a cluster that has something to be removed: each start of a session waits for it
+FORGET_SECONDS = 30 * 24 * 3600.0  #: until one that never answered again is taken for gone
 
 
 @contextmanager
-def reached(host: str) -> Iterator[Runner]:
+def reached(host: str, seconds: float = CONNECT_SECONDS) -> Iterator[Runner]:
     """The way to run commands on the login node, connected.
 
     Raises:
         PlaceError: it refuses us, or is unknown.
         EngineError: nobody answers.
     """
-    runner = _runner(host)
+    runner = _runner(host, seconds)
     runner.open()
     try:
         yield runner
@@ -36,28 +40,30 @@ def reached(host: str) -> Iterator[Runner]:
         runner.close()
 
 
-def _runner(host: str) -> Runner:
+def _runner(host: str, seconds: float) -> Runner:
     if host == HERE:
         return Here()
     from noxlib.engines.ssh import Connection, parse  # noqa: PLC0415 - a login node itself needs none
 
     if host != SIMULATION:
-        return Connection(parse(host))
+        return Connection(parse(host), seconds=seconds)
     from noxlib.engines.docker import Docker  # noqa: PLC0415 - only the simulation has an engine
     from noxlib.engines.slurm_cluster import Simulation  # noqa: PLC0415
 
     simulation = Simulation(Docker.connect())
-    return Connection(simulation.target(), known_hosts=simulation.known_hosts)
+    return Connection(simulation.target(), known_hosts=simulation.known_hosts, seconds=seconds)
 
 
 def remove(entry: Entry) -> bool:
     """Remove what a dead or forgotten submission left on its cluster: jobs by their name, and the folder."""
     try:
-        with reached(entry.details["host"]) as runner:
+        with reached(entry.details["host"], REAP_SECONDS) as runner:
             Slurm(runner).cancel_named(name_of(entry.name))
             runner.run(("rm", "-rf", "--", entry.details["folder"]))
     except NoxlibError:
         if entry.details["host"] == SIMULATION and _is_down():
+            return True
+        if time.time() - entry.created > FORGET_SECONDS:
             return True
         raise
     return True
