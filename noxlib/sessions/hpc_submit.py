@@ -184,11 +184,11 @@ class _Submit:
         return submission
 
     def _task(self, way: Way, folder: RunFolder, plan: Plan, index: int) -> HostTask:
-        own = folder.path / "tasks" / str(index)
+        own = hpc.task_folder(folder, index)
         own.mkdir(parents=True)
         task = msgspec.structs.replace(plan.task, shard=(index, self.shards))
         (own / "task.json").write_bytes(msgspec.json.encode(task))
-        command = planning.command(cast("Host", _Layout(way.nodes.python)), plan, own / "logs" / "output.log")
+        command = planning.command(cast("Host", _Layout(way.nodes.python)), plan, hpc.log_of(folder, index))
         return HostTask(
             command.argv,
             command.environment,
