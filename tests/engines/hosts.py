@@ -26,6 +26,7 @@ class World:
     def __init__(self, root: Path, kind: str, run_id: str) -> None:
         self.root = root
         self.kind = kind
+        self.slowness = 5 if kind in {"vm", "vmtest"} else 1  # a machine may be an emulated one
         self.run_id = run_id
         self.checkout = root / "check,out ö:1"
         self.run_folder = root / "run folder"
