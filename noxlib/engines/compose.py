@@ -27,6 +27,7 @@ PROJECT = "com.docker.compose.project"  #: label of all that compose makes for a
 SERVICE = "com.docker.compose.service"
 MARK = "NOXLIB_RUN"  #: in the environment of the compose commands that we start, so that they are found again
 STOP_SECONDS = 2  #: for a service to end by itself; its data are thrown away
+_SILENT = "compose said nothing"
 _INSTALL = "install docker's compose plugin (Debian: docker-compose, Docker's own packages: docker-compose-plugin)"
 
 
@@ -55,7 +56,7 @@ class Compose:
         try:
             return dict(self._client().compose.config(return_json=True))
         except DockerException as error:
-            said = mask(_last_line(error.stderr or ""), known_secrets(os.environ))
+            said = process.last_line(mask(error.stderr or "", known_secrets(os.environ)), _SILENT)
             name = self._files[0].name
             raise PlaceError(
                 f"{name}: {said}", f"correct it; `docker compose -f {name} config` shows the same", cause="compose"
@@ -161,7 +162,7 @@ def command() -> str:
 
 def refusal(output: str) -> PlaceError:
     """What compose says where it could not start the services, in two lines."""
-    said = _last_line(output)
+    said = process.last_line(output, _SILENT)
     if "port is already allocated" in output or "address already in use" in output:
         return PlaceError(
             f"a port of this machine that the services want is taken: {said}",
@@ -173,8 +174,3 @@ def refusal(output: str) -> PlaceError:
             f"a fixed container_name is taken: {said}", "leave container_name out of the compose file", cause="compose"
         )
     return PlaceError(f"the services could not be started: {said}", "see logs/compose.log of the run", cause="compose")
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    return lines[-1] if lines else "compose said nothing"

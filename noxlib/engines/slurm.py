@@ -12,7 +12,7 @@ import time
 from typing import IO, TYPE_CHECKING, Optional, Protocol
 
 from noxlib.engines import slurm_text
-from noxlib.engines.process import CHUNK, Completed
+from noxlib.engines.process import CHUNK, Completed, last_line
 from noxlib.errors import EngineError, PlaceError
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Slurm:
         """
         done = self.call("sbatch", "--parsable", *options, script, check=False)
         if done.returncode != 0:
-            said = _last(done.stderr or done.stdout)
+            said = last_line(done.stderr or done.stdout)
             if done.returncode == 127:  # noqa: PLR2004 - as a shell has it
                 raise PlaceError("there is no sbatch on that host", "name a login node of a Slurm cluster")
             raise PlaceError(f"sbatch refuses the job: {said}", "see the keys of [tool.noxlib.hpc], and `sinfo` there")
@@ -175,9 +175,4 @@ class Slurm:
 
 
 def _failed(argv: Sequence[str], code: int, said: str) -> EngineError:
-    return EngineError(f"{argv[0]} ended with {code}: {_last(said)}", "run it by hand to see why")
-
-
-def _last(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it said nothing"
+    return EngineError(f"{argv[0]} ended with {code}: {last_line(said)}", "run it by hand to see why")
