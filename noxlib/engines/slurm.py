@@ -96,6 +96,19 @@ class Here:
             raise _failed(argv, process.returncode, "")
 
 
+def told(runner: Runner, argv: Sequence[str], count: int = 1) -> list[str]:
+    """The last lines that a command printed; what a site's shell says by itself before them is passed over.
+
+    Raises:
+        PlaceError: There are fewer.
+        EngineError: It failed.
+    """
+    lines = [line.strip() for line in runner.run(argv).stdout.splitlines() if line.strip()]
+    if len(lines) < count:
+        raise PlaceError(f"the login node does not answer to {' '.join(argv)!r}", "run it there by hand to see why")
+    return lines[-count:]
+
+
 class Slurm:
     """One cluster's commands.
 
@@ -114,8 +127,15 @@ class Slurm:
         return self.runner.run(("sh", "-c", CLEAN, "sh", *argv), check=check, timeout=timeout)
 
     def now(self) -> float:
-        """The cluster's clock, in seconds since the epoch: ids are told apart by their submit times."""
-        return float(self.runner.run(("date", "+%s")).stdout.split()[-1])
+        """The cluster's clock, in seconds since the epoch: ids are told apart by their submit times.
+
+        Raises:
+            PlaceError: It prints no number.
+        """
+        (seconds,) = told(self.runner, ("date", "+%s"))
+        if not seconds.isdigit():
+            raise PlaceError(f"the login node's date says {seconds[:80]!r}", "have `date +%s` print seconds there")
+        return float(seconds)
 
     def submit(self, script: str, options: Sequence[str]) -> tuple[str, str]:
         """Submit a script that lies on the cluster; id and cluster.

@@ -10,7 +10,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from noxlib.engines.slurm import CLEAN, Slurm
+from noxlib.engines.slurm import CLEAN, Slurm, told
 from noxlib.engines.ssh import Connection, Target
 from noxlib.errors import EngineError, PlaceError
 from noxlib.places import box, remote
@@ -56,16 +56,15 @@ class Apptainer(SSHHost):
         self._job = f"noxlib-host-{secrets.token_hex(6)}"
 
     def __enter__(self) -> Self:
-        self._was_open = self.connection.alive
         try:
             self.connection.open()
             seen = remote.look(self.connection, NEEDED)
             _check(self.connection, seen)
             self.facts = Facts(machine=remote.machine(self.connection, seen))
             self._rootfs = self._rootfs_of(self.connection)
-            home = self.connection.run(("sh", "-c", "cd && pwd -P && id -un")).stdout.split()
-            self._environment.update(USER=home[1], LOGNAME=home[1])
-            self._folder = f"{home[0]}/{FOLDER}/{self._folder.rpartition('/')[2]}"
+            home, user = told(self.connection, ("sh", "-c", "cd && pwd -P && id -un"), 2)
+            self._environment.update(USER=user, LOGNAME=user)
+            self._folder = f"{home}/{FOLDER}/{self._folder.rpartition('/')[2]}"
             self._entry = self._ledger.add(KIND, f"{self.connection.target}:{self._folder}", details=self._details())
             self._make()
         except BaseException:

@@ -10,7 +10,7 @@ import msgspec
 
 from noxlib import atomic
 from noxlib.config.models import Config
-from noxlib.engines.slurm import Runner
+from noxlib.engines.slurm import Runner, told
 from noxlib.errors import PlaceError, UsageError
 from noxlib.ledger import Entry, Ledger
 from noxlib.places.clusters import HERE, KIND, SIMULATION, reached, remove
@@ -73,7 +73,7 @@ def home(runner: Runner, config: Config) -> str:
     if not _FOLDER.fullmatch(own):
         what = f"folder = {own!r} in [tool.noxlib.hpc] holds a blank or a sign"
         raise UsageError(what, "use letters, digits, . _ / + -")
-    there = runner.run(("sh", "-c", "cd && pwd -P")).stdout.strip().splitlines()[-1]
+    (there,) = told(runner, ("sh", "-c", "cd && pwd -P"))
     folder = own if own.startswith("/") else f"{there}/{own}"
     if not _FOLDER.fullmatch(folder):
         raise PlaceError(f"the home {there!r} holds a blank or a sign", "name another folder in [tool.noxlib.hpc]")

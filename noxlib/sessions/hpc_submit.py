@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from datetime import datetime, timezone
@@ -15,9 +16,9 @@ from noxlib.config.models import Config
 from noxlib.config.project import Project
 from noxlib.engines import git
 from noxlib.engines.docker import Docker
-from noxlib.engines.slurm import Runner
+from noxlib.engines.slurm import Runner, told
 from noxlib.engines.slurm import Slurm as Engine
-from noxlib.errors import UsageError
+from noxlib.errors import NoxlibError, UsageError
 from noxlib.places import box, slurm_job
 from noxlib.places.host import Host
 from noxlib.places.limits import confess
@@ -165,8 +166,9 @@ class _Submit:
         try:
             slurm.submit(tuple(self._task(way, folder, plan, index) for index in range(self.shards)))
         except BaseException:
-            hpc.remove(entry)
-            hpc.strike(folder.name)
+            with contextlib.suppress(NoxlibError):  # what ended it is told; the ledger keeps this for the next start
+                hpc.remove(entry)
+                hpc.strike_one(entry)
             raise
         assert slurm.job is not None
         submission = hpc.Submission(
@@ -205,5 +207,5 @@ def _source(head: Optional[git.Head]) -> SourceSection:
 
 def _environment(runner: Runner, image: dict[str, str]) -> dict[str, str]:
     """The image's own variables and ours, for the user that we are there."""
-    user = runner.run(("id", "-un")).stdout.strip().splitlines()[-1]
+    (user,) = told(runner, ("id", "-un"))
     return {**image, **box.environment(image, os.getuid()), "USER": user, "LOGNAME": user}

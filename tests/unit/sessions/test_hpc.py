@@ -59,6 +59,13 @@ def test_a_home_with_such_a_sign_is_refused_too() -> None:
         hpc.home(Home("/h/y:ou"), Config())
 
 
+def test_a_login_node_that_says_nothing_is_told_in_two_lines() -> None:
+    silent = Home("")
+    silent.run = lambda *_, **__: Completed(0, "\n", "")  # type: ignore[method-assign]
+    with pytest.raises(PlaceError, match="does not answer to 'sh -c cd && pwd -P'"):
+        hpc.home(silent, Config())
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "x", "1001", "1.5", ""])
 def test_a_number_of_shards_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="no number of shards"):
