@@ -10,10 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Callable, Optional
 
-import msgspec
-
+from noxlib import atomic
 from noxlib.engines import ssh_errors
-from noxlib.engines.process import stream
+from noxlib.engines.process import last_line, stream
 from noxlib.errors import EngineError, NoxlibError
 from noxlib.ledger import Ledger
 from noxlib.places import box, remote, supervised, tars
@@ -202,12 +201,12 @@ class SSHHost:
         path = f"{self._folder}/run/exit-{token}.json"
         told = self.connection.run(("cat", path), check=False)
         try:
-            return msgspec.json.decode(told.stdout, type=Exit)
-        except msgspec.MsgspecError as error:
+            return atomic.from_json(told.stdout.encode(), Exit)
+        except ValueError as error:
             if code == supervised.LOST:
                 raise ssh_errors.lost(self.connection.target, said) from error
-            reason = said.strip().splitlines()[-1:] or [f"it ended with {code} and left no word"]
-            what = f"the testground cannot be entered on {self.connection.target}: {reason[0]}"
+            reason = last_line(said, f"it ended with {code} and left no word")
+            what = f"the testground cannot be entered on {self.connection.target}: {reason}"
             raise EngineError(what, "the machine needs overlay and tmpfs, and root must be free to mount") from error
 
     def _tar(self, path: str) -> Iterable[bytes]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
+from noxlib import atomic
 from noxlib.engines import qemu, savedram, vmtest
 from noxlib.engines.process import GRACE
 from noxlib.errors import EngineError, PlaceError
@@ -209,9 +210,8 @@ class Vmtest:
         """How the command ended, by the supervisor's own word in the share."""
         try:
             with share.open_plain(self._run / f"exit-{token}.json") as stream:
-                found = json.loads(stream.read(4096))
-            ended = Exit(int(found["code"]), found["cause"], bool(found["oom"]))
-        except (OSError, ValueError, KeyError) as error:
+                ended = atomic.from_json(stream.read(4096), Exit)
+        except (OSError, ValueError) as error:
             machines.check_room(self._now)
             said = made.text("said").strip().splitlines()[-1:] or [qemu.last_line(self._now.log)]
             if made.has("done"):
