@@ -32,6 +32,17 @@ class Target(msgspec.Struct, frozen=True):
         name = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.user}@{name}" if self.user and not self.port else self._with_port(name)
 
+    @classmethod
+    def of(cls, details: Mapping[str, str]) -> Target:
+        """The target of an entry of the ledger."""
+        port = int(details["port"] or 0) or None
+        return cls(details["host"], details["user"] or None, port, details["identity"] or None)
+
+    def details(self) -> dict[str, str]:
+        """The same for an entry of the ledger."""
+        port = str(self.port or "")
+        return {"host": self.host, "user": self.user or "", "port": port, "identity": self.identity or ""}
+
     @property
     def command(self) -> str:
         """How a person reaches it from a shell: ``ssh -p 2222 root@host``, to which a command is added."""

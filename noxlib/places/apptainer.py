@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from noxlib.engines.slurm import CLEAN, Slurm, told
 from noxlib.engines.ssh import Connection, Target
 from noxlib.errors import EngineError, PlaceError
-from noxlib.places import box, remote
+from noxlib.places import box, remote, unanswered
 from noxlib.places.host import Facts
 from noxlib.places.ssh import SSHHost
 
@@ -73,10 +73,8 @@ class Apptainer(SSHHost):
         return self
 
     def _details(self) -> dict[str, str]:
-        target = self.connection.target
-        known = {"host": target.host, "user": target.user or "", "port": str(target.port or "")}
-        paths = {"identity": target.identity or "", "known_hosts": str(self._known_hosts or "")}
-        return {**known, **paths, "folder": self._folder, "job": self._job}
+        own = {"known_hosts": str(self._known_hosts or ""), "folder": self._folder, "job": self._job}
+        return {**self.connection.target.details(), **own}
 
     def _variables(self, command: Command) -> dict[str, str]:
         """The whole environment of a command; the image's own name no user of the cluster."""
@@ -123,15 +121,18 @@ def _remove(connection: Connection, folder: str, job: str) -> None:
     connection.run(("sh", "-c", script, "rm", folder))
 
 
-def remove_noted(entry: Entry) -> bool:
-    """Remove what a dead run left; for ``noxlib.ledger.reap``.
+def remove_noted(entry: Entry, state: Path) -> bool:
+    """Remove what a dead run left, if the login node answers; for ``noxlib.ledger.reap``.
 
     Raises:
         NoxlibError: The login node does not answer, or refuses.
     """
     known = entry.details
-    target = Target(known["host"], known["user"] or None, int(known["port"] or 0) or None, known["identity"] or None)
+    target = Target.of(known)
     hosts = Path(known["known_hosts"]) if known["known_hosts"] else None
-    with Connection(target, known_hosts=hosts) as connection:
-        _remove(connection, known["folder"], known["job"])
-    return True
+
+    def act() -> None:
+        with Connection(target, known_hosts=hosts, seconds=unanswered.REAP_SECONDS) as connection:
+            _remove(connection, known["folder"], known["job"])
+
+    return unanswered.remove(entry, state, str(target), act)

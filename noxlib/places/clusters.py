@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from noxlib.engines.slurm import Here, Slurm
 from noxlib.errors import NoxlibError
+from noxlib.places import unanswered
 from noxlib.places.slurm_job import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from noxlib.engines.slurm import Runner
     from noxlib.ledger import Entry
@@ -20,7 +21,6 @@ KIND = "hpc"  #: in the ledger
 SIMULATION = "simulation"  #: for a host: the cluster of hpc_simulation
 HERE = "here"  #: for a host: this machine
 CONNECT_SECONDS = 10.0
-REAP_SECONDS = 3.0  #: for a cluster that has something to be removed: each start of a session waits for it
 FORGET_SECONDS = 30 * 24 * 3600.0  #: until one that never answered again is taken for gone
 
 
@@ -54,19 +54,24 @@ def _runner(host: str, seconds: float) -> Runner:
     return Connection(simulation.target(), known_hosts=simulation.known_hosts, seconds=seconds)
 
 
-def remove(entry: Entry) -> bool:
-    """Remove what a dead or forgotten submission left on its cluster: jobs by their name, and the folder."""
+def remove(entry: Entry) -> None:
+    """Remove what a submission left on its cluster: jobs by their name, and the folder.
+
+    Raises:
+        NoxlibError: The cluster does not answer, or refuses.
+    """
     try:
-        with reached(entry.details["host"], REAP_SECONDS) as runner:
+        with reached(entry.details["host"], unanswered.REAP_SECONDS) as runner:
             Slurm(runner).cancel_named(name_of(entry.name))
             runner.run(("rm", "-rf", "--", entry.details["folder"]))
     except NoxlibError:
-        if entry.details["host"] == SIMULATION and _is_down():
-            return True
-        if time.time() - entry.created > FORGET_SECONDS:
-            return True
-        raise
-    return True
+        if entry.details["host"] != SIMULATION or not _is_down():
+            raise
+
+
+def remove_noted(entry: Entry, state: Path) -> bool:
+    """The same for a dead or forgotten submission, if the cluster answers; for ``noxlib.ledger.reap``."""
+    return unanswered.remove(entry, state, entry.details["host"], lambda: remove(entry), forget=FORGET_SECONDS)
 
 
 def _is_down() -> bool:
