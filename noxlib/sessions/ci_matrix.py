@@ -15,12 +15,12 @@ from noxlib.config.detect import load_project
 from noxlib.config.lanes import Lane, Occasion, lanes, occasion
 from noxlib.config.models import ScriptConfig, SuiteConfig
 from noxlib.config.project import Project
+from noxlib.config.pythons import newest
 from noxlib.engines import git
 from noxlib.errors import UsageError
 from noxlib.sessions import docs, types
 from noxlib.sessions.arguments import Option
 from noxlib.sessions.context import Context, say
-from noxlib.sessions.script import newest
 from noxlib.sessions.writing import append
 
 OUTPUT = Option("--github-output", "write the outputs of a step of GitHub Actions, one line each, instead of JSON")

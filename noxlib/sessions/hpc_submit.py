@@ -30,8 +30,8 @@ from noxlib.records import collect, store
 from noxlib.records.record import SourceSection, timestamp
 from noxlib.records.store import RunFolder
 from noxlib.secret import known_secrets
-from noxlib.sessions import hpc, making, placing, planning, reaping, script, slurm_ground, suites
-from noxlib.sessions.arguments import DRY_RUN, NO_BUILD, Arguments, Option
+from noxlib.sessions import hpc, making, placing, planning, reaping, slurm_ground, suites
+from noxlib.sessions.arguments import DRY_RUN, NO_BUILD, PYTHON, Arguments, Option, python_of
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.grounds import Ground
 from noxlib.sessions.placing import Placement
@@ -40,7 +40,6 @@ from noxlib.sessions.suites import ENV_CONFIG, LEVEL, Suite
 from noxlib.testground import sif
 
 SHARDS = Option("--shards", "parts that the suite is cut into, each a task of the array", "N")
-PYTHON = Option("--python", "the Python whose testground is taken; default: the newest", "X.Y")
 SUITE = Option("--suite", "which suite", "SUITE", ("unit", "integration"))
 MOST = 1000  #: shards; MaxArraySize of a cluster is 1001 by default
 
@@ -49,9 +48,7 @@ def run(context: Context) -> None:
     """Carry the step out; words after the step's options go to pytest."""
     arguments = context.parse(hpc.HOST, SHARDS, PYTHON, SUITE, LEVEL, ENV_CONFIG, DRY_RUN, NO_BUILD, COVERAGE)
     project = load_project(context.root)
-    python = arguments["python"] or script.newest(project.pythons)
-    if python not in project.pythons:
-        raise UsageError(f"{python} is none of the project's Pythons", f"they are {', '.join(project.pythons)}")
+    python = python_of(context.session, project.pythons, arguments["python"])
     context = msgspec.structs.replace(context, python=python)
     shards = _shards(arguments["shards"] or str(project.config.hpc.shards))
     host, reason = hpc.host_of(project.config, arguments)
