@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import logging
 import os
 import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noxlib.engines import process, strays
+from noxlib.engines import client, process, strays
 from noxlib.engines.images import untag
-from noxlib.errors import EngineError, PlaceError
+from noxlib.errors import PlaceError
 from noxlib.secret import known_secrets, mask
 
 if TYPE_CHECKING:
@@ -107,25 +105,12 @@ class Compose:
         return {service: about for service, about in inspected if about is not None}
 
     def _client(self) -> DockerClient:
-        import python_on_whales  # noqa: PLC0415
-
-        logging.getLogger("python_on_whales").setLevel(logging.WARNING)  # at INFO it logs every value
-        endpoint = self.docker.endpoint
-        tls: dict[str, Any] = {} if endpoint.tls is None else {
-            "tls": True,
-            "tlsverify": endpoint.verify,
-            "tlscacert": f"{endpoint.tls}/ca.pem",
-            "tlscert": f"{endpoint.tls}/cert.pem",
-            "tlskey": f"{endpoint.tls}/key.pem",
-        }  # fmt: skip
-        return python_on_whales.DockerClient(
-            host=endpoint.url,
-            client_call=[command()],
-            client_type="docker",
+        return client.connect(
+            self.docker.endpoint,
+            command(),
             compose_files=list(self._files),
             compose_profiles=["*"],
             compose_project_name=self.project,
-            **tls,
         )
 
 
@@ -148,16 +133,9 @@ def remove(docker: Docker, project: str) -> None:
             untag(tag, docker)
 
 
-@functools.cache
 def command() -> str:
-    """The docker command that has compose: a client without plugins may come first on PATH. Raises EngineError."""
-    found = [str(Path(folder) / "docker") for folder in os.get_exec_path()]
-    found = [path for path in dict.fromkeys(found) if os.access(path, os.X_OK) and Path(path).is_file()]
-    for candidate in found:
-        with contextlib.suppress(EngineError):
-            if process.run([candidate, "compose", "version"], timeout=20).returncode == 0:
-                return candidate
-    raise EngineError("no docker command with compose is on PATH, so no services can be started", _INSTALL)
+    """The docker command that has compose. Raises EngineError."""
+    return client.command("compose", "no services can be started", _INSTALL)
 
 
 def refusal(output: str) -> PlaceError:
