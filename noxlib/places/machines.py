@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import secrets
 import shutil
 import time
@@ -16,6 +15,7 @@ from noxlib import atomic, temporary
 from noxlib.engines import qemu, savedram, strays, vmtest
 from noxlib.errors import EngineError, PlaceError
 from noxlib.ledger import Ledger
+from noxlib.places import box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def folder(ledger: Ledger, run_id: str, *, keep: bool = False) -> Iterator[Files
     Raises:
         CacheError: The ledger cannot be written.
     """
-    name = f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', run_id)[:80]}-{secrets.token_hex(3)}"
+    name = f"{box.safe(run_id)}-{secrets.token_hex(3)}"
     path = ledger.folder.parent / "vms" / name
     entry = ledger.add(KIND, str(path))
     try:

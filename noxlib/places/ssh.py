@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import tempfile
 from pathlib import Path
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from noxlib.engines.ssh import Connection
     from noxlib.ledger import Entry
 
-PYTHON = "/opt/testground/bin/python"
 ENTER = Path(__file__).with_name("enter.sh")
 SEND_SECONDS = 600.0  #: for a checkout on its way
 _MAKE = """umask 077; mkdir -p "$1" && cd "$1" && mkdir "$2" && cd "$2" && mkdir -m 755 workspace site lib run root &&
@@ -78,7 +76,7 @@ class SSHHost:
         platform: str = "",
         prepared_site: Optional[Path] = None,
         prepared_tree: Optional[Path] = None,
-        python: str = PYTHON,
+        python: str = box.PYTHON,
         ledger: Optional[Ledger] = None,
         keep: bool = False,
         name: str = "ssh",
@@ -246,4 +244,4 @@ class SSHHost:
 
 
 def _folder_name(run_id: str) -> str:
-    return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', run_id)[:80].lstrip('.-')}-{secrets.token_hex(3)}"
+    return f"{box.safe(run_id).lstrip('.-')}-{secrets.token_hex(3)}"

@@ -13,7 +13,7 @@ from noxlib.errors import NoxlibError, PlaceError
 from noxlib.ledger import Ledger
 from noxlib.places import box, machines
 from noxlib.places.host import Facts, Machine
-from noxlib.places.ssh import PYTHON, SSHHost
+from noxlib.places.ssh import SSHHost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ class VM:
         environment: Optional[Mapping[str, str]] = None,
         prepared_site: Optional[Path] = None,
         prepared_tree: Optional[Path] = None,
-        python: str = PYTHON,
+        python: str = box.PYTHON,
         ledger: Optional[Ledger] = None,
         keep: bool = False,
     ) -> None:

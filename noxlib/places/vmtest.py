@@ -22,7 +22,6 @@ from noxlib.places.host import Exit, Facts
 from noxlib.places.limits import confess
 from noxlib.places.sent import Sent
 from noxlib.places.share import Share
-from noxlib.places.ssh import PYTHON
 from noxlib.places.vm import ROOTFS
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class Vmtest:
         environment: Optional[Mapping[str, str]] = None,
         prepared_site: Optional[Path] = None,
         prepared_tree: Optional[Path] = None,
-        python: str = PYTHON,
+        python: str = box.PYTHON,
         ledger: Optional[Ledger] = None,
         keep: bool = False,
     ) -> None:
