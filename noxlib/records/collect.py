@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from noxlib.engines.git import Head
     from noxlib.places.host import Exit
 
-__all__ = ["Story", "advice", "any_test_began", "summary_line"]
+__all__ = ["Story", "advice", "any_test_began", "source_section", "summary_line"]
 
 _CHUNK = 1 << 20  # bytes read at once
 
@@ -105,7 +105,7 @@ class Story:
             message=results.text(verdict.message) if verdict.message else None,
             exit_code=code,
             ended=timestamp(datetime.now(timezone.utc)),
-            source=SourceSection(source.commit, source.branch, source.dirty) if source else SourceSection(),
+            source=source_section(source),
             interpreter=found.interpreter,
             counts=msgspec.structs.replace(found.counts, failed=found.counts.failed + len(crashes)),
             failures=(*found.failures, *crashes),
@@ -147,6 +147,11 @@ class Story:
             attempts=self.attempts,
             noxlib=__version__,
         )
+
+
+def source_section(head: Head | None) -> SourceSection:
+    """The code under test as the record has it."""
+    return SourceSection(head.commit, head.branch, head.dirty) if head else SourceSection()
 
 
 def any_test_began(folder: RunFolder) -> bool:

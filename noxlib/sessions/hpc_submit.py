@@ -27,7 +27,7 @@ from noxlib.places.slurm import Slurm
 from noxlib.places.slurm_job import Nodes, Way
 from noxlib.plan import Plan
 from noxlib.records import collect, store
-from noxlib.records.record import SourceSection, timestamp
+from noxlib.records.record import timestamp
 from noxlib.records.store import RunFolder
 from noxlib.secret import known_secrets
 from noxlib.sessions import hpc, making, placing, planning, reaping, slurm_ground, suites
@@ -151,7 +151,7 @@ class _Submit:
                 _environment(runner, image.environment if image else {}),
             )
             way = _way(self.project.config, f"{home}/runs/{folder.name}", folder.name, nodes)
-            return self._send(runner, way, folder, plan, hpc.Known(ground.section, _source(source())))
+            return self._send(runner, way, folder, plan, hpc.Known(ground.section, collect.source_section(source())))
 
     def _plan(self, ground: Ground) -> Plan:
         return planning.plan(self.context, self.project, self.suite, self.arguments, ground)
@@ -196,10 +196,6 @@ class _Submit:
             files=((str(own / "task.json"), "task.json"),),
             results=(("result", str(own / "result")),),
         )
-
-
-def _source(head: Optional[git.Head]) -> SourceSection:
-    return SourceSection(head.commit, head.branch, head.dirty) if head else SourceSection()
 
 
 def _environment(runner: Runner, image: dict[str, str]) -> dict[str, str]:

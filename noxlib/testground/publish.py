@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Optional
 
-import msgspec
-
 from noxlib.engines import images
 from noxlib.engines.registry import Manifest, Registry
 from noxlib.errors import EngineError
@@ -15,15 +13,6 @@ if TYPE_CHECKING:
     from noxlib.engines.docker import Docker
     from noxlib.engines.registryauth import Credentials
     from noxlib.testground.image import Testground
-
-
-class Done(msgspec.Struct, frozen=True):
-    """What is in the registry now."""
-
-    manifest: Manifest
-    tags: tuple[str, ...]
-    uploaded: bool
-    first: bool  #: nobody had published this commit before
 
 
 def find_commit(registry: Registry, python: str, commit: str) -> Optional[Manifest]:
