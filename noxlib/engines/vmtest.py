@@ -9,7 +9,6 @@ share, QEMU is started by a wrapper that ties it to vmtest's life and notes its 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -54,13 +53,11 @@ def beyond(
     made: Golden, shape: Shape, files: Files, *, incoming: Optional[Path] = None, network: bool = True
 ) -> list[str]:
     """The words beyond vmtest's own devices. Pure."""
-    user = "user,id=n0,hostfwd=tcp:127.0.0.1:0-:22" + ("" if network else ",restrict=on")
     return [
         *qemu.common(made, shape),
         # Killed as soon as the guest is done, QEMU must have written what the guest has synced.
         *("-drive", qemu.disk(files.ground, cache="writeback")),
-        *("-netdev", user, "-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci"),
-        *("-device", "vmgenid,guid=auto"),
+        *qemu.devices(network=network),
         *(("-incoming", qemu.incoming_from(incoming)) if incoming else ()),
     ]
 
@@ -87,7 +84,7 @@ def start(share: Path, files: Files, mark: str) -> subprocess.Popen[bytes]:
     """Start vmtest on the configuration in ``share``, in a process group of its own that dies with this process.
 
     Raises:
-        EngineError: There is no vmtest.
+        EngineError: There is no vmtest, or no setpriv.
     """
     program = shutil.which("vmtest")
     if program is None:
@@ -95,26 +92,8 @@ def start(share: Path, files: Files, mark: str) -> subprocess.Popen[bytes]:
     wrapper = files.sockets / "qemu"
     wrapper.write_text(_WRAPPER.format(shlex.quote(str(_words(files.folder))), qemu.PROGRAM), encoding="utf-8")
     wrapper.chmod(0o700)
-    words = ("setpriv", "--pdeathsig", "KILL", "--", program, "-c", "vmtest.toml", "-f", f"^{_TARGET}$")
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "TMPDIR": str(files.sockets),
-        qemu.MARK: mark,
-        "TERM": "dumb",
-    }
-    with files.log.open("wb") as stream:
-        try:
-            return subprocess.Popen(
-                words,
-                cwd=share,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise EngineError("the program 'setpriv' is not on PATH", "apt-get install util-linux") from error
+    words = (program, "-c", "vmtest.toml", "-f", f"^{_TARGET}$")
+    return qemu.spawn(words, share, files.log, {"TMPDIR": str(files.sockets), qemu.MARK: mark, "TERM": "dumb"})
 
 
 def remove_sockets(folder: Path) -> None:

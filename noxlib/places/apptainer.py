@@ -95,15 +95,8 @@ class Apptainer(SSHHost):
         apptainer = ("apptainer", "--quiet", "exec", *inside, "--bind", ",".join((*binds, *fixed)), self._rootfs)
         return ("sh", "-c", CLEAN, "sh", "srun", *step, *shown, *self._options, *apptainer, *program)
 
-    def _remove(self) -> None:
-        if self._entry is None:
-            return
-        if self._keep:
-            print(f"noxlib: kept, and yours to remove: {self.connection.target}:{self._folder}", flush=True)
-        else:
-            _remove(self.connection, self._folder, self._job)
-        self._ledger.strike(self._entry)
-        self._entry = None
+    def _remove_folder(self) -> None:
+        _remove(self.connection, self._folder, self._job)
 
 
 def _check(connection: Connection, seen: remote.Seen) -> None:

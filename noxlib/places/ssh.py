@@ -238,9 +238,12 @@ class SSHHost:
         if self._keep:
             print(f"noxlib: kept, and yours to remove: {self.connection.target}:{self._folder}", flush=True)
         else:
-            remote.remove(self.connection, self._folder)
+            self._remove_folder()
         self._ledger.strike(self._entry)
         self._entry = None
+
+    def _remove_folder(self) -> None:
+        remote.remove(self.connection, self._folder)
 
 
 def _folder_name(run_id: str) -> str:
