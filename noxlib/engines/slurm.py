@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import time
-from typing import IO, TYPE_CHECKING, Optional, Protocol
+from typing import IO, TYPE_CHECKING, Any, Optional, Protocol
 
 from noxlib.engines import slurm_text
 from noxlib.engines.process import CHUNK, Completed, last_line
@@ -70,7 +70,7 @@ class Here:
         try:
             done = subprocess.run(list(argv), stdin=given, capture_output=True, timeout=timeout, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise EngineError(f"{argv[0]} cannot be run here: {error}", "see whether this is a login node") from error
+            raise _not_here(argv, error) from error
         out, err = (data.decode("utf-8", "replace") for data in (done.stdout, done.stderr))
         if check and done.returncode != 0:
             raise _failed(argv, done.returncode, err or out)
@@ -78,7 +78,7 @@ class Here:
 
     def feed(self, argv: Sequence[str], chunks: Iterable[bytes], *, through: Sequence[str] = ()) -> None:  # noqa: ARG002
         """As ``Connection.feed``; nothing has to be made smaller for the way. Raises EngineError."""
-        with subprocess.Popen(list(argv), stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with _started(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):
                 for chunk in chunks:
@@ -89,7 +89,7 @@ class Here:
 
     def fetch(self, argv: Sequence[str]) -> Iterator[bytes]:
         """As ``Connection.fetch``. Raises EngineError."""
-        with subprocess.Popen(list(argv), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+        with _started(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
             assert process.stdout is not None
             yield from iter(lambda: process.stdout.read(CHUNK), b"")  # type: ignore[union-attr]
         if process.returncode != 0:
@@ -192,6 +192,17 @@ class Slurm:
         except EngineError:
             return ""
         return done.stdout if done.returncode == 0 else ""
+
+
+def _started(argv: Sequence[str], **pipes: Any) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(list(argv), **pipes)
+    except OSError as error:
+        raise _not_here(argv, error) from error
+
+
+def _not_here(argv: Sequence[str], error: Exception) -> EngineError:
+    return EngineError(f"{argv[0]} cannot be run here: {error}", "see whether this is a login node")
 
 
 def _failed(argv: Sequence[str], code: int, said: str) -> EngineError:

@@ -229,8 +229,13 @@ def test_here_runs_feeds_and_fetches_on_this_machine(tmp_path: Path) -> None:
     ):
         with pytest.raises(EngineError, match="false ended with 1"):
             failing()
-    with pytest.raises(EngineError, match="cannot be run here"):
-        here.run(("no-such-program",))
+    for absent in (
+        lambda: here.run(("no-such-program",)),
+        lambda: here.feed(("no-such-program",), [b""]),
+        lambda: list(here.fetch(("no-such-program",))),
+    ):
+        with pytest.raises(EngineError, match="cannot be run here"):
+            absent()
 
 
 def test_all_that_a_job_needs_goes_in_one_archive_secrets_in_private_files(tmp_path: Path) -> None:
