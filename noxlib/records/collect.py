@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noxlib.engines.git import Head
-    from noxlib.places.host import Exit
+    from noxlib.places.host import Exit, Machine
 
 __all__ = ["Story", "advice", "any_test_began", "source_section", "summary_line"]
 
+_NAME = 200  # characters of what a machine says of itself
 _CHUNK = 1 << 20  # bytes read at once
 
 
@@ -141,12 +142,22 @@ class Story:
             testground=self.section,
             select=plan.task.select if plan else "",
             argv=plan.task.arguments if plan else (),
-            machine=self.facts.machine,
+            machine=_plain_machine(self.facts.machine) if self.facts.machine else None,
             services=self.facts.services,
             written_back=tuple(sorted(self.carried)),
             attempts=self.attempts,
             noxlib=__version__,
         )
+
+
+def _plain_machine(machine: Machine) -> Machine:
+    """What a machine says of itself is its own to say, of any length: text alone, and short."""
+    told = {
+        key: results.text(value, _NAME)
+        for key, value in msgspec.structs.asdict(machine).items()
+        if isinstance(value, str)
+    }
+    return msgspec.structs.replace(machine, **told)
 
 
 def source_section(head: Head | None) -> SourceSection:
