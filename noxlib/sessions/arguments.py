@@ -7,7 +7,6 @@ from typing import Any, NoReturn, Optional
 
 import msgspec
 
-from noxlib.config.pythons import newest
 from noxlib.errors import NoxlibError, UsageError
 
 TERMINAL_OPTIONS = ("--pdb", "--trace")
@@ -141,6 +140,8 @@ def python_of(session: str, pythons: tuple[str, ...], asked: Optional[str]) -> s
     """
     if asked and asked not in pythons:
         raise UsageError(f"{session}: {asked} is none of the project's Pythons", f"they are {', '.join(pythons)}")
+    from noxlib.config.pythons import newest  # noqa: PLC0415 - listing the sessions needs none of it
+
     return asked or newest(pythons)
 
 
