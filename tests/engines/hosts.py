@@ -48,6 +48,8 @@ class World:
     @contextmanager
     def host(self, **options: Any) -> Iterator[Host]:
         """A host of this world's kind, entered."""
+        own = {"run_id": self.run_id, "checkout": self.checkout, "run_folder": self.run_folder, "ledger": self.ledger}
+        options = {**own, **options}
         if self.kind == "venv":
             with self._venv(**options) as host:
                 yield host
@@ -78,12 +80,8 @@ class World:
         return Container(
             docker,
             IMAGE,
-            run_id=self.run_id,
             project="conformance",
-            checkout=self.checkout,
-            run_folder=self.run_folder,
             python="python",
-            ledger=self.ledger,
             **options,
         )
 
@@ -100,12 +98,8 @@ class World:
         return SSHHost(
             Connection(parse(ALIAS)),
             lambda there: remote_rootfs.ensure(there, self.ledger, image.id, lambda: rootfs.chunks(docker, IMAGE)),
-            run_id=self.run_id,
-            checkout=self.checkout,
-            run_folder=self.run_folder,
             environment=image.environment,
             python="python",
-            ledger=self.ledger,
             **options,
         )
 
@@ -128,12 +122,8 @@ class World:
             stack.read(config, file.name, "test-runner", None),
             file=file,
             project=project,
-            run_id=self.run_id,
             owner="conformance",
-            checkout=self.checkout,
-            run_folder=self.run_folder,
             python="python",
-            ledger=self.ledger,
             **options,
         )
 
@@ -152,12 +142,8 @@ class World:
         place = VM if self.kind == "vm" else Vmtest
         return place(
             Wanted(made, drive, qemu.Shape(accelerator.choose(made, say).accelerator, cpus=1)),
-            run_id=self.run_id,
-            checkout=self.checkout,
-            run_folder=self.run_folder,
             environment=image.environment,
             python="python",
-            ledger=self.ledger,
             **options,
         )
 
@@ -179,12 +165,8 @@ class World:
                 docker, image.id, Slurm(there), there.run(("sh", "-c", f"echo {folder}")).stdout.strip()
             ),
             known_hosts=simulation.known_hosts,
-            run_id=self.run_id,
-            checkout=self.checkout,
-            run_folder=self.run_folder,
             environment=image.environment,
             python="python",
-            ledger=self.ledger,
             **options,
         )
 
@@ -197,10 +179,6 @@ class World:
         return Venv(
             slot,
             environments.make(self.state, slot, interpreter, ()),
-            run_id=self.run_id,
-            checkout=self.checkout,
-            run_folder=self.run_folder,
-            ledger=self.ledger,
             **options,
         )
 
