@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from noxlib.config.files import read_text
 from noxlib.config.project import Project
+from noxlib.config.pythons import newest
 from noxlib.config.scaffold import Written, template, write_new
 
 FOLDER = ".devcontainer"
@@ -31,16 +32,6 @@ def write_devcontainer(project: Project) -> tuple[Written, ...]:
         write_new(project.root, f"{FOLDER}/Dockerfile", dockerfile(project, python)),
         write_new(project.root, f"{FOLDER}/devcontainer.json", devcontainer(project.name, python, build, "tester")),
     )
-
-
-def newest(pythons: tuple[str, ...]) -> str:
-    """The newest plain CPython, which the base image has; the last name where there is none.
-
-    >>> newest(("3.9", "3.12", "pypy3.11", "3.10"))
-    '3.12'
-    """
-    plain = [python for python in pythons if re.fullmatch(r"3\.\d+", python)]
-    return max(plain, key=lambda python: int(python[2:])) if plain else pythons[-1]
 
 
 def _target(dockerfile: str) -> dict[str, str]:

@@ -41,6 +41,16 @@ def find_pythons(sources: Sources, config: Config) -> Found:
     )
 
 
+def newest(pythons: tuple[str, ...]) -> str:
+    """The newest of some Pythons; a plain CPython before a free-threaded one and PyPy, of which the last is taken.
+
+    >>> newest(("3.9", "3.10", "3.14t", "pypy3.11"))
+    '3.10'
+    """
+    plain = [python for python in pythons if python.replace(".", "").isdigit()]
+    return max(plain, key=lambda python: tuple(map(int, python.split(".")))) if plain else pythons[-1]
+
+
 def required_python(sources: Sources) -> tuple[str, str]:
     """What the project says of its Pythons, and where; PEP 440 but for poetry's own table."""
     poetry = sources.table("tool", "poetry", "dependencies").get("python", "")

@@ -10,6 +10,9 @@ from typing import NamedTuple
 from noxlib.config.files import read_toml
 from noxlib.errors import UsageError
 
+WORKFLOWS = ("test", "publish", "nightly", "cleanup", "research-environment")
+NOX = "uvx nox"  #: the command in the templates of workflows
+
 
 class Written(NamedTuple):
     """A file, and whether it was ``written``, ``extended`` or ``kept``."""
@@ -79,10 +82,6 @@ def own_settings() -> str:
 def write_noxfile(root: Path) -> Written:
     """The noxfile of two lines."""
     return write_new(root, "noxfile.py", template("noxfile.py"))
-
-
-WORKFLOWS = ("test", "publish", "nightly", "cleanup", "research-environment")
-NOX = "uvx nox"  #: the command in the templates of workflows
 
 
 def workflow(name: str, nox: str = NOX) -> str:

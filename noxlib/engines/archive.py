@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 import msgspec
 
 from noxlib import atomic
+from noxlib.engines.chunks import SIZE, Reader
 from noxlib.errors import CacheError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 CONTENTS = "noxlib.json"
 LEVEL = 3  #: of zstd: 1.2 GB become 0.4 GB in 5 s
 _LIMIT = 64 << 20  # bytes of noxlib.json
-_CHUNK = 1 << 20
 _PACKED = 4096  # bytes unpacked at once; a block of 4 may become 128 KiB
 _BLOBS = "blobs/sha256/"  # an image layout names its files by their own digest
 
@@ -72,7 +72,7 @@ def pack(saved: Iterable[bytes], contents: Contents, target: Path) -> Contents:
 
 def _repacked(saved: Iterable[bytes], contents: Contents, packed: Any) -> Contents:
     members: dict[str, str] = {}
-    with _opened(_Reader(saved), "r|") as source, _opened(packed, "w|") as out:
+    with _opened(Reader(saved), "r|") as source, _opened(packed, "w|") as out:
         for member in source:
             members[member.name] = _copy(member, source, out)
         full = msgspec.structs.replace(contents, members=members)
@@ -91,14 +91,14 @@ def verify(file: IO[bytes], name: str) -> Contents:
     found: dict[str, str] = {}
     told: list[Contents] = []
     try:
-        reader = _Reader(_unpacked(file))
+        reader = Reader(_unpacked(file))
         with _opened(reader, "r|") as source:
             for member in source:
                 if member.name == CONTENTS and member.size <= _LIMIT:
                     told.append(atomic.from_json(_content(member, source).read(), Contents))
                 else:
                     found[member.name] = _digest(member, source)
-        while reader.read(_CHUNK):  # what pads a tar, and then the checksum of all
+        while reader.read(SIZE):  # what pads a tar, and then the checksum of all
             pass
     except (tarfile.TarError, zstandard.ZstdError, EOFError, ValueError) as error:
         raise _damaged(name, str(error)) from error
@@ -112,7 +112,7 @@ def verify(file: IO[bytes], name: str) -> Contents:
 def _opened(file: Any, mode: Literal["r|", "w|"]) -> tarfile.TarFile:
     """A tar that is read or written in one go, in large pieces."""
     opened: Any = tarfile.open
-    tar: tarfile.TarFile = opened(fileobj=file, mode=mode, bufsize=_CHUNK, format=tarfile.PAX_FORMAT)
+    tar: tarfile.TarFile = opened(fileobj=file, mode=mode, bufsize=SIZE, format=tarfile.PAX_FORMAT)
     return tar
 
 
@@ -167,7 +167,7 @@ def _digest(member: tarfile.TarInfo, source: tarfile.TarFile) -> str:
     if not member.isreg():
         return hashlib.sha256(member.linkname.encode("utf-8", "surrogateescape")).hexdigest()
     hashing = _Hashing(_content(member, source))
-    while hashing.read(_CHUNK):
+    while hashing.read(SIZE):
         pass
     return hashing.hexdigest()
 
@@ -190,21 +190,4 @@ class _Hashing:
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
         self._hash.update(data)
-        return data
-
-
-class _Reader:
-    """A file to read, of chunks that come one by one."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks: Iterator[bytes] = iter(chunks)
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        while len(self._rest) < size:
-            chunk = next(self._chunks, b"")
-            if not chunk:
-                break
-            self._rest += chunk
-        data, self._rest = self._rest[:size], self._rest[size:]
         return data

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import shlex
 import signal
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, cast
+from typing import TYPE_CHECKING, Optional, cast
 
 import msgspec
 
 from noxlib import atomic, temporary
-from noxlib.engines import podman, process
+from noxlib.engines import client, podman, process
 from noxlib.engines.buildfailure import failure, registry_failure
 from noxlib.engines.index import ca_bundle, index_secrets, mask
 from noxlib.errors import EngineError
@@ -151,32 +150,16 @@ def user(reference: str, docker: Docker) -> str:
 
 
 def _client(docker: Docker) -> DockerClient:
-    import python_on_whales  # noqa: PLC0415
-
-    logging.getLogger("python_on_whales").setLevel(logging.WARNING)  # at INFO it logs every value
-    endpoint = docker.endpoint
     if docker.kind == "podman":
-        return python_on_whales.DockerClient(client_call=podman.command(endpoint), client_type="podman")
-    tls: dict[str, Any] = {} if endpoint.tls is None else {
-        "tls": True,
-        "tlsverify": endpoint.verify,
-        "tlscacert": f"{endpoint.tls}/ca.pem",
-        "tlscert": f"{endpoint.tls}/cert.pem",
-        "tlskey": f"{endpoint.tls}/key.pem",
-    }  # fmt: skip
-    return python_on_whales.DockerClient(host=endpoint.url, client_call=[command()], client_type="docker", **tls)
+        return client.of_podman(podman.command(docker.endpoint))
+    return client.connect(docker.endpoint, command())
 
 
 def command() -> str:
-    """The docker command that has buildx: a client without plugins may come first on PATH. Raises EngineError."""
-    for folder in os.get_exec_path():
-        candidate = Path(folder) / "docker"
-        if candidate.is_file() and os.access(candidate, os.X_OK):
-            with contextlib.suppress(EngineError):
-                if process.run([str(candidate), "buildx", "version"], timeout=20).returncode == 0:
-                    return str(candidate)
-    raise EngineError(
-        "no docker command with buildx is on PATH, so nothing can be built",
+    """The docker command that has buildx. Raises EngineError."""
+    return client.command(
+        "buildx",
+        "nothing can be built",
         "install docker's buildx plugin (Debian: docker-buildx, Docker's own packages: docker-buildx-plugin)",
     )
 

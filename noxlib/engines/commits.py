@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from noxlib import temporary
-from noxlib.engines import git, process
+from noxlib.engines import git, process, revisions
 from noxlib.errors import EngineError, UsageError
 from noxlib.ledger import state_folder
 
@@ -29,8 +29,7 @@ def resolve(root: Path, revision: str) -> str:
     Raises:
         UsageError: no commit here has that name.
     """
-    words = ("rev-parse", "--verify", "--quiet", revision + "^{commit}")
-    found = None if revision.startswith("-") or "\0" in revision else _git(root, *words)
+    found = revisions.resolve(root, revision)
     if found is None or not _COMMIT.fullmatch(found):
         raise UsageError(
             f"{revision!r:.200} names no commit of this checkout",

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import logging
 import os
 import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noxlib.engines import process, strays
+from noxlib.engines import client, process, strays
 from noxlib.engines.images import untag
-from noxlib.errors import EngineError, PlaceError
+from noxlib.errors import PlaceError
 from noxlib.secret import known_secrets, mask
 
 if TYPE_CHECKING:
@@ -27,6 +25,7 @@ PROJECT = "com.docker.compose.project"  #: label of all that compose makes for a
 SERVICE = "com.docker.compose.service"
 MARK = "NOXLIB_RUN"  #: in the environment of the compose commands that we start, so that they are found again
 STOP_SECONDS = 2  #: for a service to end by itself; its data are thrown away
+_SILENT = "compose said nothing"
 _INSTALL = "install docker's compose plugin (Debian: docker-compose, Docker's own packages: docker-compose-plugin)"
 
 
@@ -55,7 +54,7 @@ class Compose:
         try:
             return dict(self._client().compose.config(return_json=True))
         except DockerException as error:
-            said = mask(_last_line(error.stderr or ""), known_secrets(os.environ))
+            said = process.last_line(mask(error.stderr or "", known_secrets(os.environ)), _SILENT)
             name = self._files[0].name
             raise PlaceError(
                 f"{name}: {said}", f"correct it; `docker compose -f {name} config` shows the same", cause="compose"
@@ -106,25 +105,12 @@ class Compose:
         return {service: about for service, about in inspected if about is not None}
 
     def _client(self) -> DockerClient:
-        import python_on_whales  # noqa: PLC0415
-
-        logging.getLogger("python_on_whales").setLevel(logging.WARNING)  # at INFO it logs every value
-        endpoint = self.docker.endpoint
-        tls: dict[str, Any] = {} if endpoint.tls is None else {
-            "tls": True,
-            "tlsverify": endpoint.verify,
-            "tlscacert": f"{endpoint.tls}/ca.pem",
-            "tlscert": f"{endpoint.tls}/cert.pem",
-            "tlskey": f"{endpoint.tls}/key.pem",
-        }  # fmt: skip
-        return python_on_whales.DockerClient(
-            host=endpoint.url,
-            client_call=[command()],
-            client_type="docker",
+        return client.connect(
+            self.docker.endpoint,
+            command(),
             compose_files=list(self._files),
             compose_profiles=["*"],
             compose_project_name=self.project,
-            **tls,
         )
 
 
@@ -147,21 +133,14 @@ def remove(docker: Docker, project: str) -> None:
             untag(tag, docker)
 
 
-@functools.cache
 def command() -> str:
-    """The docker command that has compose: a client without plugins may come first on PATH. Raises EngineError."""
-    found = [str(Path(folder) / "docker") for folder in os.get_exec_path()]
-    found = [path for path in dict.fromkeys(found) if os.access(path, os.X_OK) and Path(path).is_file()]
-    for candidate in found:
-        with contextlib.suppress(EngineError):
-            if process.run([candidate, "compose", "version"], timeout=20).returncode == 0:
-                return candidate
-    raise EngineError("no docker command with compose is on PATH, so no services can be started", _INSTALL)
+    """The docker command that has compose. Raises EngineError."""
+    return client.command("compose", "no services can be started", _INSTALL)
 
 
 def refusal(output: str) -> PlaceError:
     """What compose says where it could not start the services, in two lines."""
-    said = _last_line(output)
+    said = process.last_line(output, _SILENT)
     if "port is already allocated" in output or "address already in use" in output:
         return PlaceError(
             f"a port of this machine that the services want is taken: {said}",
@@ -173,8 +152,3 @@ def refusal(output: str) -> PlaceError:
             f"a fixed container_name is taken: {said}", "leave container_name out of the compose file", cause="compose"
         )
     return PlaceError(f"the services could not be started: {said}", "see logs/compose.log of the run", cause="compose")
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    return lines[-1] if lines else "compose said nothing"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -12,6 +11,7 @@ import msgspec
 
 from noxlib import atomic, temporary
 from noxlib.cache import Cache, state_folder
+from noxlib.config import scaffold
 from noxlib.engines import guestkernel, process
 from noxlib.errors import EngineError
 
@@ -88,7 +88,7 @@ def key() -> str:
 
 def template(name: str) -> str:
     """The text of one of the guest's own files."""
-    return (resources.files("noxlib") / "templates" / "golden" / name).read_text(encoding="utf-8")
+    return scaffold.template(name, "golden")
 
 
 def find() -> Optional[Golden]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CHUNK = 64 * 1024  #: bytes copied at once; the memory that a stream costs
 GRACE = 5.0  #: seconds between TERM and KILL
 STOP_SECONDS = 10.0  #: between TERM and KILL after Ctrl-C, for a result to be written
+_LINE = 300  # characters of a line that an error quotes
 TICK = 0.1  #: seconds after which a child that ended but left its pipe to a grandchild is noticed
 
 
@@ -228,9 +229,18 @@ def _cannot_start(argv: Sequence[str], error: OSError) -> EngineError:
 
 
 def _failed(argv: Sequence[str], done: Completed) -> EngineError:
-    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    last = lines[-1].strip() if lines else "it printed nothing"
+    last = last_line(done.stderr.strip() or done.stdout)
     return EngineError(f"{argv[0]} ended with {done.returncode}: {last}", _by_hand(argv))
+
+
+def last_line(text: str, silent: str = "it said nothing") -> str:
+    r"""The last line that says anything, as an error quotes it; ``silent`` where there is none.
+
+    >>> last_line("first\n  why\n\n")
+    'why'
+    """
+    lines = text.strip().splitlines()
+    return lines[-1].strip()[:_LINE] if lines else silent
 
 
 def _by_hand(argv: Sequence[str]) -> str:

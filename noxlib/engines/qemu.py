@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -14,12 +13,14 @@ from typing import TYPE_CHECKING, Literal, Optional
 
 import msgspec
 
-from noxlib.engines import golden
+from noxlib.engines import golden, ssh
 from noxlib.engines.qmp import Qmp
 from noxlib.errors import EngineError
 from noxlib.owner import identity
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from typing_extensions import Self
 
     from noxlib.engines.golden import Golden
@@ -86,13 +87,12 @@ def argv(
         incoming: Saved RAM to go on from.
         network: Whether the guest reaches anything but this machine's SSH client.
     """
-    user = "user,id=n0,hostfwd=tcp:127.0.0.1:0-:22" + ("" if network else ",restrict=on")
     return [
         *(PROGRAM, "-nodefaults", "-display", "none"),
         *common(made, shape),
         *("-drive", disk(files.root), "-drive", disk(files.ground)),
-        *("-netdev", user, "-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci"),
-        *("-device", "vmgenid,guid=auto", "-serial", f"file:{option(files.console)}"),
+        *devices(network=network),
+        *("-serial", f"file:{option(files.console)}"),
         *("-qmp", f"unix:{option(files.qmp)},server=on,wait=off"),
         *(("-incoming", incoming_from(incoming)) if incoming else ()),
     ]
@@ -107,6 +107,15 @@ def common(made: Golden, shape: Shape) -> list[str]:
         *("-no-reboot", "-machine", "pc", *(fast if shape.accelerator == "kvm" else slow)),
         *("-smp", str(shape.cpus), "-m", f"{shape.memory}M"),
         *("-kernel", str(made.kernel), "-initrd", str(made.initramfs), "-append", _WORDS),
+    ]
+
+
+def devices(*, network: bool) -> list[str]:
+    """The words, again of both rungs, for network, random numbers, and the sign that RAM was saved."""
+    user = "user,id=n0,hostfwd=tcp:127.0.0.1:0-:22" + ("" if network else ",restrict=on")
+    return [
+        *("-netdev", user, "-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci"),
+        *("-device", "vmgenid,guid=auto"),
     ]
 
 
@@ -145,6 +154,33 @@ def fingerprint(made: Golden, shape: Shape) -> str:
     return f"ram-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
+def spawn(words: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a program that is killed where this process is; in a session of its own: Ctrl-C is not for a guest.
+
+    Args:
+        words: The program and its arguments.
+        folder: Its working directory.
+        log: File for all that it prints.
+        environment: Its variables beside PATH.
+
+    Raises:
+        EngineError: There is no setpriv, which ties the two together.
+    """
+    with log.open("wb") as stream:
+        try:
+            return subprocess.Popen(
+                ("setpriv", "--pdeathsig", "KILL", "--", *words),
+                cwd=folder,
+                env={"PATH": os.environ.get("PATH", os.defpath), **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise EngineError("the program 'setpriv' is not on PATH", "apt-get install util-linux") from error
+
+
 class Machine:
     """One machine that runs: entering starts it, leaving kills it and all that it started."""
 
@@ -155,21 +191,7 @@ class Machine:
         self._process: Optional[subprocess.Popen[bytes]] = None
 
     def __enter__(self) -> Self:
-        # pdeathsig: where this process is killed, so is the machine. Its own session: Ctrl-C is not for the guest.
-        words = ("setpriv", "--pdeathsig", "KILL", "--", *self._words)
-        with self._files.log.open("wb") as log:
-            try:
-                self._process = subprocess.Popen(
-                    words,
-                    cwd=self._files.folder,
-                    env={"PATH": os.environ.get("PATH", os.defpath), MARK: self._name},
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise EngineError("the program 'setpriv' is not on PATH", "apt-get install util-linux") from error
+        self._process = spawn(self._words, self._files.folder, self._files.log, {MARK: self._name})
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -197,7 +219,8 @@ class Machine:
             EngineError: The machine ends, or does not greet within ``seconds``.
         """
         deadline = time.monotonic() + seconds
-        while not _greets(port, deadline):
+        # QEMU takes the connection before the guest does, which then answers, or lets it wait and drops it.
+        while not ssh.greets("127.0.0.1", port, max(0.1, min(5.0, deadline - time.monotonic()))):
             self._must_live()
             if time.monotonic() >= deadline:
                 raise EngineError(f"the machine did not boot within {seconds:g} s", self.last_words())
@@ -221,13 +244,3 @@ def last_line(path: Path) -> str:
         return ""
     told = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if line.strip()]
     return told[-1][:300] if told else ""
-
-
-def _greets(port: int, deadline: float) -> bool:
-    """QEMU takes the connection before the guest does, which then answers, or lets it wait and drops it."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            connection.settimeout(max(0.1, min(5.0, deadline - time.monotonic())))
-            return connection.recv(4) == b"SSH-"
-    except OSError:
-        return False

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import time
-from typing import IO, TYPE_CHECKING, Optional, Protocol
+from typing import IO, TYPE_CHECKING, Any, Optional, Protocol
 
 from noxlib.engines import slurm_text
-from noxlib.engines.process import CHUNK, Completed
+from noxlib.engines.process import CHUNK, Completed, last_line
 from noxlib.errors import EngineError, PlaceError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Here:
         try:
             done = subprocess.run(list(argv), stdin=given, capture_output=True, timeout=timeout, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise EngineError(f"{argv[0]} cannot be run here: {error}", "see whether this is a login node") from error
+            raise _not_here(argv, error) from error
         out, err = (data.decode("utf-8", "replace") for data in (done.stdout, done.stderr))
         if check and done.returncode != 0:
             raise _failed(argv, done.returncode, err or out)
@@ -78,7 +78,7 @@ class Here:
 
     def feed(self, argv: Sequence[str], chunks: Iterable[bytes], *, through: Sequence[str] = ()) -> None:  # noqa: ARG002
         """As ``Connection.feed``; nothing has to be made smaller for the way. Raises EngineError."""
-        with subprocess.Popen(list(argv), stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with _started(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):
                 for chunk in chunks:
@@ -89,11 +89,24 @@ class Here:
 
     def fetch(self, argv: Sequence[str]) -> Iterator[bytes]:
         """As ``Connection.fetch``. Raises EngineError."""
-        with subprocess.Popen(list(argv), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+        with _started(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
             assert process.stdout is not None
             yield from iter(lambda: process.stdout.read(CHUNK), b"")  # type: ignore[union-attr]
         if process.returncode != 0:
             raise _failed(argv, process.returncode, "")
+
+
+def told(runner: Runner, argv: Sequence[str], count: int = 1) -> list[str]:
+    """The last lines that a command printed; what a site's shell says by itself before them is passed over.
+
+    Raises:
+        PlaceError: There are fewer.
+        EngineError: It failed.
+    """
+    lines = [line.strip() for line in runner.run(argv).stdout.splitlines() if line.strip()]
+    if len(lines) < count:
+        raise PlaceError(f"the login node does not answer to {' '.join(argv)!r}", "run it there by hand to see why")
+    return lines[-count:]
 
 
 class Slurm:
@@ -114,8 +127,15 @@ class Slurm:
         return self.runner.run(("sh", "-c", CLEAN, "sh", *argv), check=check, timeout=timeout)
 
     def now(self) -> float:
-        """The cluster's clock, in seconds since the epoch: ids are told apart by their submit times."""
-        return float(self.runner.run(("date", "+%s")).stdout.split()[-1])
+        """The cluster's clock, in seconds since the epoch: ids are told apart by their submit times.
+
+        Raises:
+            PlaceError: It prints no number.
+        """
+        (seconds,) = told(self.runner, ("date", "+%s"))
+        if not seconds.isdigit():
+            raise PlaceError(f"the login node's date says {seconds[:80]!r}", "have `date +%s` print seconds there")
+        return float(seconds)
 
     def submit(self, script: str, options: Sequence[str]) -> tuple[str, str]:
         """Submit a script that lies on the cluster; id and cluster.
@@ -125,7 +145,7 @@ class Slurm:
         """
         done = self.call("sbatch", "--parsable", *options, script, check=False)
         if done.returncode != 0:
-            said = _last(done.stderr or done.stdout)
+            said = last_line(done.stderr or done.stdout)
             if done.returncode == 127:  # noqa: PLR2004 - as a shell has it
                 raise PlaceError("there is no sbatch on that host", "name a login node of a Slurm cluster")
             raise PlaceError(f"sbatch refuses the job: {said}", "see the keys of [tool.noxlib.hpc], and `sinfo` there")
@@ -174,10 +194,16 @@ class Slurm:
         return done.stdout if done.returncode == 0 else ""
 
 
+def _started(argv: Sequence[str], **pipes: Any) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(list(argv), **pipes)
+    except OSError as error:
+        raise _not_here(argv, error) from error
+
+
+def _not_here(argv: Sequence[str], error: Exception) -> EngineError:
+    return EngineError(f"{argv[0]} cannot be run here: {error}", "see whether this is a login node")
+
+
 def _failed(argv: Sequence[str], code: int, said: str) -> EngineError:
-    return EngineError(f"{argv[0]} ended with {code}: {_last(said)}", "run it by hand to see why")
-
-
-def _last(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it said nothing"
+    return EngineError(f"{argv[0]} ended with {code}: {last_line(said)}", "run it by hand to see why")

@@ -129,8 +129,8 @@ class Simulation:
         own = {"NOXLIB_SLURM_IMAGE": self.image, "AUTHORIZED_KEY": public, compose.MARK: self.project}
         done = process.run(argv, env={**self.docker.command_environment(), **own}, timeout=UP_SECONDS + 60)
         if done.returncode != 0:
-            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            said = lines[-1] if lines else f"compose ended with {done.returncode}"
+            said = process.last_line(done.stderr, f"compose ended with {done.returncode}")
             raise EngineError(
-                f"the simulated cluster did not come up: {said}", "see `docker compose` and the engine's log"
+                f"the simulated cluster did not come up: {said}",
+                f"run this again; what is still there of it tells more: docker compose -p {self.project} logs",
             )

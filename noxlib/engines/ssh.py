@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["Connection", "Target", "parse", "wait_for_banner"]
+__all__ = ["Connection", "Target", "greets", "parse", "wait_for_banner"]
 
 CONNECT_SECONDS = 20.0
 CALL_SECONDS = 120.0  #: for a short command
@@ -38,11 +38,20 @@ def wait_for_banner(host: str, port: int, seconds: float) -> float:
     """
     began = time.monotonic()
     while time.monotonic() - began < seconds:
-        with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1) as greeting:
-            if greeting.recv(4) == b"SSH-":
-                return time.monotonic() - began
+        if greets(host, port):
+            return time.monotonic() - began
         time.sleep(0.05)
     raise EngineError(f"no SSH server greets at {host}:{port} within {seconds:g} s", "see the machine's own console")
+
+
+def greets(host: str, port: int, patience: float = 1.0) -> bool:
+    """Whether an SSH server greets at an address. ``patience``: seconds that it may take once it is connected to."""
+    try:
+        with socket.create_connection((host, port), timeout=1) as connection:
+            connection.settimeout(patience)
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 class Connection:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
+from noxlib.engines.process import last_line
 from noxlib.errors import EngineError, PlaceError
 
 if TYPE_CHECKING:
@@ -35,16 +37,18 @@ def explained(target: Target, said: str, known_hosts: Path) -> NoxlibError:
         return EngineError(f"no SSH server listens at {target}", "start sshd there, or name its port: user@host:2222")
     if any(text in low for text in ("timed out", "no route", "unreachable", "timeout")):
         return EngineError(f"{target} does not answer", "see that the machine runs and that its address is right")
-    return EngineError(f"ssh to {target} failed: {last_line(said)}", f"run it by hand to see why: ssh {target} true")
+    return EngineError(
+        f"ssh to {target} failed: {last_line(said)}", f"run it by hand to see why: {target.command} true"
+    )
 
 
 def failed(target: Target, command: str, code: int, said: str) -> EngineError:
     """A command there ended with another code than 0."""
     if "No space left on device" in said:
-        todo = f"free space there: ssh {target} df -h; old testgrounds lie in /var/lib/noxlib/testgrounds"
+        todo = f"free space there: {target.command} df -h; old testgrounds lie in /var/lib/noxlib/testgrounds"
         return EngineError(f"the disk of {target} is full", todo, cause="disk-full")
     name = command.partition(" ")[0]
-    by_hand = f"run it by hand to see why: ssh {target} {' '.join(command.split())[:200]}"
+    by_hand = f"run it by hand to see why: {target.command} {shlex.quote(' '.join(command.split())[:200])}"
     return EngineError(f"{name} on {target} ended with {code}: {last_line(said)}", by_hand)
 
 
@@ -56,9 +60,3 @@ def lost(target: Target, said: str = "") -> PlaceError:
         "see whether the machine still runs, then run the session again",
         cause="lost",
     )
-
-
-def last_line(said: str) -> str:
-    """The last line that is not empty."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"

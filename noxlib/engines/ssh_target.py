@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -30,6 +31,24 @@ class Target(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         name = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.user}@{name}" if self.user and not self.port else self._with_port(name)
+
+    @classmethod
+    def of(cls, details: Mapping[str, str]) -> Target:
+        """The target of an entry of the ledger."""
+        port = int(details["port"] or 0) or None
+        return cls(details["host"], details["user"] or None, port, details["identity"] or None)
+
+    def details(self) -> dict[str, str]:
+        """The same for an entry of the ledger."""
+        port = str(self.port or "")
+        return {"host": self.host, "user": self.user or "", "port": port, "identity": self.identity or ""}
+
+    @property
+    def command(self) -> str:
+        """How a person reaches it from a shell: ``ssh -p 2222 root@host``, to which a command is added."""
+        port = ("-p", str(self.port)) if self.port else ()
+        identity = ("-i", self.identity) if self.identity else ()
+        return shlex.join(("ssh", *port, *identity, f"{self.user}@{self.host}" if self.user else self.host))
 
     def _with_port(self, name: str) -> str:
         who = f"{self.user}@" if self.user else ""

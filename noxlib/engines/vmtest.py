@@ -1,32 +1,33 @@
 """vmtest (the Rust program): its configuration, the devices that it gives a machine, and one run of it.
 
 What was learned of it stands here: it takes one command as a text for bash, adds KVM only where the architecture is the
-host's by name, has no deadline, ends with the command's code or 69 where the machine never ran it, and leaves QEMU
-behind where it is killed alone. So the guest tells how a command ended by a file on the share, QEMU is started by a
-wrapper that ties it to vmtest's life, and the whole group is killed.
+host's by name, has no deadline, ends with the command's code or 69 where the machine never ran it, leaves QEMU behind
+where it is killed alone, and its sockets in /tmp in any case. So the guest tells how a command ended by a file on the
+share, QEMU is started by a wrapper that ties it to vmtest's life and notes its words, and the whole group is killed.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import re
+import shlex
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from noxlib.engines import qemu
 from noxlib.errors import EngineError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from noxlib.engines.golden import Golden
     from noxlib.engines.qemu import Files, Shape
 
 SHARE = "/mnt/vmtest"  #: where the guest sees the folder of the configuration
 NEVER_RAN = 69  #: vmtest's code where the machine did not run the command
 _TARGET = "noxlib"
-_WRAPPER = f'#!/bin/sh\nexec setpriv --pdeathsig KILL -- {qemu.PROGRAM} "$@"\n'
+_WRAPPER = '#!/bin/sh\nprintf "%s\\n" "$@" >{}\nexec setpriv --pdeathsig KILL -- {} "$@"\n'
+_SOCKET = re.compile(r"unix:(/tmp/qmp-\d+\.sock),.*|socket,path=(/tmp/(?:qga|cmdout)-\d+\.sock),.*")
 
 
 def configuration(shape: Shape, *, command: str, wrapper: Path, extra: list[str]) -> str:
@@ -52,13 +53,11 @@ def beyond(
     made: Golden, shape: Shape, files: Files, *, incoming: Optional[Path] = None, network: bool = True
 ) -> list[str]:
     """The words beyond vmtest's own devices. Pure."""
-    user = "user,id=n0,hostfwd=tcp:127.0.0.1:0-:22" + ("" if network else ",restrict=on")
     return [
         *qemu.common(made, shape),
         # Killed as soon as the guest is done, QEMU must have written what the guest has synced.
         *("-drive", qemu.disk(files.ground, cache="writeback")),
-        *("-netdev", user, "-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci"),
-        *("-device", "vmgenid,guid=auto"),
+        *qemu.devices(network=network),
         *(("-incoming", qemu.incoming_from(incoming)) if incoming else ()),
     ]
 
@@ -85,32 +84,30 @@ def start(share: Path, files: Files, mark: str) -> subprocess.Popen[bytes]:
     """Start vmtest on the configuration in ``share``, in a process group of its own that dies with this process.
 
     Raises:
-        EngineError: There is no vmtest.
+        EngineError: There is no vmtest, or no setpriv.
     """
     program = shutil.which("vmtest")
     if program is None:
         raise EngineError("the program 'vmtest' is not on PATH", "cargo install vmtest --locked, or take --rung qemu")
     wrapper = files.sockets / "qemu"
-    wrapper.write_text(_WRAPPER, encoding="ascii")
+    wrapper.write_text(_WRAPPER.format(shlex.quote(str(_words(files.folder))), qemu.PROGRAM), encoding="utf-8")
     wrapper.chmod(0o700)
-    words = ("setpriv", "--pdeathsig", "KILL", "--", program, "-c", "vmtest.toml", "-f", f"^{_TARGET}$")
-    # Its sockets, which it leaves behind, go where all of a run's files go.
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "TMPDIR": str(files.sockets),
-        qemu.MARK: mark,
-        "TERM": "dumb",
-    }
-    with files.log.open("wb") as stream:
-        try:
-            return subprocess.Popen(
-                words,
-                cwd=share,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise EngineError("the program 'setpriv' is not on PATH", "apt-get install util-linux") from error
+    words = (program, "-c", "vmtest.toml", "-f", f"^{_TARGET}$")
+    return qemu.spawn(words, share, files.log, {"TMPDIR": str(files.sockets), qemu.MARK: mark, "TERM": "dumb"})
+
+
+def remove_sockets(folder: Path) -> None:
+    """Remove what vmtest left in /tmp of a machine whose folder of overlays this is; it must have ended.
+
+    Their names are known from the words that QEMU was started with.
+    """
+    try:
+        words = _words(folder).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for found in filter(None, map(_SOCKET.fullmatch, words)):
+        Path(found[1] or found[2]).unlink(missing_ok=True)
+
+
+def _words(folder: Path) -> Path:
+    return folder / "words"

@@ -20,11 +20,13 @@ class Slots:
     """``with slots:`` waits for one of ``count`` places and holds it. The kernel frees those of a process that ends."""
 
     def __init__(self, folder: str | None, count: int) -> None:
-        own = os.path.join(tempfile.gettempdir(), f"noxlib-{os.getuid()}")
-        self.folder = os.path.join(folder or own, "slots")
+        own = os.path.join(tempfile.gettempdir(), f"noxlib-slots-{os.getuid()}")
+        self.folder = os.path.join(folder, "slots") if folder else own
         self.count = count
         self.held = threading.local()
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
+        if os.lstat(self.folder).st_uid != os.getuid():  # anybody may make a folder, or a link, of that name
+            raise PermissionError(f"{self.folder} belongs to somebody else")
 
     def __enter__(self) -> Slots:  # noqa: PYI034 - typing_extensions is not there, inside
         files: list[int] = self.held.__dict__.setdefault("files", [])

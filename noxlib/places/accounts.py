@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from typing import TYPE_CHECKING
 
 from noxlib import atomic
-from noxlib.places import box, tars
+from noxlib.places import box, noted, tars
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,16 +37,10 @@ def _make(docker: Docker, image: ImageInfo, ledger: Ledger, folder: Path) -> Non
     uid, gid, user = os.getuid(), os.getgid(), box.user_name(os.getuid())
     added = {"passwd": f"{user}:x:{uid}:{gid}:{user}:{box.HOME}:/bin/sh", "group": f"{user}:x:{gid}:"}
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"noxlib-accounts-{secrets.token_hex(4)}"
-    entry = ledger.add("container", name, details={"endpoint": str(docker.endpoint)})
-    try:
-        container = docker.create(name, {"Image": image.id, "Entrypoint": ["true"]})
+    with noted.untouched(docker, ledger, "accounts", image.id) as container:
         for file in FILES:
             text = with_account(_read(docker, container, f"/etc/{file}"), added[file])
             atomic.write(folder / file, text.encode(), mode=0o644)
-    finally:
-        docker.remove(name)
-        ledger.strike(entry)
 
 
 def _read(docker: Docker, container: str, path: str) -> str:

@@ -10,10 +10,10 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from noxlib.engines.slurm import CLEAN, Slurm
+from noxlib.engines.slurm import CLEAN, Slurm, told
 from noxlib.engines.ssh import Connection, Target
 from noxlib.errors import EngineError, PlaceError
-from noxlib.places import box, remote
+from noxlib.places import box, remote, unanswered
 from noxlib.places.host import Facts
 from noxlib.places.ssh import SSHHost
 
@@ -56,16 +56,15 @@ class Apptainer(SSHHost):
         self._job = f"noxlib-host-{secrets.token_hex(6)}"
 
     def __enter__(self) -> Self:
-        self._was_open = self.connection.alive
         try:
             self.connection.open()
             seen = remote.look(self.connection, NEEDED)
             _check(self.connection, seen)
             self.facts = Facts(machine=remote.machine(self.connection, seen))
             self._rootfs = self._rootfs_of(self.connection)
-            home = self.connection.run(("sh", "-c", "cd && pwd -P && id -un")).stdout.split()
-            self._environment.update(USER=home[1], LOGNAME=home[1])
-            self._folder = f"{home[0]}/{FOLDER}/{self._folder.rpartition('/')[2]}"
+            home, user = told(self.connection, ("sh", "-c", "cd && pwd -P && id -un"), 2)
+            self._environment.update(USER=user, LOGNAME=user)
+            self._folder = f"{home}/{FOLDER}/{self._folder.rpartition('/')[2]}"
             self._entry = self._ledger.add(KIND, f"{self.connection.target}:{self._folder}", details=self._details())
             self._make()
         except BaseException:
@@ -74,10 +73,8 @@ class Apptainer(SSHHost):
         return self
 
     def _details(self) -> dict[str, str]:
-        target = self.connection.target
-        known = {"host": target.host, "user": target.user or "", "port": str(target.port or "")}
-        paths = {"identity": target.identity or "", "known_hosts": str(self._known_hosts or "")}
-        return {**known, **paths, "folder": self._folder, "job": self._job}
+        own = {"known_hosts": str(self._known_hosts or ""), "folder": self._folder, "job": self._job}
+        return {**self.connection.target.details(), **own}
 
     def _variables(self, command: Command) -> dict[str, str]:
         """The whole environment of a command; the image's own name no user of the cluster."""
@@ -98,15 +95,8 @@ class Apptainer(SSHHost):
         apptainer = ("apptainer", "--quiet", "exec", *inside, "--bind", ",".join((*binds, *fixed)), self._rootfs)
         return ("sh", "-c", CLEAN, "sh", "srun", *step, *shown, *self._options, *apptainer, *program)
 
-    def _remove(self) -> None:
-        if self._entry is None:
-            return
-        if self._keep:
-            print(f"noxlib: kept, and yours to remove: {self.connection.target}:{self._folder}", flush=True)
-        else:
-            _remove(self.connection, self._folder, self._job)
-        self._ledger.strike(self._entry)
-        self._entry = None
+    def _remove_folder(self) -> None:
+        _remove(self.connection, self._folder, self._job)
 
 
 def _check(connection: Connection, seen: remote.Seen) -> None:
@@ -124,15 +114,18 @@ def _remove(connection: Connection, folder: str, job: str) -> None:
     connection.run(("sh", "-c", script, "rm", folder))
 
 
-def remove_noted(entry: Entry) -> bool:
-    """Remove what a dead run left; for ``noxlib.ledger.reap``.
+def remove_noted(entry: Entry, state: Path) -> bool:
+    """Remove what a dead run left, if the login node answers; for ``noxlib.ledger.reap``.
 
     Raises:
         NoxlibError: The login node does not answer, or refuses.
     """
     known = entry.details
-    target = Target(known["host"], known["user"] or None, int(known["port"] or 0) or None, known["identity"] or None)
+    target = Target.of(known)
     hosts = Path(known["known_hosts"]) if known["known_hosts"] else None
-    with Connection(target, known_hosts=hosts) as connection:
-        _remove(connection, known["folder"], known["job"])
-    return True
+
+    def act() -> None:
+        with Connection(target, known_hosts=hosts, seconds=unanswered.REAP_SECONDS) as connection:
+            _remove(connection, known["folder"], known["job"])
+
+    return unanswered.remove(entry, state, str(target), act)

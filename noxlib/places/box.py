@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from noxlib.places.host import Command
     from noxlib.plan import Limits
 
+PYTHON = "/opt/testground/bin/python"  #: the testground's interpreter, unless its image says another
 WORKSPACE = "/workspace"
 HOME = "/home/noxlib"
 SITE = "/opt/noxlib/site"
@@ -76,9 +77,14 @@ def labels(run: str, project: str) -> dict[str, str]:
     return {LABEL + key: value for key, value in values.items()}
 
 
+def safe(run: str) -> str:
+    """A run's name, which may hold anything, as a part of a file's or a container's."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", run)[:80]
+
+
 def name_of(run: str, token: str) -> str:
-    """A container's name: engines take ``[a-zA-Z0-9][a-zA-Z0-9_.-]+``; a run's name may hold anything."""
-    return f"noxlib-{re.sub(r'[^A-Za-z0-9_.-]+', '-', run)[:80]}-{token}"
+    """A container's name: engines take ``[a-zA-Z0-9][a-zA-Z0-9_.-]+``."""
+    return f"noxlib-{safe(run)}-{token}"
 
 
 def user_name(uid: int) -> str:

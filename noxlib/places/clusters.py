@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from noxlib.engines.slurm import Here, Slurm
 from noxlib.errors import NoxlibError
+from noxlib.places import unanswered
 from noxlib.places.slurm_job import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from noxlib.engines.slurm import Runner
     from noxlib.ledger import Entry
@@ -18,17 +20,19 @@ if TYPE_CHECKING:
 KIND = "hpc"  #: in the ledger
 SIMULATION = "simulation"  #: for a host: the cluster of hpc_simulation
 HERE = "here"  #: for a host: this machine
+CONNECT_SECONDS = 10.0
+FORGET_SECONDS = 30 * 24 * 3600.0  #: until one that never answered again is taken for gone
 
 
 @contextmanager
-def reached(host: str) -> Iterator[Runner]:
+def reached(host: str, seconds: float = CONNECT_SECONDS) -> Iterator[Runner]:
     """The way to run commands on the login node, connected.
 
     Raises:
         PlaceError: it refuses us, or is unknown.
         EngineError: nobody answers.
     """
-    runner = _runner(host)
+    runner = _runner(host, seconds)
     runner.open()
     try:
         yield runner
@@ -36,31 +40,38 @@ def reached(host: str) -> Iterator[Runner]:
         runner.close()
 
 
-def _runner(host: str) -> Runner:
+def _runner(host: str, seconds: float) -> Runner:
     if host == HERE:
         return Here()
     from noxlib.engines.ssh import Connection, parse  # noqa: PLC0415 - a login node itself needs none
 
     if host != SIMULATION:
-        return Connection(parse(host))
+        return Connection(parse(host), seconds=seconds)
     from noxlib.engines.docker import Docker  # noqa: PLC0415 - only the simulation has an engine
     from noxlib.engines.slurm_cluster import Simulation  # noqa: PLC0415
 
     simulation = Simulation(Docker.connect())
-    return Connection(simulation.target(), known_hosts=simulation.known_hosts)
+    return Connection(simulation.target(), known_hosts=simulation.known_hosts, seconds=seconds)
 
 
-def remove(entry: Entry) -> bool:
-    """Remove what a dead or forgotten submission left on its cluster: jobs by their name, and the folder."""
+def remove(entry: Entry) -> None:
+    """Remove what a submission left on its cluster: jobs by their name, and the folder.
+
+    Raises:
+        NoxlibError: The cluster does not answer, or refuses.
+    """
     try:
-        with reached(entry.details["host"]) as runner:
+        with reached(entry.details["host"], unanswered.REAP_SECONDS) as runner:
             Slurm(runner).cancel_named(name_of(entry.name))
             runner.run(("rm", "-rf", "--", entry.details["folder"]))
     except NoxlibError:
-        if entry.details["host"] == SIMULATION and _is_down():
-            return True
-        raise
-    return True
+        if entry.details["host"] != SIMULATION or not _is_down():
+            raise
+
+
+def remove_noted(entry: Entry, state: Path) -> bool:
+    """The same for a dead or forgotten submission, if the cluster answers; for ``noxlib.ledger.reap``."""
+    return unanswered.remove(entry, state, entry.details["host"], lambda: remove(entry), forget=FORGET_SECONDS)
 
 
 def _is_down() -> bool:

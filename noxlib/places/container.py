@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from noxlib.engines.docker import Docker, ImageInfo
     from noxlib.places.host import Command, Exit
 
-PYTHON = "/opt/testground/bin/python"
-
 
 class Container:
     """Host over an engine. Entering makes the workspace; each ``run`` is one container; leaving removes all.
@@ -63,7 +61,7 @@ class Container:
         run_folder: Path,
         prepared_site: Optional[Path] = None,
         prepared_tree: Optional[Path] = None,
-        python: str = PYTHON,
+        python: str = box.PYTHON,
         ledger: Optional[Ledger] = None,
         keep: bool = False,
         attachment: box.Attachment = box.ALONE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Optional
 
-from noxlib.places import box, tars
+from noxlib.places import box, noted, tars
 from noxlib.places.sent import Sent
 
 if TYPE_CHECKING:
@@ -75,9 +75,6 @@ class Copied:
     @contextlib.contextmanager
     def _holder(self) -> Iterator[str]:
         """A container that is never started: by it the engine lets files in and out of the volume."""
-        name = f"{self._name}-holder"
-        details = {"endpoint": str(self._docker.endpoint)}
-        entry = self._ledger.add("container", name, details=details)
         mounts = [self.mount(box.WORKSPACE, self._labels)]
         body = {
             "Image": self._image,
@@ -85,8 +82,5 @@ class Copied:
             "Labels": dict(self._labels),
             "HostConfig": {"Mounts": mounts, "NetworkMode": "none"},
         }
-        try:
-            yield self._docker.create(name, body)
-        finally:
-            self._docker.remove(name)
-            self._ledger.strike(entry)
+        with noted.container(self._docker, self._ledger, "holder", body) as container:
+            yield container

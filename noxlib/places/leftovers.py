@@ -28,6 +28,7 @@ class Removers:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._state = ledger.folder.parent
         self._engines: dict[str, Docker] = {}
 
     def by_kind(self) -> Mapping[str, Callable[[Entry], bool]]:
@@ -50,12 +51,12 @@ class Removers:
     def _hpc(self, entry: Entry) -> bool:
         from noxlib.places import clusters  # noqa: PLC0415 - as above
 
-        return clusters.remove(entry)
+        return clusters.remove_noted(entry, self._state)
 
     def _node_folder(self, entry: Entry) -> bool:
         from noxlib.places import apptainer  # noqa: PLC0415 - as above
 
-        return apptainer.remove_noted(entry)
+        return apptainer.remove_noted(entry, self._state)
 
     def _engine(self, entry: Entry) -> Docker:
         """The engine where it was started, by whatever name it is called today."""
@@ -107,7 +108,7 @@ class Removers:
         return compose.remove(self._engine(entry), entry)
 
     def _remote_folder(self, entry: Entry) -> bool:
-        return remote.remove_noted(entry, self._ledger.folder.parent)
+        return remote.remove_noted(entry, self._state)
 
     def _machine(self, entry: Entry) -> bool:
         from noxlib.places import machines  # noqa: PLC0415 - only where a machine was left

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
-from noxlib.errors import Cancelled, NoxlibError, UsageError
+from noxlib.errors import Cancelled, NoxlibError, UsageError, of_machine
 from noxlib.places.host import Command, Host
 from noxlib.places.scheduler import HostTask, Result, TaskState
 
@@ -147,6 +147,11 @@ def _carry_out(task: HostTask, hosts: Callable[[], AbstractContextManager[Host]]
         said = Result("cancelled", message="cancelled while it ran", cause="cancelled")
     except NoxlibError as error:
         said = Result("failed", message=str(error), cause=error.cause)
+    except OSError as error:
+        refused = of_machine(error)
+        if refused is None:
+            raise
+        said = Result("failed", message=str(refused), cause=refused.cause)
     out.send(said)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import secrets
 import shutil
 import time
@@ -13,9 +12,10 @@ from typing import TYPE_CHECKING, Optional
 import msgspec
 
 from noxlib import atomic, temporary
-from noxlib.engines import qemu, savedram, strays
+from noxlib.engines import qemu, savedram, strays, vmtest
 from noxlib.errors import EngineError, PlaceError
 from noxlib.ledger import Ledger
+from noxlib.places import box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def folder(ledger: Ledger, run_id: str, *, keep: bool = False) -> Iterator[Files
     Raises:
         CacheError: The ledger cannot be written.
     """
-    name = f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', run_id)[:80]}-{secrets.token_hex(3)}"
+    name = f"{box.safe(run_id)}-{secrets.token_hex(3)}"
     path = ledger.folder.parent / "vms" / name
     entry = ledger.add(KIND, str(path))
     try:
@@ -70,6 +70,7 @@ def folder(ledger: Ledger, run_id: str, *, keep: bool = False) -> Iterator[Files
 def remove(entry: Entry) -> bool:
     """End what still runs of a machine, and remove its overlays; for ``noxlib.ledger.reap`` too. Raises OSError."""
     strays.kill_marked(qemu.MARK, Path(entry.name).name)
+    vmtest.remove_sockets(Path(entry.name))
     atomic.remove_tree(Path(entry.name))
     return True
 

@@ -13,7 +13,7 @@ import msgspec
 from noxlib import atomic
 from noxlib.errors import EngineError
 from noxlib.owner import identity
-from noxlib.places import box
+from noxlib.places import box, noted
 from noxlib.places.overlay import Overlay, remove_scratch
 
 if TYPE_CHECKING:
@@ -109,21 +109,16 @@ class _Probe:
 
     def sees(self, mount: dict[str, Any]) -> Optional[str]:
         """None, or why the container does not."""
-        name = f"noxlib-probe-{secrets.token_hex(4)}"
         body = {**self._body, "HostConfig": {"Mounts": [mount], "NetworkMode": "none"}}
-        entry = self._ledger.add("container", name, details={"endpoint": str(self._docker.endpoint)})
         try:
-            container = self._docker.create(name, body)
-            self._docker.start(container)
-            self._docker.wait(container, SECONDS)
-            code = self._docker.state(container).code
+            with noted.container(self._docker, self._ledger, "probe", body) as container:
+                self._docker.start(container)
+                self._docker.wait(container, SECONDS)
+                code = self._docker.state(container).code
         except EngineError as error:
             if error.cause == "lost":
                 raise
             return error.what
-        finally:
-            self._docker.remove(name)
-            self._ledger.strike(entry)
         return None if code == 0 else "a container does not see this machine's files, or may not write them"
 
 

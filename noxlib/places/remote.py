@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from noxlib import atomic
 from noxlib.engines.ssh import Connection, Target
 from noxlib.engines.ssh_target import own_configuration
-from noxlib.errors import EngineError, NoxlibError, PlaceError
+from noxlib.errors import EngineError, PlaceError
+from noxlib.places import unanswered
 from noxlib.places.host import Machine
 
 if TYPE_CHECKING:
@@ -21,10 +19,6 @@ if TYPE_CHECKING:
 
 BASE = "/var/lib/noxlib"  #: of root alone; holds ``testgrounds/<digest>`` and ``runs/<run>``
 KIND = "remote-folder"  #: in the ledger
-SILENT = "silent"  #: folder of the state folder: a file for each machine that did not answer
-REAP_SECONDS = 3.0  #: for a host to answer that has something to be removed: each start of a session waits for it
-AGAIN_SECONDS = 600.0  #: until a host that did not answer is asked again
-FORGET_SECONDS = 7 * 24 * 3600.0  #: until a host that never answered again is taken for gone
 _ARCHITECTURES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}  #: as uname names them
 _NEEDED = ("unshare", "chroot", "mount", "tar")
 _LOOK = """id -u; uname -r; uname -m; (. /etc/os-release; echo "${PRETTY_NAME:-$NAME}") 2>/dev/null || echo
@@ -89,14 +83,7 @@ def note(ledger: Ledger, connection: Connection, folder: str) -> Entry:
     """Write down a folder that is about to be made there. Raises CacheError."""
     target = connection.target
     config = connection.config or own_configuration(os.environ)
-    known = {
-        "host": target.host,
-        "user": target.user or "",
-        "port": str(target.port or ""),
-        "identity": target.identity or "",
-        "config": str(config or ""),
-        "folder": folder,
-    }
+    known = {**target.details(), "config": str(config or ""), "folder": folder}
     return ledger.add(KIND, f"{target}:{folder}", details=known)
 
 
@@ -116,41 +103,14 @@ def remove_noted(entry: Entry, state: Path) -> bool:
     Raises:
         NoxlibError: The host does not answer, or refuses.
     """
-    known = entry.details
-    target = Target(known["host"], known["user"] or None, int(known["port"] or 0) or None, known["identity"] or None)
-    silent = state / SILENT / hashlib.sha256(repr(target).encode()).hexdigest()[:16]
-    _not_too_often(target, silent)
-    config = Path(known["config"]) if known["config"] else None
-    try:
-        with Connection(target, config=config, seconds=REAP_SECONDS) as connection:
-            remove(connection, known["folder"])
-    except NoxlibError:
-        silent.parent.mkdir(parents=True, exist_ok=True)
-        silent.touch()
-        if time.time() - entry.created <= FORGET_SECONDS:
-            raise
-        print(f"noxlib: {target} has not answered for a week; {entry.name} is not looked for any more", flush=True)
-        return True
-    silent.unlink(missing_ok=True)
-    return True
+    target = Target.of(entry.details)
+    config = Path(entry.details["config"]) if entry.details["config"] else None
 
+    def act() -> None:
+        with Connection(target, config=config, seconds=unanswered.REAP_SECONDS) as connection:
+            remove(connection, entry.details["folder"])
 
-def ask_again(state: Path) -> None:
-    """Forget which machines did not answer: the next call asks them. Raises OSError."""
-    atomic.remove_tree(state / SILENT)
-
-
-def _not_too_often(target: Target, silent: Path) -> None:
-    age = _age(silent)
-    if age is not None and age < AGAIN_SECONDS:
-        raise EngineError(f"{target} did not answer {age / 60:.0f} min ago", "start it, then: nox -s reap")
-
-
-def _age(path: Path) -> Optional[float]:
-    try:
-        return time.time() - path.stat().st_mtime
-    except FileNotFoundError:
-        return None
+    return unanswered.remove(entry, state, str(target), act)
 
 
 def _ours(folder: str) -> str:
@@ -159,9 +119,3 @@ def _ours(folder: str) -> str:
     if not folder.startswith(f"{BASE}/") or ".." in parts or len(parts) <= len(BASE.split("/")) + 1 or not parts[-1]:
         raise EngineError(f"{folder!r} is no folder of noxlib's", "remove it by hand if it is yours")
     return folder
-
-
-def names(connection: Connection, part: str) -> tuple[str, ...]:
-    """What lies there of ours: of ``runs`` or of ``testgrounds``."""
-    listed = connection.run(("ls", "-A", f"{BASE}/{part}"), check=False)
-    return tuple(listed.stdout.split())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Any, Optional
 
-from noxlib.places import box
+from noxlib.places import box, noted
 from noxlib.places.overlay import Overlay, remove_scratch
 
 if TYPE_CHECKING:
@@ -77,12 +76,7 @@ def _mount_once(docker: Docker, image: str, ledger: Ledger, folder: Path) -> Non
     lower = folder / "empty"
     lower.mkdir(exist_ok=True)
     (folder / "upper").mkdir(exist_ok=True)
-    name = f"noxlib-wash-{secrets.token_hex(4)}"
     host = {"Mounts": [Overlay(lower, None, folder).mount(box.WORKSPACE, {})], "NetworkMode": "none"}
-    entry = ledger.add("container", name, details={"endpoint": str(docker.endpoint)})
-    try:
-        container = docker.create(name, {"Image": image, "Entrypoint": ["true"], "HostConfig": host})
+    body = {"Image": image, "Entrypoint": ["true"], "HostConfig": host}
+    with noted.container(docker, ledger, "wash", body) as container:
         docker.get_archive(container, f"{box.WORKSPACE}/there-is-no-such-file")
-    finally:
-        docker.remove(name)
-        ledger.strike(entry)

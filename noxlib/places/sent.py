@@ -100,6 +100,7 @@ def _within(inner: str, outer: str) -> bool:
 
 def _save(member: tarfile.TarInfo, tar: tarfile.TarFile, path: Path) -> None:
     if member.issym():
-        path.symlink_to(member.linkname)
+        with tars.whole():
+            path.symlink_to(member.linkname)
     else:
         tars.save(member, tar, path)

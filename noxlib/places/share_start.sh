@@ -1,5 +1,6 @@
 # In a guest that vmtest drives: sh START NETWORK ROOTFS SHM PYTHON PATH ORDER
-# Goes by the share alone: what it needs lies there, and what came of it is written there, `done` last of all.
+# Goes by the share alone: what it needs lies there, and what came of it is written there, `done` when all is,
+# and `synced` when the disk holds what the next command finds.
 set -eu
 share=/mnt/vmtest disk=/var/lib/noxlib
 network=$1
@@ -40,8 +41,9 @@ cd "$run"
 find workspace -mindepth 1 -print0 >"$share/names"
 find workspace \( -type f -o -type l \) -cnewer unpacked -print0 |
     tar --null --no-recursion -T - --numeric-owner -cf "$share/changed.tar"
+echo "$code" >"$share/done"
 cd /
 umount "$run/run"
 umount "$disk"
 sync
-echo "$code" >"$share/done"
+: >"$share/synced"

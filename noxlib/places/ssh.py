@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Callable, Optional
 
-import msgspec
-
+from noxlib import atomic
 from noxlib.engines import ssh_errors
-from noxlib.engines.process import stream
+from noxlib.engines.process import last_line, stream
 from noxlib.errors import EngineError, NoxlibError
 from noxlib.ledger import Ledger
 from noxlib.places import box, remote, supervised, tars
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from noxlib.engines.ssh import Connection
     from noxlib.ledger import Entry
 
-PYTHON = "/opt/testground/bin/python"
 ENTER = Path(__file__).with_name("enter.sh")
 SEND_SECONDS = 600.0  #: for a checkout on its way
 _MAKE = """umask 077; mkdir -p "$1" && cd "$1" && mkdir "$2" && cd "$2" && mkdir -m 755 workspace site lib run root &&
@@ -79,7 +76,7 @@ class SSHHost:
         platform: str = "",
         prepared_site: Optional[Path] = None,
         prepared_tree: Optional[Path] = None,
-        python: str = PYTHON,
+        python: str = box.PYTHON,
         ledger: Optional[Ledger] = None,
         keep: bool = False,
         name: str = "ssh",
@@ -202,12 +199,12 @@ class SSHHost:
         path = f"{self._folder}/run/exit-{token}.json"
         told = self.connection.run(("cat", path), check=False)
         try:
-            return msgspec.json.decode(told.stdout, type=Exit)
-        except msgspec.MsgspecError as error:
+            return atomic.from_json(told.stdout.encode(), Exit)
+        except ValueError as error:
             if code == supervised.LOST:
                 raise ssh_errors.lost(self.connection.target, said) from error
-            reason = said.strip().splitlines()[-1:] or [f"it ended with {code} and left no word"]
-            what = f"the testground cannot be entered on {self.connection.target}: {reason[0]}"
+            reason = last_line(said, f"it ended with {code} and left no word")
+            what = f"the testground cannot be entered on {self.connection.target}: {reason}"
             raise EngineError(what, "the machine needs overlay and tmpfs, and root must be free to mount") from error
 
     def _tar(self, path: str) -> Iterable[bytes]:
@@ -241,10 +238,13 @@ class SSHHost:
         if self._keep:
             print(f"noxlib: kept, and yours to remove: {self.connection.target}:{self._folder}", flush=True)
         else:
-            remote.remove(self.connection, self._folder)
+            self._remove_folder()
         self._ledger.strike(self._entry)
         self._entry = None
 
+    def _remove_folder(self) -> None:
+        remote.remove(self.connection, self._folder)
+
 
 def _folder_name(run_id: str) -> str:
-    return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', run_id)[:80].lstrip('.-')}-{secrets.token_hex(3)}"
+    return f"{box.safe(run_id).lstrip('.-')}-{secrets.token_hex(3)}"

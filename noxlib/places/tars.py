@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import tarfile
 import tempfile
 from typing import IO, TYPE_CHECKING, cast
+
+from noxlib.engines import chunks as streams
+from noxlib.errors import EngineError, of_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-CHUNK = 1 << 20
+CHUNK = streams.SIZE
 
 
 def pack(entries: Iterable[tuple[str, Path]], uid: int, gid: int) -> IO[bytes]:
@@ -46,49 +50,67 @@ def folder(name: str, path: Path) -> Iterator[tuple[str, Path]]:
 def members(chunks: Iterable[bytes]) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
     """The files, links and folders of a tar stream, by a path that can only lead below the folder asked for.
 
-    The engine names what it packs by the last part of the path asked for; that part is taken off.
+    The engine names what it packs by the last part of the path asked for; that part is taken off. Of an empty stream,
+    which stands for a path that is not there, nothing comes.
+
+    Raises:
+        EngineError: The stream is no tar, or not all of one.
     """
-    with tarfile.open(fileobj=cast("IO[bytes]", _Reader(chunks)), mode="r|", bufsize=CHUNK) as tar:
+    reader = streams.Reader(chunks)
+    if reader.is_empty:
+        return
+    with whole(), tarfile.open(fileobj=cast("IO[bytes]", reader), mode="r|", bufsize=CHUNK) as tar:
         for member in tar:
             parts = [part for part in member.name.split("/") if part not in ("", ".")][1:]
             known = member.isreg() or member.issym() or member.isdir()
-            if known and ".." not in parts:
+            if known and ".." not in parts and "\0" not in member.name:
                 yield "/".join(parts), member, tar
 
 
 def unpack(chunks: Iterable[bytes], target: Path) -> None:
-    """Write the folders and regular files of a tar stream below ``target``; links are left out. Raises OSError."""
+    """Write the folders and regular files of a tar stream below ``target``; links are left out.
+
+    Raises:
+        OSError: This machine refuses it.
+        EngineError: The stream is no tar, not all of one, or names what no folder can hold.
+    """
     for relative, member, tar in members(chunks):
         path = target / relative
         if member.isdir():
-            path.mkdir(parents=True, exist_ok=True)
+            with whole():
+                path.mkdir(parents=True, exist_ok=True)
         elif member.isreg():
             save(member, tar, path)
 
 
 def save(member: tarfile.TarInfo, tar: tarfile.TarFile, path: Path) -> None:
-    """Write one regular file of a tar stream. Raises OSError."""
+    """Write one regular file of a tar stream. Raises what ``unpack`` raises."""
     source = tar.extractfile(member)
     assert source is not None  # a regular file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with source, path.open("wb") as out:
-        while chunk := source.read(CHUNK):
-            out.write(chunk)
-    path.chmod(member.mode & 0o777)
+    with whole(), source:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as out:
+            while chunk := source.read(CHUNK):
+                out.write(chunk)
+        path.chmod(member.mode & 0o777)
 
 
-class _Reader:
-    """Chunks as a file, which tarfile wants."""
+@contextlib.contextmanager
+def whole() -> Iterator[None]:
+    """What somebody's tar makes fail is told in two lines; what this machine refuses (a full disk) is left as it is.
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = b""
+    Raises:
+        EngineError: The tar is cut short, or has a file where it has a folder, or names that cannot be.
+    """
+    try:
+        yield
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise _damaged(error) from error
+    except OSError as error:
+        if of_machine(error) is not None:
+            raise
+        raise _damaged(error) from error
 
-    def read(self, size: int) -> bytes:
-        while len(self._rest) < size:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                break
-            self._rest += chunk
-        wanted, self._rest = self._rest[:size], self._rest[size:]
-        return wanted
+
+def _damaged(error: Exception) -> EngineError:
+    return EngineError(f"the files that came back are no whole tar: {error}", "run this again")

@@ -13,7 +13,7 @@ from noxlib.errors import NoxlibError, PlaceError
 from noxlib.ledger import Ledger
 from noxlib.places import box, machines
 from noxlib.places.host import Facts, Machine
-from noxlib.places.ssh import PYTHON, SSHHost
+from noxlib.places.ssh import SSHHost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from noxlib.places.host import Command, Exit
     from noxlib.places.machines import Wanted
 
+_DYING = 2.0  # seconds that a machine which is lost is given to be seen as ended
 ROOTFS = "/var/lib/noxlib/root"  #: of the testground, in the guest
 #: A machine that went on from saved RAM knows neither the time nor the disk that was put in since.
 PREPARE = """date -u -s "@$1" >/dev/null && blockdev --flushbufs /dev/vdb && mkdir -p /var/lib/noxlib &&
@@ -65,7 +66,7 @@ class VM:
         environment: Optional[Mapping[str, str]] = None,
         prepared_site: Optional[Path] = None,
         prepared_tree: Optional[Path] = None,
-        python: str = PYTHON,
+        python: str = box.PYTHON,
         ledger: Optional[Ledger] = None,
         keep: bool = False,
     ) -> None:
@@ -162,6 +163,9 @@ class VM:
         now = self._now
         assert now is not None
         machines.check_room(now.files)
+        deadline = time.monotonic() + _DYING
+        while now.machine.alive and time.monotonic() < deadline:  # its sockets close before its process has ended
+            time.sleep(0.05)
         if not now.machine.alive:
             what = "the virtual machine ended in the middle of the run"
             raise PlaceError(what, f"run it again; {now.machine.last_words()}", cause="lost") from error

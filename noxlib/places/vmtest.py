@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
+from noxlib import atomic
 from noxlib.engines import qemu, savedram, vmtest
 from noxlib.engines.process import GRACE
 from noxlib.errors import EngineError, PlaceError
@@ -21,7 +22,6 @@ from noxlib.places.host import Exit, Facts
 from noxlib.places.limits import confess
 from noxlib.places.sent import Sent
 from noxlib.places.share import Share
-from noxlib.places.ssh import PYTHON
 from noxlib.places.vm import ROOTFS
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Vmtest:
         environment: Optional[Mapping[str, str]] = None,
         prepared_site: Optional[Path] = None,
         prepared_tree: Optional[Path] = None,
-        python: str = PYTHON,
+        python: str = box.PYTHON,
         ledger: Optional[Ledger] = None,
         keep: bool = False,
     ) -> None:
@@ -125,7 +125,7 @@ class Vmtest:
                 raise EngineError(f"the machine did not boot: {error}", "see vmtest's own documentation") from error
             machines.say(f"noxlib: the machine does not go on from saved RAM ({error}); it boots cold")
             savedram.check(self._ram)
-            self._ram = None
+            self._ram = self._share = None
             return self._attempt(command, None)
 
     @property
@@ -140,6 +140,9 @@ class Vmtest:
 
     def _attempt(self, command: Command, ram: Optional[Saved]) -> Exit:
         token = secrets.token_hex(4)
+        if self._share is not None and not self._share.has("synced"):
+            machines.say("noxlib: the machine before did not come to its end; the workspace begins anew")
+            machines.overlays(self._wanted, self._now, ram)
         made = self._share = Share(self._now.sockets / f"share-{token}")
         self._give_order(token, command)
         words = made.create(self._run, self._words(command, token))
@@ -206,9 +209,8 @@ class Vmtest:
         """How the command ended, by the supervisor's own word in the share."""
         try:
             with share.open_plain(self._run / f"exit-{token}.json") as stream:
-                found = json.loads(stream.read(4096))
-            ended = Exit(int(found["code"]), found["cause"], bool(found["oom"]))
-        except (OSError, ValueError, KeyError) as error:
+                ended = atomic.from_json(stream.read(4096), Exit)
+        except (OSError, ValueError) as error:
             machines.check_room(self._now)
             said = made.text("said").strip().splitlines()[-1:] or [qemu.last_line(self._now.log)]
             if made.has("done"):

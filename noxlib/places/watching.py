@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from noxlib.places.host import Command
     from noxlib.places.share import Share
 
+SYNC_SECONDS = 20.0  #: for a guest that is done to write its disk; one whose disk is full may never
 _PAUSE = 0.05  # seconds between two looks at the share
 
 
@@ -61,17 +62,19 @@ class Watched:
     def pass_on(self, seconds: float) -> None:
         """Pass on the command's output until the guest is done, vmtest ends or the time is over."""
         try:
-            self._until_done(seconds)
+            self._until_done("done", seconds)
+            if self._share.has("done"):
+                self._until_done("synced", SYNC_SECONDS)
         except (KeyboardInterrupt, Cancelled):
             with contextlib.suppress(KeyboardInterrupt):  # the first one is raised again
                 self._share.stop(STOP_SECONDS)
-                self._until_done(STOP_SECONDS + GRACE)
+                self._until_done("done", STOP_SECONDS + GRACE)
             raise
 
-    def _until_done(self, seconds: float) -> None:
+    def _until_done(self, word: str, seconds: float) -> None:
         """The program itself looks seldom, up to 5 s late: the guest's own word counts."""
         deadline = time.monotonic() + seconds
-        while not self._share.has("done") and self._process.poll() is None and time.monotonic() < deadline:
+        while not self._share.has(word) and self._process.poll() is None and time.monotonic() < deadline:
             self._copy()
             time.sleep(_PAUSE)
 
@@ -84,4 +87,5 @@ class Watched:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        vmtest.remove_sockets(self._files.folder)
         self._copy()

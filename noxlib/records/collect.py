@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noxlib.engines.git import Head
-    from noxlib.places.host import Exit
+    from noxlib.places.host import Exit, Machine
 
-__all__ = ["Story", "advice", "any_test_began", "summary_line"]
+__all__ = ["Story", "advice", "any_test_began", "source_section", "summary_line"]
 
+_NAME = 200  # characters of what a machine says of itself
 _CHUNK = 1 << 20  # bytes read at once
 
 
@@ -105,7 +106,7 @@ class Story:
             message=results.text(verdict.message) if verdict.message else None,
             exit_code=code,
             ended=timestamp(datetime.now(timezone.utc)),
-            source=SourceSection(source.commit, source.branch, source.dirty) if source else SourceSection(),
+            source=source_section(source),
             interpreter=found.interpreter,
             counts=msgspec.structs.replace(found.counts, failed=found.counts.failed + len(crashes)),
             failures=(*found.failures, *crashes),
@@ -141,12 +142,27 @@ class Story:
             testground=self.section,
             select=plan.task.select if plan else "",
             argv=plan.task.arguments if plan else (),
-            machine=self.facts.machine,
+            machine=_plain_machine(self.facts.machine) if self.facts.machine else None,
             services=self.facts.services,
             written_back=tuple(sorted(self.carried)),
             attempts=self.attempts,
             noxlib=__version__,
         )
+
+
+def _plain_machine(machine: Machine) -> Machine:
+    """What a machine says of itself is its own to say, of any length: text alone, and short."""
+    told = {
+        key: results.text(value, _NAME)
+        for key, value in msgspec.structs.asdict(machine).items()
+        if isinstance(value, str)
+    }
+    return msgspec.structs.replace(machine, **told)
+
+
+def source_section(head: Head | None) -> SourceSection:
+    """The code under test as the record has it."""
+    return SourceSection(head.commit, head.branch, head.dirty) if head else SourceSection()
 
 
 def any_test_began(folder: RunFolder) -> bool:

@@ -19,6 +19,7 @@ from noxlib.records.store import read_record
 
 MISSING = "missing"
 COLUMNS = ("session", "outcome", "#passed", "#failed", "#skipped", "#subtests", "#seconds", "place", "testground")
+_NAME = 200  # characters of a session's name: a record from elsewhere may hold anything
 _SHORT = 12  # hex digits of a digest
 
 
@@ -91,12 +92,12 @@ def _read(path: Path, session: str) -> Run:
         owner = results.read(path / "owner.json", Owner)
         running = owner is not None and alive(owner)
         problem = "still running" if running else "planned, and no record was left"
-        return Run(path, plan.session if plan else session, problem=problem)
+        return Run(path, results.text(plan.session if plan else session, _NAME), problem=problem)
     try:
         record = read_record(path)
     except RecordError as error:
         return Run(path, session, problem=error.what)
-    return Run(path, record.session, record)
+    return Run(path, results.text(record.session, _NAME), record)
 
 
 def rows(found: Sequence[Run]) -> list[tuple[str, ...]]:

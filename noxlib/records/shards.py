@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from noxlib.places.scheduler import Result
     from noxlib.plan import Outcome
+    from noxlib.records.result import Shard
 
 #: The first of these that any task has is the run's: what hides most of the tests comes first. A part without tests
 #: beside others that passed is no failure: there may be more parts than tests.
@@ -54,6 +55,20 @@ def merge(whole: Record, records: Sequence[Record], tasks: Sequence[TaskSection]
         timings={**whole.timings, "run": max(task.seconds or 0.0 for task in tasks)},
         tasks=tuple(tasks),
     )
+
+
+def agreed(record: Record, parts: Sequence[Optional[Shard]]) -> Record:
+    """The record, unless its tasks were cut from different collections: then some tests may have run nowhere.
+
+    Args:
+        record: Of the run, merged.
+        parts: What each task says that it was cut from.
+    """
+    if record.outcome != "passed" or len({(part.total, part.digest) for part in parts if part is not None}) <= 1:
+        return record
+    counts = ", ".join(str(part.total) for part in parts if part is not None)
+    message = f"the tasks collected different tests ({counts} of them), so that some may have run nowhere"
+    return msgspec.structs.replace(record, outcome="error", cause="shards", message=message)
 
 
 def total(counts: Sequence[Counts]) -> Counts:

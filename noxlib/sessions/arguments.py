@@ -50,6 +50,7 @@ TESTGROUND = Option(
     "--testground", "run in a published testground: of a release, a branch, a commit, pr-12, sha256:…", "REF"
 )
 AT = Option("--at", "run the code of a commit in that commit's testground, as it is published or else built", "COMMIT")
+PYTHON = Option("--python", "the Python whose testground is taken; default: the newest", "X.Y")
 KEEP = Option("--keep", "keep the run's workspace and say where it is")
 NO_BUILD = Option("--no-build", "fail instead of building where the testground is not there yet")
 
@@ -130,6 +131,19 @@ def _refuse_misspelt(
             f"{session} has no option {rest[0]}; the nearest is {near[0]}",
             f"nox -s {session} -- --help shows the step's options; after a second -- everything is passed on",
         )
+
+
+def python_of(session: str, pythons: tuple[str, ...], asked: Optional[str]) -> str:
+    """The Python of a step whose name holds none: as asked for, else the newest of the project's.
+
+    Raises:
+        UsageError: the project is not configured for it.
+    """
+    if asked and asked not in pythons:
+        raise UsageError(f"{session}: {asked} is none of the project's Pythons", f"they are {', '.join(pythons)}")
+    from noxlib.config.pythons import newest  # noqa: PLC0415 - listing the sessions needs none of it
+
+    return asked or newest(pythons)
 
 
 def no_rest(session: str, arguments: Arguments) -> None:

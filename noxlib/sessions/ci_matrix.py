@@ -15,12 +15,13 @@ from noxlib.config.detect import load_project
 from noxlib.config.lanes import Lane, Occasion, lanes, occasion
 from noxlib.config.models import ScriptConfig, SuiteConfig
 from noxlib.config.project import Project
+from noxlib.config.pythons import newest
 from noxlib.engines import git
 from noxlib.errors import UsageError
 from noxlib.sessions import docs, types
 from noxlib.sessions.arguments import Option
 from noxlib.sessions.context import Context, say
-from noxlib.sessions.script import newest
+from noxlib.sessions.writing import append
 
 OUTPUT = Option("--github-output", "write the outputs of a step of GitHub Actions, one line each, instead of JSON")
 SPARE = 10  #: minutes of a job beside its suite: checkout, testground, records
@@ -174,6 +175,5 @@ def _write(outputs: Outputs) -> None:
             "ci_matrix: GITHUB_OUTPUT names no file", "leave --github-output out: it is for GitHub Actions"
         )
     lines = [f"{name}={msgspec.json.encode(getattr(outputs, name)).decode()}\n" for name in outputs.__struct_fields__]
-    with Path(path).open("a", encoding="utf-8") as file:
-        file.write("".join(lines))
+    append(Path(path), "".join(lines))
     say("".join(lines).rstrip("\n"))

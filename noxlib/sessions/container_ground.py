@@ -12,7 +12,7 @@ from noxlib.config.detect import load_project
 from noxlib.config.project import Project
 from noxlib.engines.docker import Docker
 from noxlib.places import box
-from noxlib.places.container import PYTHON, Container
+from noxlib.places.container import Container
 from noxlib.places.host import Host
 from noxlib.records.record import TestgroundSection
 from noxlib.sessions import preparing
@@ -123,7 +123,7 @@ def _prepared(project: Project, testground: Testground, docker: Docker, effort: 
             python=BUILD_PYTHON,
         )
 
-    return preparing.find_or_make(project, key, PYTHON, builder, effort)
+    return preparing.find_or_make(project, key, box.PYTHON, builder, effort)
 
 
 def ground(

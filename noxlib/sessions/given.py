@@ -12,6 +12,7 @@ from noxlib.config.project import Project
 from noxlib.engines import registryauth
 from noxlib.engines.docker import Docker, ImageInfo
 from noxlib.errors import PlaceError, UsageError
+from noxlib.places import box
 from noxlib.plan import ASKED
 from noxlib.sessions import placing, preparing
 from noxlib.sessions.context import say
@@ -94,7 +95,7 @@ def _of_image(reference: str, info: ImageInfo, project: Project, python: str, lo
         lock=msgspec.structs.replace(lock, key=labels.get(f"{LABELS}lock", ""), source="published"),
         own_dockerfile=own,
         path=info.environment.get("PYTHONPATH", ""),
-        interpreter=labels.get(f"{LABELS}interpreter", image.INTERPRETER),
+        interpreter=labels.get(f"{LABELS}interpreter", box.PYTHON),
         builder_reference=None if own else image.builder_reference(local),
         foreign_id=labels.get(f"{LABELS}foreign"),
     )

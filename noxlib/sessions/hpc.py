@@ -10,7 +10,7 @@ import msgspec
 
 from noxlib import atomic
 from noxlib.config.models import Config
-from noxlib.engines.slurm import Runner
+from noxlib.engines.slurm import Runner, told
 from noxlib.errors import PlaceError, UsageError
 from noxlib.ledger import Entry, Ledger
 from noxlib.places.clusters import HERE, KIND, SIMULATION, reached, remove
@@ -73,7 +73,7 @@ def home(runner: Runner, config: Config) -> str:
     if not _FOLDER.fullmatch(own):
         what = f"folder = {own!r} in [tool.noxlib.hpc] holds a blank or a sign"
         raise UsageError(what, "use letters, digits, . _ / + -")
-    there = runner.run(("sh", "-c", "cd && pwd -P")).stdout.strip().splitlines()[-1]
+    (there,) = told(runner, ("sh", "-c", "cd && pwd -P"))
     folder = own if own.startswith("/") else f"{there}/{own}"
     if not _FOLDER.fullmatch(folder):
         raise PlaceError(f"the home {there!r} holds a blank or a sign", "name another folder in [tool.noxlib.hpc]")
@@ -99,14 +99,42 @@ def entries(root: Path) -> list[Entry]:
 
 
 def submitted(root: Path) -> list[tuple[RunFolder, Submission]]:
-    """What was submitted from this checkout and not fetched yet, the newest first."""
+    """What was submitted from this checkout and not fetched yet, the newest first.
+
+    A checkout may hold files of anybody's: only what our own ledger knows, under the same host and folder, is ours.
+    """
+    noted = {entry.name: entry.details for entry in entries(root)}
     pairs = ((folder, read(folder)) for folder in store.runs(root) if not (folder.path / "record.json").exists())
-    return [(folder, found) for folder, found in pairs if found is not None]
+    return [(folder, found) for folder, found in pairs if found is not None and _is_noted(folder, found, noted)]
+
+
+def _is_noted(folder: RunFolder, found: Submission, noted: dict[str, dict[str, str]]) -> bool:
+    details = noted.get(folder.name, {})
+    return (details.get("host"), details.get("folder")) == (found.host, found.job.folder)
 
 
 def read(folder: RunFolder) -> Optional[Submission]:
-    """What a run's folder says was submitted; None where nothing was."""
-    return result.read(folder.path / store.SUBMITTED, Submission)
+    """What a run's folder says was submitted; None where nothing was. Its files come to that folder only."""
+    found = result.read(folder.path / store.SUBMITTED, Submission)
+    if found is None:
+        return None
+    tasks = tuple(
+        msgspec.structs.replace(
+            task, log=str(log_of(folder, index)), results=(("result", str(task_folder(folder, index) / "result")),)
+        )
+        for index, task in enumerate(found.job.tasks)
+    )
+    return msgspec.structs.replace(found, job=msgspec.structs.replace(found.job, tasks=tasks))
+
+
+def task_folder(folder: RunFolder, index: int) -> Path:
+    """Where a task's files lie in the run's folder."""
+    return folder.path / "tasks" / str(index)
+
+
+def log_of(folder: RunFolder, index: int) -> Path:
+    """Where a task's output goes."""
+    return task_folder(folder, index) / "logs" / "output.log"
 
 
 def plan_of(folder: RunFolder) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timezone
+from typing import Optional
 
 import msgspec
 
@@ -13,7 +14,9 @@ from noxlib.places.scheduler import Result
 from noxlib.places.slurm import Slurm
 from noxlib.plan import Plan
 from noxlib.records import collect, shards, store
+from noxlib.records import result as result_files
 from noxlib.records.record import PlaceSection, Record, timestamp
+from noxlib.records.result import Shard
 from noxlib.records.store import RunFolder
 from noxlib.secret import known_secrets
 from noxlib.sessions import hpc
@@ -35,6 +38,7 @@ def finish(slurm: Slurm, folder: RunFolder, submission: hpc.Submission, *, keep:
         for index, (task, result, record) in enumerate(zip(slurm.ids, results, records))
     ]
     record = shards.merge(_whole(folder, submission, plan), records, tasks)
+    record = shards.agreed(record, [_part(folder, index) for index in range(len(records))])
     shards.gather(folder.path, records)
     store.write_record(folder, record)
     if keep:
@@ -43,6 +47,12 @@ def finish(slurm: Slurm, folder: RunFolder, submission: hpc.Submission, *, keep:
         slurm.remove()
     hpc.strike(folder.name)
     return record
+
+
+def _part(folder: RunFolder, index: int) -> Optional[Shard]:
+    """What a task's own process says that it was cut from."""
+    found = result_files.read_result(result_files.result_folder(hpc.task_folder(folder, index)))
+    return found.shard if found else None
 
 
 def tell(record: Record, folder: RunFolder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from datetime import datetime, timezone
@@ -15,9 +16,9 @@ from noxlib.config.models import Config
 from noxlib.config.project import Project
 from noxlib.engines import git
 from noxlib.engines.docker import Docker
-from noxlib.engines.slurm import Runner
+from noxlib.engines.slurm import Runner, told
 from noxlib.engines.slurm import Slurm as Engine
-from noxlib.errors import UsageError
+from noxlib.errors import NoxlibError, UsageError
 from noxlib.places import box, slurm_job
 from noxlib.places.host import Host
 from noxlib.places.limits import confess
@@ -26,11 +27,11 @@ from noxlib.places.slurm import Slurm
 from noxlib.places.slurm_job import Nodes, Way
 from noxlib.plan import Plan
 from noxlib.records import collect, store
-from noxlib.records.record import SourceSection, timestamp
+from noxlib.records.record import timestamp
 from noxlib.records.store import RunFolder
 from noxlib.secret import known_secrets
-from noxlib.sessions import hpc, making, placing, planning, reaping, script, slurm_ground, suites
-from noxlib.sessions.arguments import DRY_RUN, NO_BUILD, Arguments, Option
+from noxlib.sessions import hpc, making, placing, planning, reaping, slurm_ground, suites
+from noxlib.sessions.arguments import DRY_RUN, NO_BUILD, PYTHON, Arguments, Option, python_of
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.grounds import Ground
 from noxlib.sessions.placing import Placement
@@ -39,7 +40,6 @@ from noxlib.sessions.suites import ENV_CONFIG, LEVEL, Suite
 from noxlib.testground import sif
 
 SHARDS = Option("--shards", "parts that the suite is cut into, each a task of the array", "N")
-PYTHON = Option("--python", "the Python whose testground is taken; default: the newest", "X.Y")
 SUITE = Option("--suite", "which suite", "SUITE", ("unit", "integration"))
 MOST = 1000  #: shards; MaxArraySize of a cluster is 1001 by default
 
@@ -48,9 +48,7 @@ def run(context: Context) -> None:
     """Carry the step out; words after the step's options go to pytest."""
     arguments = context.parse(hpc.HOST, SHARDS, PYTHON, SUITE, LEVEL, ENV_CONFIG, DRY_RUN, NO_BUILD, COVERAGE)
     project = load_project(context.root)
-    python = arguments["python"] or script.newest(project.pythons)
-    if python not in project.pythons:
-        raise UsageError(f"{python} is none of the project's Pythons", f"they are {', '.join(project.pythons)}")
+    python = python_of(context.session, project.pythons, arguments["python"])
     context = msgspec.structs.replace(context, python=python)
     shards = _shards(arguments["shards"] or str(project.config.hpc.shards))
     host, reason = hpc.host_of(project.config, arguments)
@@ -153,7 +151,7 @@ class _Submit:
                 _environment(runner, image.environment if image else {}),
             )
             way = _way(self.project.config, f"{home}/runs/{folder.name}", folder.name, nodes)
-            return self._send(runner, way, folder, plan, hpc.Known(ground.section, _source(source())))
+            return self._send(runner, way, folder, plan, hpc.Known(ground.section, collect.source_section(source())))
 
     def _plan(self, ground: Ground) -> Plan:
         return planning.plan(self.context, self.project, self.suite, self.arguments, ground)
@@ -165,8 +163,9 @@ class _Submit:
         try:
             slurm.submit(tuple(self._task(way, folder, plan, index) for index in range(self.shards)))
         except BaseException:
-            hpc.remove(entry)
-            hpc.strike(folder.name)
+            with contextlib.suppress(NoxlibError):  # what ended it is told; the ledger keeps this for the next start
+                hpc.remove(entry)
+                hpc.strike_one(entry)
             raise
         assert slurm.job is not None
         submission = hpc.Submission(
@@ -184,11 +183,11 @@ class _Submit:
         return submission
 
     def _task(self, way: Way, folder: RunFolder, plan: Plan, index: int) -> HostTask:
-        own = folder.path / "tasks" / str(index)
+        own = hpc.task_folder(folder, index)
         own.mkdir(parents=True)
         task = msgspec.structs.replace(plan.task, shard=(index, self.shards))
         (own / "task.json").write_bytes(msgspec.json.encode(task))
-        command = planning.command(cast("Host", _Layout(way.nodes.python)), plan, own / "logs" / "output.log")
+        command = planning.command(cast("Host", _Layout(way.nodes.python)), plan, hpc.log_of(folder, index))
         return HostTask(
             command.argv,
             command.environment,
@@ -199,11 +198,7 @@ class _Submit:
         )
 
 
-def _source(head: Optional[git.Head]) -> SourceSection:
-    return SourceSection(head.commit, head.branch, head.dirty) if head else SourceSection()
-
-
 def _environment(runner: Runner, image: dict[str, str]) -> dict[str, str]:
     """The image's own variables and ours, for the user that we are there."""
-    user = runner.run(("id", "-un")).stdout.strip().splitlines()[-1]
+    (user,) = told(runner, ("id", "-un"))
     return {**image, **box.environment(image, os.getuid()), "USER": user, "LOGNAME": user}

@@ -73,7 +73,7 @@ def _plugins(environment: dict[str, str], needed: dict[str, bool]) -> Iterator[F
         except NoxlibError as error:
             yield Finding(name, error.what, ok=False, needed=needed[name], fix=fix)
         else:
-            yield Finding(name, done.stdout.strip().splitlines()[0])
+            yield Finding(name, done.stdout.strip().partition("\n")[0])
 
 
 def _disk() -> Iterator[Finding]:

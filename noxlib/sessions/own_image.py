@@ -11,7 +11,7 @@ from noxlib.config.project import Project
 from noxlib.engines import git
 from noxlib.engines.docker import Docker
 from noxlib.ledger import Ledger
-from noxlib.places import box, tars
+from noxlib.places import box, noted, tars
 from noxlib.sessions.grounds import Effort
 from noxlib.sessions.preparing import cached
 from noxlib.testground import prepare
@@ -34,21 +34,12 @@ def _extract(project: Project, testground: Testground, docker: Docker, target: P
     (target / "site").mkdir()
     owned = git.owned(project.root)
     files = []
-    name = f"noxlib-look-{os.getpid()}"
-    ledger = Ledger()
-    entry = ledger.add("container", name, details={"endpoint": str(docker.endpoint)})
-    container = docker.create(
-        name, {"Image": testground.id, "Entrypoint": ["true"], "Labels": box.labels(name, project.name)}
-    )
-    try:
+    with noted.untouched(docker, Ledger(), "look", testground.id) as container:
         archive = docker.get_archive(container, box.WORKSPACE)  # None: the image has no such folder
         for relative, member, tar in () if archive is None else tars.members(archive):
             if member.isreg() and _is_generated(relative, project.root, owned):
                 tars.save(member, tar, tree / relative)
                 files.append(relative)
-    finally:
-        docker.remove(name)
-        ledger.strike(entry)
     (target / "prepared.json").write_bytes(msgspec.json.encode({"files": files}))
 
 

@@ -22,7 +22,7 @@ from noxlib.records import result as results
 from noxlib.records.outcome import Verdict
 from noxlib.records.record import Counts, Failure, PerformanceSection, Record, SourceSection
 from noxlib.sessions import making, placing, planning, reaping, rounds, sides
-from noxlib.sessions.arguments import DRY_RUN, Arguments, Option
+from noxlib.sessions.arguments import DRY_RUN, PYTHON, Arguments, Option, python_of
 from noxlib.sessions.context import Context, on_terminal, say
 from noxlib.sessions.placing import Placement
 from noxlib.sessions.rounds import Samples
@@ -35,7 +35,6 @@ from noxlib.sessions.writing import write
 ROUNDS = Option("--rounds", "how often each side is measured (default 10)", "NUMBER")
 THRESHOLD = Option("--threshold", "the change in percent from which on it counts (default 5)", "PERCENT")
 COMMAND = Option("--command", "time this program instead of benchmarks; may be given again", "COMMAND", many=True)
-PYTHON = Option("--python", "the Python to compare on (default: the newest of the project's)", "X.Y")
 JSON = Option("--json", "write the comparison and all samples to a file", "FILE")
 
 
@@ -83,10 +82,7 @@ def run(context: Context) -> None:
 def _wanted(context: Context, project: Project, arguments: Arguments) -> Wanted:
     words, rest = split(context.session, arguments.rest, 2, "[BASE [HEAD]]")
     base, head = sides.choose(context.root, words)
-    python = arguments["python"] or project.pythons[-1]
-    if python not in project.pythons:
-        known = ", ".join(project.pythons)
-        raise UsageError(f"{context.session}: {python} is none of the project's Pythons", f"they are {known}")
+    python = python_of(context.session, project.pythons, arguments["python"])
     return Wanted(
         base=base,
         head=head,

@@ -37,9 +37,9 @@ def run(context: Context) -> None:
 
 def _ask_silent_machines() -> None:
     """Who reaps by hand has started a machine that did not answer; a session's start asks it every ten minutes only."""
-    from noxlib.places import remote  # noqa: PLC0415 - only where machines were used
+    from noxlib.places import unanswered  # noqa: PLC0415 - only where machines were used
 
-    remote.ask_again(Ledger().folder.parent)
+    unanswered.ask_again(Ledger().folder.parent)
 
 
 def _unlisted() -> tuple[str, ...]:

@@ -20,7 +20,8 @@ def sweep(root: Path) -> tuple[Reaped, ...]:
     done = _reap(ledger) if ledger.orphans() else ()
     for reaped in done:
         if reaped.outcome == "removed":
-            say(f"noxlib: removed the {reaped.entry.kind} {reaped.entry.name} of a run that died")
+            why = "which nobody asked for any more" if reaped.entry.detached else "of a run that died"
+            say(f"noxlib: removed the {reaped.entry.kind} {reaped.entry.name} {why}")
     _finish_records(root)
     return done
 

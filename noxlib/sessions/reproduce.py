@@ -28,6 +28,7 @@ from noxlib.sessions.words import split
 AT_COMMIT = Option("--at-commit", "take the code of the recorded commit instead of the checkout's")
 HASH_SEED = "PYTHONHASHSEED"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_NAME = 200  # characters
 _SEED_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SEED = re.compile(r"-?[0-9]{1,30}")
 
@@ -91,13 +92,18 @@ def _named(root: Path, word: str) -> Record:
     path = paths[0] if paths else Path(word)
     if not (path / "record.json").exists():
         raise UsageError(f"there is no record of a run {word!r:.200}", "see .noxlib/runs, or name a run's folder")
-    return store.read_record(path)
+    return _plain(store.read_record(path))
+
+
+def _plain(record: Record) -> Record:
+    """A record from elsewhere, whose names are shown: they may hold what a terminal obeys."""
+    return msgspec.structs.replace(record, run=text(record.run, _NAME), session=text(record.session, _NAME))
 
 
 def _newest_failed(root: Path) -> Record:
     for folder in store.runs(root):
         if (folder.path / "record.json").exists():
-            record = store.read_record(folder.path)
+            record = _plain(store.read_record(folder.path))
             if record.outcome != "passed" and record.failures and record.performance is None:
                 return record
     raise UsageError("no run of this checkout has a test that failed", "name a run: nox -s reproduce -- RUN TEST")

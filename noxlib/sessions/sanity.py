@@ -11,16 +11,14 @@ from noxlib.engines.ssh_target import parse
 from noxlib.errors import UsageError
 from noxlib.plan import ASKED
 from noxlib.sessions import placing, running
-from noxlib.sessions.arguments import DRY_RUN, KEEP, NO_BUILD, Arguments, Option, split
+from noxlib.sessions.arguments import DRY_RUN, KEEP, NO_BUILD, PYTHON, Arguments, Option, python_of, split
 from noxlib.sessions.context import Context
 from noxlib.sessions.placing import Placement
-from noxlib.sessions.script import newest
 from noxlib.sessions.suites import Suite
 
 HOST = Option(
     "--host", "the machine, [user@]host[:port] or a Host of ~/.ssh/config; the first word does as well", "HOST"
 )
-PYTHON = Option("--python", "the Python whose testground is taken; default: the newest configured", "X.Y")
 
 
 def run(context: Context) -> None:
@@ -37,7 +35,8 @@ def run(context: Context) -> None:
         raise UsageError(f"{context.session}: no host is named", f"nox -s {context.session} -- root@host")
     target = str(parse(host))
     python = arguments["python"] or config.sanity.python
-    context = msgspec.structs.replace(context, python=_python(detect_pythons(context.root, config), python))
+    python = python_of(context.session, detect_pythons(context.root, config), python)
+    context = msgspec.structs.replace(context, python=python)
 
     def place_of(_config: Config, arguments: Arguments) -> Placement:
         reason = f"{ASKED} --host" if arguments["host"] else f"configured: sanity.host = {host!r}"
@@ -59,10 +58,3 @@ def with_host(context: Context) -> Context:
     if named or not rest or rest[0].startswith("-") or len(own) + len(rest) != len(context.posargs):
         return context
     return msgspec.structs.replace(context, posargs=(*own, HOST.name, *rest))
-
-
-def _python(known: tuple[str, ...], wanted: str | None) -> str:
-    if wanted and wanted not in known:
-        what = f"sanity: the project is not configured for Python {wanted}"
-        raise UsageError(what, f"it is for {', '.join(known)}")
-    return wanted or newest(known)

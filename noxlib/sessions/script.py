@@ -10,7 +10,7 @@ import msgspec
 
 from noxlib.config.load import load_config
 from noxlib.config.models import Config
-from noxlib.config.pythons import detect_pythons
+from noxlib.config.pythons import detect_pythons, newest
 from noxlib.errors import UsageError
 from noxlib.sessions import running, suites
 from noxlib.sessions.arguments import PLACE, Arguments
@@ -40,13 +40,3 @@ def suite(root: Path, config: Config, arguments: Arguments) -> Suite:
         raise UsageError(f"script: {path} is not executable", f"chmod +x {path}, or name another one: {key}")
     own = msgspec.structs.replace(config.script, coverage=False)
     return Suite("script", "", own, script=path, profile=suites.profile(config, arguments))
-
-
-def newest(pythons: tuple[str, ...]) -> str:
-    """The newest of some Pythons; a plain CPython before a free-threaded one and PyPy.
-
-    >>> newest(("3.9", "3.10", "3.14t", "pypy3.11"))
-    '3.10'
-    """
-    plain = [python for python in pythons if python.replace(".", "").isdigit()]
-    return max(plain, key=lambda python: tuple(map(int, python.split(".")))) if plain else pythons[-1]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from typing import TYPE_CHECKING, Callable
 
 from noxlib import temporary
 from noxlib.engines import golden, qemu
-from noxlib.errors import EngineError
 from noxlib.ledger import Ledger
+from noxlib.places import noted
+from noxlib.testground import rootfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,8 +79,6 @@ def _unpack(chunks: Iterator[bytes], folder: Path) -> None:
 
 def _files(docker: Docker, image: str, interpreter: str) -> Iterator[bytes]:
     """The tar of a container's files after its Python has compiled itself."""
-    ledger = Ledger()
-    name = f"noxlib-disk-{secrets.token_hex(4)}"
     body = {
         "Image": image,
         "Entrypoint": [interpreter, "-S", "-c", _COMPILE],
@@ -89,15 +87,7 @@ def _files(docker: Docker, image: str, interpreter: str) -> Iterator[bytes]:
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {"NetworkMode": "none", "Init": True},
     }
-    entry = ledger.add("container", name, details={"endpoint": str(docker.endpoint)})
-    try:
-        docker.create(name, body)
-        docker.start(name)
-        docker.wait(name, COMPILE_SECONDS)  # it may have compiled only a part: then the rest is slower, nothing else
-        found = docker.get_archive(name, "/")
-        if found is None:
-            raise EngineError(f"the engine gives no files of {image}", "see `docker export`")
-        yield from found
-    finally:
-        docker.remove(name)
-        ledger.strike(entry)
+    with noted.container(docker, Ledger(), "disk", body) as container:
+        docker.start(container)
+        docker.wait(container, COMPILE_SECONDS)  # if it compiled only a part, the rest is slower and nothing else
+        yield from rootfs.files(docker, container, image)

@@ -8,6 +8,7 @@ import msgspec
 
 from noxlib.errors import BuildError
 from noxlib.ledger import state_folder
+from noxlib.places import box
 from noxlib.testground import names, recipe
 from noxlib.testground.fingerprint import fingerprint
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from noxlib.testground.locked import Lock
     from noxlib.testground.recipe import Order, Recipe
 
-INTERPRETER = "/opt/testground/bin/python"
 LABELS = "io.noxlib."
 
 
@@ -33,7 +33,7 @@ class Testground(msgspec.Struct, frozen=True):
     python: str
     lock: Lock
     own_dockerfile: bool = False
-    interpreter: str = INTERPRETER  #: path of the Python in the image
+    interpreter: str = box.PYTHON  #: path of the Python in the image
     builder_reference: Optional[str] = None  #: where ``ensure_builder`` puts the builder; None for an own Dockerfile
     path: str = ""  #: PYTHONPATH of the image
     foreign_id: Optional[str] = None  #: the own Dockerfile's image, below the layer that noxlib added
@@ -138,7 +138,7 @@ def _testground(info: ImageInfo, order: Order) -> Testground:
         lock=order.lock,
         own_dockerfile=own,
         path=info.environment.get("PYTHONPATH", ""),
-        interpreter=info.labels.get(f"{LABELS}interpreter", INTERPRETER),
+        interpreter=info.labels.get(f"{LABELS}interpreter", box.PYTHON),
         builder_reference=None if own else builder_reference(order.reference),
         foreign_id=info.labels.get(f"{LABELS}foreign"),
     )

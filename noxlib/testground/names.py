@@ -101,7 +101,8 @@ def version(text: str) -> Optional[Version]:
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - not on the warm path
 
     try:
-        return Version(text) if re.match(r"v?[0-9]", text) else None
+        # PEP 440 takes a bare number, and "3403c67" for a release candidate: commits in short have such names.
+        return Version(text) if re.match(r"v?[0-9]+\.", text) else None
     except InvalidVersion:
         return None
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
-from noxlib.cache import Cache
 from noxlib.errors import EngineError
-from noxlib.ledger import Ledger, state_folder
+from noxlib.ledger import Ledger
+from noxlib.places import noted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from noxlib.engines.docker import Docker
-
-TAR = "rootfs.tar"
-BUDGET = 4 * 1024**3  #: bytes kept; the least recently used goes first
 
 
 def chunks(docker: Docker, image: str) -> Iterator[bytes]:
@@ -25,32 +20,13 @@ def chunks(docker: Docker, image: str) -> Iterator[bytes]:
     Raises:
         EngineError: The engine fails, or has no such image.
     """
-    ledger = Ledger()
-    name = f"noxlib-rootfs-{secrets.token_hex(4)}"
-    entry = ledger.add("container", name, details={"endpoint": str(docker.endpoint)})
-    try:
-        docker.create(name, {"Image": image, "Entrypoint": ["true"], "HostConfig": {"NetworkMode": "none"}})
-        found = docker.get_archive(name, "/")
-        if found is None:
-            raise EngineError(f"the engine gives no files of {image}", "see `docker export`")
-        yield from found
-    finally:
-        docker.remove(name)
-        ledger.strike(entry)
+    with noted.untouched(docker, Ledger(), "rootfs", image) as container:
+        yield from files(docker, container, image)
 
 
-def tar(docker: Docker, image: str) -> Path:
-    """The same as a file of this machine, made once for each image and kept in the cache.
-
-    Raises:
-        EngineError: The engine fails, or has no such image.
-        CacheError: The disk is full.
-    """
-
-    def make(folder: Path) -> None:
-        with (folder / TAR).open("wb") as stream:
-            for chunk in chunks(docker, image):
-                stream.write(chunk)
-
-    digest = image.partition(":")[2] or image
-    return Cache(state_folder() / "rootfs", BUDGET).make(digest, make) / TAR
+def files(docker: Docker, container: str, image: str) -> Iterator[bytes]:
+    """The tar of all files of a container of an image. Raises EngineError."""
+    found = docker.get_archive(container, "/")
+    if found is None:
+        raise EngineError(f"the engine gives no files of {image}", "see `docker export`")
+    yield from found

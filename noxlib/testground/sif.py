@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import time
 from typing import TYPE_CHECKING
 
 from noxlib.engines import images
-from noxlib.errors import BuildError
+from noxlib.errors import BuildError, NoxlibError
 
 if TYPE_CHECKING:
     from noxlib.engines.docker import Docker
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 SECONDS = 1800.0  #: for a node to be free and to build
 #: Level 1 of zstd makes in seconds what gzip makes in a minute, and is read faster.
 COMPRESSION = "-comp zstd -Xcompression-level 1"
+#: $1 the archive. A sender that was killed left its own; none takes a day.
+_RECEIVE = 'find "${1%/*}" -maxdepth 1 -name "*.tar" -mmin +1440 -delete; cat >"$1"'
 # $1 archive, $2 target. One process builds, the others of that moment wait for it; a file appears whole or not at all.
 _BUILD = """
 set -eu
@@ -46,20 +50,28 @@ def ensure(docker: Docker, image: str, slurm: Slurm, folder: str, options: tuple
         return target
     print("noxlib: the testground goes to the cluster and becomes a SIF there, once", flush=True)
     began = time.monotonic()
-    archive = f"{target}.{int(time.time())}.tar"
+    archive = f"{target}.{secrets.token_hex(4)}.tar"
     slurm.runner.run(("mkdir", "-p", "-m", "700", folder, f"{folder}/sif"))
-    slurm.runner.feed(("sh", "-c", 'cat >"$1"', "sh", archive), images.save((image,), docker))
+    try:
+        slurm.runner.feed(("sh", "-c", _RECEIVE, "sh", archive), images.save((image,), docker))
+        _build(slurm, archive, target, options)
+    except BaseException:
+        with contextlib.suppress(NoxlibError):  # then the next one that is sent removes it, once it is old
+            slurm.runner.run(("rm", "-f", "--", archive, f"{target}.new"), check=False)
+        raise
+    print(f"noxlib: SIF made in {time.monotonic() - began:.1f} s", flush=True)
+    return target
+
+
+def _build(slurm: Slurm, archive: str, target: str, options: tuple[str, ...]) -> None:
     words = ("--job-name=noxlib-sif", "--nodes=1", "--ntasks=1", "--quiet", *options)
     done = slurm.call(
         "srun", *words, "sh", "-c", _BUILD % COMPRESSION, "sh", archive, target, check=False, timeout=SECONDS
     )
     if done.returncode != 0:
-        slurm.runner.run(("rm", "-f", archive, f"{target}.new"), check=False)
         lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         said = next((line for line in lines if line.startswith("FATAL")), lines[-1] if lines else "it said nothing")
         raise BuildError(f"the cluster could not make a SIF of the testground: {said[:300]}", _todo(said))
-    print(f"noxlib: SIF made in {time.monotonic() - began:.1f} s", flush=True)
-    return target
 
 
 def _todo(said: str) -> str:

@@ -26,6 +26,7 @@ class World:
     def __init__(self, root: Path, kind: str, run_id: str) -> None:
         self.root = root
         self.kind = kind
+        self.slowness = 5 if kind in {"vm", "vmtest"} else 1  # a machine may be an emulated one
         self.run_id = run_id
         self.checkout = root / "check,out ö:1"
         self.run_folder = root / "run folder"
@@ -47,6 +48,8 @@ class World:
     @contextmanager
     def host(self, **options: Any) -> Iterator[Host]:
         """A host of this world's kind, entered."""
+        own = {"run_id": self.run_id, "checkout": self.checkout, "run_folder": self.run_folder, "ledger": self.ledger}
+        options = {**own, **options}
         if self.kind == "venv":
             with self._venv(**options) as host:
                 yield host
@@ -77,12 +80,8 @@ class World:
         return Container(
             docker,
             IMAGE,
-            run_id=self.run_id,
             project="conformance",
-            checkout=self.checkout,
-            run_folder=self.run_folder,
             python="python",
-            ledger=self.ledger,
             **options,
         )
 
@@ -99,12 +98,8 @@ class World:
         return SSHHost(
             Connection(parse(ALIAS)),
             lambda there: remote_rootfs.ensure(there, self.ledger, image.id, lambda: rootfs.chunks(docker, IMAGE)),
-            run_id=self.run_id,
-            checkout=self.checkout,
-            run_folder=self.run_folder,
             environment=image.environment,
             python="python",
-            ledger=self.ledger,
             **options,
         )
 
@@ -127,12 +122,8 @@ class World:
             stack.read(config, file.name, "test-runner", None),
             file=file,
             project=project,
-            run_id=self.run_id,
             owner="conformance",
-            checkout=self.checkout,
-            run_folder=self.run_folder,
             python="python",
-            ledger=self.ledger,
             **options,
         )
 
@@ -151,12 +142,8 @@ class World:
         place = VM if self.kind == "vm" else Vmtest
         return place(
             Wanted(made, drive, qemu.Shape(accelerator.choose(made, say).accelerator, cpus=1)),
-            run_id=self.run_id,
-            checkout=self.checkout,
-            run_folder=self.run_folder,
             environment=image.environment,
             python="python",
-            ledger=self.ledger,
             **options,
         )
 
@@ -178,12 +165,8 @@ class World:
                 docker, image.id, Slurm(there), there.run(("sh", "-c", f"echo {folder}")).stdout.strip()
             ),
             known_hosts=simulation.known_hosts,
-            run_id=self.run_id,
-            checkout=self.checkout,
-            run_folder=self.run_folder,
             environment=image.environment,
             python="python",
-            ledger=self.ledger,
             **options,
         )
 
@@ -196,10 +179,6 @@ class World:
         return Venv(
             slot,
             environments.make(self.state, slot, interpreter, ()),
-            run_id=self.run_id,
-            checkout=self.checkout,
-            run_folder=self.run_folder,
-            ledger=self.ledger,
             **options,
         )
 

@@ -58,10 +58,15 @@ class Machine:
         return docker("exec", self.name, "sh", "-c", script)
 
 
+def listed(connection: Connection, part: str) -> tuple[str, ...]:
+    """What lies there of noxlib's: of ``runs`` or of ``testgrounds``."""
+    return tuple(connection.run(("ls", "-A", f"{remote.BASE}/{part}"), check=False).stdout.split())
+
+
 def on_machine(run: str) -> list[str]:
     """What a run left there: its folder, and any process that a testground was entered for."""
     with Connection(parse(ALIAS)) as connection:
-        names = remote.names(connection, "runs")
+        names = listed(connection, "runs")
         script = "for p in /proc/[0-9]*; do tr '\\0\\n' '  ' <$p/cmdline; echo; done 2>/dev/null"
         lines = connection.run(("sh", "-c", script), check=False).stdout.splitlines()
     commands = [line for line in lines if "supervise.py" in line or "time.sleep" in line]

@@ -19,7 +19,7 @@ from noxlib.engines.ssh import Connection, Target, parse, wait_for_banner
 from noxlib.engines.ssh_target import configuration
 from noxlib.errors import EngineError, NoxlibError, PlaceError
 from noxlib.ledger import Ledger
-from noxlib.places import remote, remote_rootfs
+from noxlib.places import remote, remote_rootfs, unanswered
 from noxlib.places.host import Command, Exit
 from noxlib.places.ssh import SSHHost
 from noxlib.plan import Limits
@@ -28,7 +28,7 @@ from noxlib.testground import rootfs
 from .checks import left_of_state, processes_naming, told
 from .conftest import Nox, kill_group, wait_until
 from .hosts import IMAGE, World
-from .ssh_host import ALIAS, Machine, on_machine, running
+from .ssh_host import ALIAS, Machine, listed, on_machine, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -314,7 +314,7 @@ def test_two_that_send_the_same_testground_at_once_meet_in_one(mortal: Machine, 
         thread.join()
     assert folders == [f"/var/lib/noxlib/testgrounds/{image.id.partition(':')[2]}"] * 2
     with mortal.connection() as connection:
-        assert remote.names(connection, "testgrounds") == (image.id.partition(":")[2],)
+        assert listed(connection, "testgrounds") == (image.id.partition(":")[2],)
     assert Ledger(tmp_path).entries() == ()
 
 
@@ -326,7 +326,7 @@ def test_a_full_disk_there_is_told_and_half_a_testground_is_none(mortal: Machine
     with mortal.connection() as connection:
         with pytest.raises(EngineError, match=f"the disk of {ALIAS} is full"):
             remote_rootfs.ensure(connection, Ledger(tmp_path), image.id, lambda: rootfs.chunks(docker, IMAGE))
-        assert remote.names(connection, "testgrounds") == ()
+        assert listed(connection, "testgrounds") == ()
     assert Ledger(tmp_path).entries() == ()
 
 
@@ -399,7 +399,7 @@ def test_a_machine_that_does_not_answer_is_not_asked_at_each_start(tmp_path: Pat
         remote.remove_noted(entry, tmp_path)
     with pytest.raises(EngineError, match="did not answer 0 min ago"):
         remote.remove_noted(entry, tmp_path)
-    remote.ask_again(tmp_path)
+    unanswered.ask_again(tmp_path)
     with pytest.raises(EngineError, match="no SSH server listens"):
         remote.remove_noted(entry, tmp_path)
 
@@ -408,9 +408,9 @@ def test_a_machine_that_is_gone_for_good_is_not_asked_for_ever(
     tmp_path: Path, machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     entry = remote.note(Ledger(tmp_path), Connection(Target("127.0.0.1", "root", 1)), f"{remote.BASE}/runs/x")
-    old = msgspec.structs.replace(entry, created=entry.created - remote.FORGET_SECONDS - 1)
+    old = msgspec.structs.replace(entry, created=entry.created - unanswered.FORGET_SECONDS - 1)
     assert remote.remove_noted(old, tmp_path)
-    assert "has not answered for a week" in capsys.readouterr().out
+    assert "has not answered for 7 days" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

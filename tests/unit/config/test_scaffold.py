@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from noxlib.config.detect import load_project
-from noxlib.config.devcontainer import newest, user_of, write_devcontainer
+from noxlib.config.devcontainer import user_of, write_devcontainer
 from noxlib.config.files import read_toml
 from noxlib.config.load import load_config
 from noxlib.config.models import Config
+from noxlib.config.pythons import newest
 from noxlib.config.scaffold import (
     WORKFLOWS,
     own_settings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import socket
 import sys
@@ -124,6 +125,19 @@ def test_saved_ram_for_vmtest_has_its_devices_in_its_order() -> None:
     devices = [value.split(",")[0] for value in values(words, "-device")]
     assert devices[:5] == ["virtio-serial", "virtserialport", "virtio-serial", "virtserialport", "virtio-blk-pci"]
     assert words[words.index("-virtfs") + 1].endswith("mount_tag=vmtest-shared,security_model=none,multidevs=remap")
+
+
+def test_the_sockets_that_vmtest_leaves_are_removed_and_no_other(tmp_path: Path) -> None:
+    mine = [Path(f"/tmp/{name}-999{os.getpid()}.sock") for name in ("qmp", "qga", "cmdout")]
+    other = Path(f"/tmp/other-999{os.getpid()}.sock")
+    for path in (*mine, other):
+        path.touch()
+    words = [f"unix:{mine[0]},server=on,wait=off", *(f"socket,path={path},server=on" for path in mine[1:])]
+    (tmp_path / "words").write_text("\n".join((*words, f"socket,path={other},x", "unix:/etc/passwd,x")))
+    vmtest.remove_sockets(tmp_path)
+    vmtest.remove_sockets(tmp_path / "absent")
+    assert [path.exists() for path in (*mine, other)] == [False, False, False, True]
+    other.unlink()
 
 
 class Peer:

@@ -34,6 +34,18 @@ def test_a_host_is_read_and_written_as_people_write_it(text: str, expected: Targ
     assert parse(str(expected)) == expected
 
 
+def test_what_a_person_is_told_to_type_reaches_the_same_host() -> None:
+    assert Target("host").command == "ssh host"
+    assert Target("::1", "ann").command == "ssh ann@::1"
+    assert Target("host", "root", 2222, "/a key").command == "ssh -p 2222 -i '/a key' root@host"
+    error = ssh_errors.failed(Target("host", "root", 2222), "sh -c 'exit 1'", 1, "")
+    assert error.todo == "run it by hand to see why: ssh -p 2222 root@host 'sh -c '\"'\"'exit 1'\"'\"''"
+    assert (
+        "ssh -p 2222 root@host df -h"
+        in ssh_errors.failed(Target("host", "root", 2222), "tar", 1, "No space left on device").todo
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [

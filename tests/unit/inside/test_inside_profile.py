@@ -193,6 +193,15 @@ def test_a_place_for_operations_is_free_again_and_may_be_held_twice(tmp_path: Pa
     assert places.held.files == []
 
 
+def test_a_folder_of_somebody_elses_holds_no_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots.tempfile, "gettempdir", lambda: str(tmp_path))  # type: ignore[attr-defined]
+    with slots.Slots(None, 1):
+        assert [path.name for path in tmp_path.iterdir()] == [f"noxlib-slots-{os.getuid()}"]
+    monkeypatch.setattr(os, "getuid", lambda: 4711)
+    with pytest.raises(PermissionError, match="noxlib-slots-4711 belongs to somebody else"):
+        slots.Slots(None, 1)
+
+
 def test_a_password_is_read_from_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_SECRET", "one two")
     (tmp_path / "password").write_text("three\n")

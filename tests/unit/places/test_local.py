@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -55,6 +56,8 @@ class HereHost:
         self.say("run")
         if command.argv == ("fail",):
             raise PlaceError("it failed", "mend it", cause="lost")
+        if command.argv == ("full",):
+            raise OSError(errno.ENOSPC, "No space left on device")
         if command.argv == ("die",):
             os.kill(os.getpid(), signal.SIGKILL)
         while command.argv == ("wait",) and not (self.folder / "gate").exists():
@@ -111,6 +114,14 @@ def test_a_task_whose_process_dies_is_lost_and_not_waited_for(tmp_path: Path) ->
     with Local(2, lambda: HereHost(tmp_path)) as local:
         (name,) = local.submit((task("die", tmp_path),))
         assert local.fetch(name) == Result("failed", message="its process ended with -9", cause="lost")
+
+
+def test_a_full_disk_is_a_result_with_its_cause(tmp_path: Path) -> None:
+    with Local(1, lambda: HereHost(tmp_path)) as scheduler:
+        (task,) = scheduler.submit((HostTask(("full",)),))
+        found = scheduler.fetch(task)
+    assert (found.state, found.cause) == ("failed", "disk-full")
+    assert found.message.startswith("No space left on device\n")
 
 
 def test_an_exception_stops_what_runs(tmp_path: Path) -> None:

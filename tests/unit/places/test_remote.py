@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from noxlib.engines import qemu
+from noxlib.engines.golden import Golden
+from noxlib.engines.process import Completed
 from noxlib.engines.ssh import Connection, Target
 from noxlib.errors import EngineError, PlaceError
+from noxlib.ledger import Ledger
 from noxlib.places import remote
+from noxlib.places.host import Exit
 from noxlib.places.limits import confess
+from noxlib.places.machines import Wanted
+from noxlib.places.share import Share
+from noxlib.places.ssh import SSHHost
+from noxlib.places.vmtest import Vmtest
 from noxlib.plan import Limits
 
 
@@ -53,3 +65,42 @@ def test_a_machine_that_cannot_take_a_testground_is_refused(machine: remote.Seen
 def test_a_machine_that_can_is_taken() -> None:
     remote.check(Connection(Target("x", "root")), seen(), "linux/amd64")
     remote.check(Connection(Target("x", "root")), seen(architecture="riscv64"), "linux/riscv64")
+
+
+class Answering(Connection):
+    """A machine whose files all hold the same."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(Target("host"))
+        self.text = text
+
+    def run(self, *_: Any, **__: Any) -> Completed:
+        return Completed(0, self.text, "")
+
+
+HOSTILE = ["", "[]", "7", "{}", '{"code": []}', '{"code": 0, "cause": []}', '{"code": 0, "cause": "x"}', "[" * 4000]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_an_exit_that_is_none_is_no_exit(text: str, tmp_path: Path) -> None:
+    known: dict[str, Any] = {"run_id": "r", "checkout": tmp_path, "run_folder": tmp_path, "ledger": Ledger(tmp_path)}
+    with pytest.raises(EngineError, match="cannot be entered on host: why"):
+        SSHHost(Answering(text), lambda _: "", **known)._exit("t", 0, "first\nwhy\n")
+    guest = Vmtest(Wanted(Golden("k", tmp_path), tmp_path / "disk", qemu.Shape("tcg")), **known)
+    guest._files = qemu.Files(tmp_path, tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "exit-t.json").write_text(text)
+    with pytest.raises(PlaceError, match="ended in the middle"):
+        guest._exit(Share(tmp_path / "share"), "t")
+
+
+def test_an_exit_is_the_supervisors_own_word(tmp_path: Path) -> None:
+    host = SSHHost(
+        Answering('{"oom": false, "code": 137, "cause": "signal"}'),
+        lambda _: "",
+        run_id="r",
+        checkout=tmp_path,
+        run_folder=tmp_path,
+        ledger=Ledger(tmp_path),
+    )
+    assert host._exit("t", 255, "") == Exit(137, "signal")

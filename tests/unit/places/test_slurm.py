@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tarfile
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from noxlib.engines import images
 from noxlib.engines.process import Completed
 from noxlib.engines.slurm import CLEAN, Here, Slurm
 from noxlib.engines.slurm_text import Task
@@ -19,9 +22,12 @@ from noxlib.places.host import Exit
 from noxlib.places.scheduler import HostTask
 from noxlib.places.slurm_job import Nodes, Way
 from noxlib.plan import Limits
+from noxlib.testground import sif
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from noxlib.engines.docker import Docker
 
 NODES = Nodes("/sif/a b.sif", "/opt/testground/bin/python", Path())
 WAY = Way(NODES, "/shared/runs/r1", "r1")
@@ -178,6 +184,38 @@ def test_the_users_settings_do_not_reach_the_commands() -> None:
     assert not {"SBATCH_PARTITION", "SLURM_JOB_ID", "SQUEUE_FORMAT"} & names
 
 
+def test_a_clock_that_is_none_is_told_in_two_lines() -> None:
+    assert Slurm(Recorder({"date": Completed(0, "welcome\n100\n", "")})).now() == 100.0
+    for said in ("welcome\n", ""):
+        with pytest.raises(PlaceError, match="the login node"):
+            Slurm(Recorder({"date": Completed(0, said, "")})).now()
+
+
+def breaks_off(*_: object) -> Iterator[bytes]:
+    """An image that does not come to its end."""
+    yield b"a part"
+    raise EngineError("the engine is gone", "start it")
+
+
+def test_an_image_that_did_not_come_whole_is_not_left_on_the_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "save", breaks_off)
+    (tmp_path / "sif").mkdir()
+    with pytest.raises(EngineError, match="the engine is gone"):
+        sif.ensure(cast("Docker", None), "sha256:1", Slurm(Here()), str(tmp_path))
+    assert list((tmp_path / "sif").iterdir()) == []
+
+
+def test_what_a_killed_sender_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    for name, age in (("old.sif.1.tar", 2), ("young.sif.2.tar", 0), ("old.sif", 2)):
+        (tmp_path / name).write_text("x")
+        when = time.time() - age * 24 * 3600
+        os.utime(tmp_path / name, (when, when))
+    Here().feed(("sh", "-c", sif._RECEIVE, "sh", f"{tmp_path}/new.tar"), [b"new"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.tar", "old.sif", "young.sif.2.tar"]
+
+
 def test_here_runs_feeds_and_fetches_on_this_machine(tmp_path: Path) -> None:
     here = Here()
     here.feed(("sh", "-c", 'cat >"$1"', "sh", str(tmp_path / "f")), [b"a", b"b"])
@@ -191,8 +229,13 @@ def test_here_runs_feeds_and_fetches_on_this_machine(tmp_path: Path) -> None:
     ):
         with pytest.raises(EngineError, match="false ended with 1"):
             failing()
-    with pytest.raises(EngineError, match="cannot be run here"):
-        here.run(("no-such-program",))
+    for absent in (
+        lambda: here.run(("no-such-program",)),
+        lambda: here.feed(("no-such-program",), [b""]),
+        lambda: list(here.fetch(("no-such-program",))),
+    ):
+        with pytest.raises(EngineError, match="cannot be run here"):
+            absent()
 
 
 def test_all_that_a_job_needs_goes_in_one_archive_secrets_in_private_files(tmp_path: Path) -> None:

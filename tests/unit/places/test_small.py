@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from noxlib.engines.docker import State
-from noxlib.errors import PlaceError
+from noxlib.errors import EngineError, PlaceError
 from noxlib.places import files, sent, slots, tars
 from noxlib.places.accounts import with_account
 from noxlib.places.following import outcome
@@ -95,6 +95,50 @@ def test_a_hostile_tar_stays_below_its_folder(tmp_path: Path) -> None:
     tars.unpack([packed.getvalue()], tmp_path / "deep" / "target")
     found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert found == ["deep/target/abs", "deep/target/ok", "deep/target/x"]
+
+
+def a_tar(*members: tuple[str, bytes, bytes]) -> bytes:
+    """Names, types and link names (or contents)."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, kind, text in members:
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            member.size = len(text) if kind == tarfile.REGTYPE else 0
+            member.linkname = "" if kind == tarfile.REGTYPE else text.decode()
+            tar.addfile(member, io.BytesIO(text))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"no tar at all" * 100,
+        a_tar(("run/file", tarfile.REGTYPE, b"x" * 5000))[:2000],
+        a_tar(("run/a", tarfile.REGTYPE, b"x"), ("run/a/b", tarfile.REGTYPE, b"x")),
+        a_tar(("run/a/b", tarfile.REGTYPE, b"x"), ("run/a", tarfile.REGTYPE, b"x")),
+        a_tar(("run/a", tarfile.REGTYPE, b"x"), ("run/a", tarfile.DIRTYPE, b"")),
+        a_tar((f"run/{'n' * 300}", tarfile.REGTYPE, b"x")),
+    ],
+    ids=["none", "cut short", "a file above", "a file for a folder", "a folder for a file", "a name too long"],
+)
+def test_a_damaged_tar_is_told_in_two_lines(raw: bytes, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="no whole tar") as caught:
+        tars.unpack([raw], tmp_path)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_an_empty_stream_holds_nothing(tmp_path: Path) -> None:
+    tars.unpack([], tmp_path)
+    tars.unpack(iter([b""]), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("link", [b"", b"n" * 5000], ids=["to nothing", "too long"])
+def test_a_link_that_cannot_be_is_no_end_of_a_run_without_a_word(link: bytes, tmp_path: Path) -> None:
+    raw = a_tar(("workspace", tarfile.DIRTYPE, b""), ("workspace/out/link", tarfile.SYMTYPE, link))
+    with pytest.raises(EngineError, match="no whole tar"):
+        sent.Sent(tmp_path, None).write_back(("out/**",), tmp_path, lambda _: [raw], {"out/link"})
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from noxlib.engines.git import Head
 from noxlib.errors import Cancelled, ConfigError, EngineError
-from noxlib.places.host import Exit
+from noxlib.places.host import Exit, Facts, Machine
 from noxlib.records import collect, store
 from noxlib.records import result as results
 from noxlib.records.record import Counts, Failure, TestgroundSection
@@ -326,3 +326,13 @@ def test_secrets_are_masked_in_the_record_and_so_in_the_summary(
     record = told(folder, plan, Exit(1))
     assert "hunter2" not in str(record)
     assert "***" in collect.summary_line(record, folder)
+
+
+def test_what_a_machine_says_of_itself_is_short_and_text_alone(folder: store.RunFolder, plan: Plan) -> None:
+    leave(folder, exit_code=0)
+    story = collect.Story(folder, "vmtest-3.10", "vmtest", "3.10", "thing")
+    story.planned(plan, TestgroundSection(image=plan.image))
+    story.facts = Facts(machine=Machine(name="vmtest", kernel="\x1b[2J6.1", system="x" * 10**6, ready=1.5))
+    found = story.record(Exit(0), None, {"run": 1.0}).machine
+    assert found is not None
+    assert (found.name, found.kernel, len(found.system), found.ready) == ("vmtest", "\\x1b[2J6.1", 200, 1.5)

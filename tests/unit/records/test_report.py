@@ -95,6 +95,13 @@ def test_a_damaged_record_is_missing_and_says_why(checkout: Path) -> None:
     assert "damaged" in found.message
 
 
+def test_the_name_of_a_session_from_elsewhere_is_text_alone(checkout: Path) -> None:
+    folder = left(checkout, "unit-3.10")
+    store.write_record(store.RunFolder(folder, checkout), record("\x1b[2Junit"))
+    (found,) = report.below([folder])
+    assert found.session == "\\x1b[2Junit"
+
+
 def test_subtests_are_counted_apart(tmp_path: Path) -> None:
     counts = {"passed": 2, "failed": 1, "subtests_passed": 7, "subtests_failed": 2}
     row = dict(zip(report.COLUMNS, report.rows([run(tmp_path, outcome="failed", counts=counts)])[0]))

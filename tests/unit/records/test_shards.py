@@ -13,6 +13,7 @@ from noxlib.places.scheduler import Result
 from noxlib.plan import Outcome
 from noxlib.records import shards
 from noxlib.records.record import Counts, Failure, InterpreterSection, Record, TaskSection
+from noxlib.records.result import Shard
 
 WHOLE = Record(run="r", session="hpc_submit-3.10", suite="unit", python="3.10", project="p", outcome="error")
 COUNTS = st.builds(Counts, *(st.integers(0, 99) for _ in Counts.__struct_fields__))
@@ -94,3 +95,14 @@ def test_files_of_the_tasks_come_together(tmp_path: Path) -> None:
     assert (tmp_path / "report.jsonl").read_text().count("start") == 2
     assert sorted(path.name for path in (tmp_path / "coverage").iterdir()) == [".coverage.task0", ".coverage.task1"]
     assert (tmp_path / "junit.xml").read_text().count("<testcase") == 2
+
+
+def test_tasks_that_were_cut_from_different_collections_are_no_whole() -> None:
+    parts = [Shard(0, 2, 3, 6, "a"), Shard(1, 2, 3, 6, "a"), None]
+    passed, failed = record("passed"), record("failed")
+    assert shards.agreed(passed, parts) is passed
+    other = [Shard(0, 2, 3, 6, "a"), Shard(1, 2, 3, 7, "b")]
+    found = shards.agreed(passed, other)
+    assert (found.outcome, found.cause) == ("error", "shards")
+    assert found.message == "the tasks collected different tests (6, 7 of them), so that some may have run nowhere"
+    assert shards.agreed(failed, other) is failed

@@ -108,6 +108,13 @@ def test_outputs_without_a_file_for_them_are_refused(folder: Path, monkeypatch: 
         ci_matrix.run(Context("ci_matrix", "ci_matrix", "", "", folder, ("--github-output",)))
 
 
+def test_a_file_for_outputs_that_cannot_be_written_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_OUTPUT", str(folder))
+    monkeypatch.setattr(ci_matrix, "table", lambda: STEPS)
+    with pytest.raises(UsageError, match="cannot be written"):
+        ci_matrix.run(Context("ci_matrix", "ci_matrix", "", "", folder, ("--github-output",)))
+
+
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[1]", b"\xff"])
 def test_an_event_that_cannot_be_read_leaves_the_decision_to_the_variables(folder: Path, content: bytes | None) -> None:
     event = folder / "event.json"

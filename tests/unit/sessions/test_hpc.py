@@ -59,10 +59,35 @@ def test_a_home_with_such_a_sign_is_refused_too() -> None:
         hpc.home(Home("/h/y:ou"), Config())
 
 
+def test_a_login_node_that_says_nothing_is_told_in_two_lines() -> None:
+    silent = Home("")
+    silent.run = lambda *_, **__: Completed(0, "\n", "")  # type: ignore[method-assign]
+    with pytest.raises(PlaceError, match="does not answer to 'sh -c cd && pwd -P'"):
+        hpc.home(silent, Config())
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "x", "1001", "1.5", ""])
 def test_a_number_of_shards_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="no number of shards"):
         hpc_submit._shards(text)
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOXLIB_CACHE_DIR", str(tmp_path / "state"))
+
+
+def test_a_submission_that_our_ledger_does_not_know_is_not_ours(tmp_path: Path) -> None:
+    folder = store.new_run(tmp_path, "hpc_submit")
+    job = Job("7", "/h/you", 1.0, (HostTask((), log="/etc/passwd", results=(("result", "/etc"),)),))
+    hpc.write(folder, hpc.Submission(folder.name, "evil@host", "3.10", job, "", hpc.Known()), ())
+    assert hpc.submitted(tmp_path) == []
+    hpc.note("you@login", folder, "/h/you", expires=1e12)
+    assert hpc.submitted(tmp_path) == []
+    found = hpc.read(folder)
+    assert found is not None
+    assert found.job.tasks[0].log.startswith(str(folder.path))
+    assert found.job.tasks[0].results[0][1].startswith(str(folder.path))
 
 
 def test_the_run_that_is_meant_is_found_and_no_secret_is_written(tmp_path: Path) -> None:
@@ -73,6 +98,7 @@ def test_the_run_that_is_meant_is_found_and_no_secret_is_written(tmp_path: Path)
         job = Job(number, f"/h/{folder.name}", 1.0, (task,))
         hpc.write(folder, hpc.Submission(folder.name, "you@login", "3.10", job, "", hpc.Known()), ("hunter2-hunter2",))
         assert "hunter2" not in (folder.path / store.SUBMITTED).read_text()
+        hpc.note("you@login", folder, job.folder, expires=1e12)
         names.append(folder.name)
     chosen = {
         word: hpc.chosen(tmp_path, Arguments({}, (word,) if word else ()), "hpc_fetch")[1].job.id

@@ -57,6 +57,12 @@ def test_a_run_is_named_by_its_name_or_its_folder(tmp_path: Path) -> None:
     assert reproduce._find(Path("/nonexistent"), (str(old.path),)).test == "old"
 
 
+def test_names_of_a_record_from_elsewhere_are_text_alone(tmp_path: Path) -> None:
+    folder = left(tmp_path, "old", session="\x1b[2Junit")
+    assert reproduce._find(tmp_path, (folder.name,)).record.session == "\\x1b[2Junit"
+    assert reproduce._find(tmp_path, ()).record.session == "\\x1b[2Junit"
+
+
 def test_a_word_with_a_test_in_it_is_a_test_of_the_newest_failed_run(tmp_path: Path) -> None:
     left(tmp_path, "a.py::one")
     assert reproduce._find(tmp_path, ("a.py::two",)).test == "a.py::two"

@@ -11,7 +11,7 @@ import pytest
 from noxlib.config.models import Config
 from noxlib.errors import UsageError
 from noxlib.sessions import script, suites
-from noxlib.sessions.arguments import Arguments
+from noxlib.sessions.arguments import Arguments, python_of
 
 
 @pytest.fixture(autouse=True)
@@ -116,5 +116,5 @@ def test_a_script_that_cannot_run_is_an_error_before_anything_starts(
     ("pythons", "expected"),
     [(("3.9", "3.12", "3.10"), "3.12"), (("3.14t", "3.13", "pypy3.11"), "3.13"), (("3.14t",), "3.14t")],
 )
-def test_a_script_takes_the_newest_python(pythons: tuple[str, ...], expected: str) -> None:
-    assert script.newest(pythons) == expected
+def test_a_step_without_a_python_in_its_name_takes_the_newest(pythons: tuple[str, ...], expected: str) -> None:
+    assert python_of("script", pythons, None) == expected
