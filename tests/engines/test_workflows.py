@@ -170,11 +170,13 @@ def test_a_push_to_main_publishes_and_the_cleanup_deletes_what_its_plan_says(
     assert published.jobs == {"publish": "success"}, published.output
     tags = registry.repository(repository.name).tags()
     assert {f"py3.10-{repository.git('rev-parse', 'HEAD')}", "py3.10-main"} <= set(tags)
-    registry.put_image(repository.name, ["py3.10-pr-7"], days=30)
+    for tag, days in (("py3.10-pr-6", 40), ("py3.10-pr-7", 30)):
+        registry.put_image(repository.name, [tag], days=days)
     cleaned = repository.act("cleanup", "workflow_dispatch", {**MAIN, "inputs": {"apply": "true"}})
     assert cleaned.jobs == {"plan": "success", "apply": "success"}, cleaned.output
     assert (repository.artifacts / "cleanup" / "cleanup.json").is_file()
-    assert set(registry.repository(repository.name).tags()) == set(tags)
+    # The newest of each kind stays, whatever its age: the floor of keep_last.
+    assert set(registry.repository(repository.name).tags()) == {*tags, "py3.10-pr-7"}
 
 
 @pytest.mark.docker
@@ -182,7 +184,8 @@ def test_a_push_to_main_publishes_and_the_cleanup_deletes_what_its_plan_says(
 def test_a_cleanup_by_hand_deletes_nothing_unless_it_is_told_to(
     repository: Repository, registry: RegistryServer
 ) -> None:
-    registry.put_image(repository.name, ["py3.10-pr-7"], days=30)
+    for tag, days in (("py3.10-pr-6", 40), ("py3.10-pr-7", 30)):
+        registry.put_image(repository.name, [tag], days=days)
     cleaned = repository.act("cleanup", "workflow_dispatch", {**MAIN, "inputs": {"apply": "false"}})
     assert cleaned.jobs == {"plan": "success"}, cleaned.output
     assert list(registry.repository(repository.name).tags()) == ["py3.10-pr-7"]
