@@ -93,7 +93,7 @@ def _merge_request(environ: Mapping[str, str], prefix: str, here: str, there: st
 def of_github(environ: Mapping[str, str], payload: Mapping[str, Any]) -> Event:
     """The event of GitHub's variables and payload. Pure."""
     name, ref = environ.get("GITHUB_EVENT_NAME", ""), environ.get("GITHUB_REF", "")
-    default = _at(payload, "repository", "default_branch")
+    default = at(payload, "repository", "default_branch")
     common: dict[str, Any] = {"name": name, "default_branch": default if isinstance(default, str) else None}
     if name in ("pull_request", "pull_request_target"):
         return Event(kind="pull_request", **common, **_pull_request(environ, payload))
@@ -112,11 +112,11 @@ def _pull_request(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dic
     if not isinstance(number, int) or isinstance(number, bool) or number < 1:
         named = re.fullmatch(r"refs/pull/([1-9][0-9]*)/merge", environ.get("GITHUB_REF", ""))
         number = int(named[1]) if named else None
-    head = _at(payload, "pull_request", "head", "repo", "full_name")
+    head = at(payload, "pull_request", "head", "repo", "full_name")
     return {
         "number": number,
         "branch": environ.get("GITHUB_HEAD_REF") or None,
-        "commit": _commit(_at(payload, "pull_request", "head", "sha")),
+        "commit": _commit(at(payload, "pull_request", "head", "sha")),
         "fork": head != environ.get("GITHUB_REPOSITORY"),
     }
 
@@ -126,7 +126,8 @@ def _commit(text: object) -> Optional[str]:
     return text if isinstance(text, str) and _COMMIT.fullmatch(text) and text.strip("0") else None
 
 
-def _at(value: Any, *keys: str) -> Any:
+def at(value: Any, *keys: str) -> Any:
+    """What lies in a payload below these keys; None where nothing does, or what is in the way is no object."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
+
+from noxlib.config.event import at
 
 Lane = Literal["basic", "extended", "cloud"]
 #: The branches tested, beside the repository's own default branch.
@@ -63,7 +65,7 @@ def occasion(environ: Mapping[str, str], payload: object) -> Occasion:
     name = "pull_request" if name == "pull_request_target" else name
     ref = environ.get("GITHUB_REF", "")
     pushed = ref[len("refs/heads/") :] if ref.startswith("refs/heads/") else ""
-    labels = _at(payload, "pull_request", "labels")
+    labels = at(payload, "pull_request", "labels")
     return Occasion(
         name=name,
         branch=environ.get("GITHUB_BASE_REF", "") if name == "pull_request" else pushed,
@@ -72,16 +74,10 @@ def occasion(environ: Mapping[str, str], payload: object) -> Occasion:
         commit=_text(payload, "pull_request", "head", "sha"),
         message=_text(payload, "head_commit", "message"),
         labels=tuple(_text(label, "name") for label in labels) if isinstance(labels, list) else (),
-        extended=str(_at(payload, "inputs", "extended")).lower() in _YES,
+        extended=str(at(payload, "inputs", "extended")).lower() in _YES,
     )
 
 
-def _at(value: object, *keys: str) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
 def _text(value: object, *keys: str) -> str:
-    found = _at(value, *keys)
+    found = at(value, *keys)
     return found if isinstance(found, str) else ""
