@@ -9,6 +9,7 @@ import re
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
+from urllib.parse import urljoin
 
 import msgspec
 import requests
@@ -79,7 +80,7 @@ class Registry:
 
     def digest(self, reference: str) -> Optional[str]:
         """The digest that a tag names; None where there is no such tag, or no such repository yet."""
-        answer = self._ask("HEAD", f"manifests/{reference}", accept=(*INDEXES, *IMAGES))
+        answer = self.ask("HEAD", f"manifests/{reference}", accept=(*INDEXES, *IMAGES))
         if absent(answer):
             return None
         told = str(answer.headers.get("Docker-Content-Digest", ""))
@@ -90,7 +91,7 @@ class Registry:
 
     def manifest(self, reference: str) -> Optional[Manifest]:
         """The manifest of a tag or a digest, checked against its digest; None where there is none."""
-        answer = self._ask("GET", f"manifests/{reference}", accept=(*INDEXES, *IMAGES))
+        answer = self.ask("GET", f"manifests/{reference}", accept=(*INDEXES, *IMAGES))
         if absent(answer):
             return None
         digest = _sha256(answer.content)
@@ -104,7 +105,7 @@ class Registry:
 
     def put(self, tag: str, manifest: Manifest) -> None:
         """Give a manifest of this repository a tag: no layer is sent."""
-        self._ask(
+        self.ask(
             "PUT", f"manifests/{tag}", body=manifest.body, headers={"Content-Type": manifest.media_type}, write=True
         )
 
@@ -113,7 +114,7 @@ class Registry:
         found: list[str] = []
         path: Optional[str] = f"tags/list?n={PAGE}"
         for _ in range(_PAGES):
-            answer = self._ask("GET", path)
+            answer = self.ask("GET", path)
             if absent(answer):
                 break
             found += _tags(answer.content, self.image)
@@ -124,7 +125,7 @@ class Registry:
 
     def clock(self) -> Optional[float]:
         """What time it is for the registry, seconds since the epoch; None where it does not say."""
-        told = str(self._ask("GET", "tags/list?n=1").headers.get("Date", ""))
+        told = str(self.ask("GET", "tags/list?n=1").headers.get("Date", ""))
         try:
             return parsedate_to_datetime(told).timestamp()
         except (TypeError, ValueError, IndexError):
@@ -132,7 +133,7 @@ class Registry:
 
     def configuration(self, digest: str) -> dict[str, Any]:
         """The configuration of an image by the digest in its manifest: labels, time, platform; checked against it."""
-        answer = self._ask("GET", f"blobs/{digest}")
+        answer = self.ask("GET", f"blobs/{digest}")
         if absent(answer) or _sha256(answer.content) != digest:
             raise EngineError(f"{self.image}: the configuration {digest} is missing or damaged", "publish it again")
         return Manifest("", answer.content, digest).content()
@@ -142,12 +143,22 @@ class Registry:
 
         By a tag some registries delete the tag alone, some all tags of its digest, and some refuse.
         """
-        return not absent(self._ask("DELETE", f"manifests/{reference}", write=True))
+        return not absent(self.ask("DELETE", f"manifests/{reference}", write=True))
 
-    def _ask(self, method: str, path: Optional[str], *, write: bool = False, **what: Any) -> requests.Response:
-        """One answer: below 300, or 404; tried again where the registry is busy or the connection broke."""
+    def ask(
+        self, method: str, path: Optional[str], *, write: bool = False, attempts: int = 0, **what: Any
+    ) -> requests.Response:
+        """One answer: below 300, or 404; tried again where the registry is busy or the connection broke.
+
+        Args:
+            method: As in HTTP.
+            path: Below ``/v2/NAME/``; or an address that this registry gave, which has to be its own.
+            write: Whether pushing has to be allowed.
+            attempts: How often; default: as this repository was told.
+            what: ``accept``, ``body``, ``headers``, ``params``, ``stream``.
+        """
         retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self._attempts),
+            stop=tenacity.stop_after_attempt(attempts or self._attempts),
             wait=seconds_to_wait,
             retry=tenacity.retry_if_exception_type(Again),
             reraise=True,
@@ -162,9 +173,10 @@ class Registry:
             f"repository:{self.name}:{'pull,push,delete' if method == 'DELETE' else 'pull,push' if write else 'pull'}"
         )
         try:
-            answer = self._auth.send(
-                method, f"{self._url()}/v2/{self.name}/{path}", scope, verify=self._trust, **_request(**what)
-            )
+            url = urljoin(f"{self._url()}/v2/{self.name}/", path)
+            if not url.startswith(f"{self._url()}/"):  # our credentials are for nobody else
+                raise EngineError(f"the registry {self.host} sends us to {url!r:.100}", "nothing was sent there")
+            answer = self._auth.send(method, url, scope, verify=self._trust, **_request(**what))
         except (requests.RequestException, OSError) as error:
             raise Again(unreachable(self.host, error)) from error
         if answer.ok or absent(answer):
@@ -183,9 +195,9 @@ class Registry:
         return self._base
 
 
-def _request(accept: tuple[str, ...] = (), body: Optional[bytes] = None, headers: Any = None) -> dict[str, Any]:
+def _request(accept: tuple[str, ...] = (), body: Any = None, headers: Any = None, **more: Any) -> dict[str, Any]:
     given = {"Accept": ", ".join(accept)} if accept else {}
-    return {"data": body, "headers": {**given, **(headers or {})}, "timeout": _SECONDS}
+    return {"data": body, "headers": {**given, **(headers or {})}, "timeout": _SECONDS, **more}
 
 
 def _sha256(data: bytes) -> str:
