@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import options, slots, tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from . import network as network_
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +45,26 @@ def noxlib_ssh(pytestconfig: pytest.Config) -> dict[str, Any]:
         "key": options.value(pytestconfig, "ssh-key"),
         "password": options.secret(password) if password else None,
     }
+
+
+@pytest.fixture(scope="session")
+def noxlib_proxies() -> Iterator[network_.ProxyProcess]:
+    """The process in which the proxies of ``network`` run."""
+    from . import network as network_  # noqa: PLC0415 - few tests need one
+
+    process = network_.ProxyProcess()
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def network(noxlib_proxies: network_.ProxyProcess, noxlib_environment: dict[str, Any]) -> Iterator[network_.Network]:
+    """``network.proxy(host, port, "wan")``: a proxy before an address, with the faults of a bad network."""
+    from . import network as network_  # noqa: PLC0415
+
+    found = network_.Network(noxlib_proxies, noxlib_environment)
+    try:
+        with found.names():
+            yield found
+    finally:
+        found.close()
