@@ -9,7 +9,8 @@ from noxlib import temporary
 from noxlib.engines import builder, git, uv
 from noxlib.engines.buildfailure import TEMPLATE
 from noxlib.errors import BuildError
-from noxlib.testground import names, pylock, recipe
+from noxlib.places import box
+from noxlib.testground import bases, names, pylock, recipe
 
 if TYPE_CHECKING:
     from noxlib.engines.docker import Docker
@@ -66,10 +67,11 @@ def _labels(order: Order) -> dict[str, str]:
         f"{_OCI}version": project.metadata.get("project", {}).get("version"),
         f"{_OCI}base.name": order.recipe.base,
         f"{_OCI}base.digest": order.base_digest,
-        "io.noxlib.fingerprint": order.fingerprint,
-        "io.noxlib.python": order.python,
-        "io.noxlib.lock": order.lock.key,
-        "io.noxlib.project": project.name,
+        f"{box.LABEL}fingerprint": order.fingerprint,
+        bases.LABEL: bases.label(order.bases),
+        f"{box.LABEL}python": order.python,
+        f"{box.LABEL}lock": order.lock.key,
+        f"{box.LABEL}project": project.name,
     }
     return {name: str(value) for name, value in told.items() if value}
 
@@ -86,7 +88,7 @@ def _build_own(order: Order, docker: Docker) -> None:
     with temporary.folder() as aside:
         file = aside / TEMPLATE
         file.write_text(text, "utf-8")
-        labels = {"io.noxlib.interpreter": probe["interpreter"], "io.noxlib.foreign": info.id, **_labels(order)}
+        labels = {f"{box.LABEL}interpreter": probe["interpreter"], f"{box.LABEL}foreign": info.id, **_labels(order)}
         wanted = builder.Build(
             context=file.parent, dockerfile=file, tags=(order.reference,), log=order.log, labels=labels
         )

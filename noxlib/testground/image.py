@@ -9,15 +9,16 @@ import msgspec
 from noxlib.errors import BuildError
 from noxlib.ledger import state_folder
 from noxlib.places import box
-from noxlib.testground import names, recipe
+from noxlib.testground import bases, names, recipe
 from noxlib.testground.fingerprint import fingerprint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from noxlib.config.project import Project
     from noxlib.engines.docker import Docker, ImageInfo
     from noxlib.testground.locked import Lock
     from noxlib.testground.recipe import Order, Recipe
-
 LABELS = "io.noxlib."
 
 
@@ -67,39 +68,43 @@ def wanted(project: Project, python: str, lock: Lock, docker: Docker) -> str:
 def _order(project: Project, python: str, lock: Lock, docker: Docker, *, pull: bool = True) -> Order:
     """What is wanted, and its fingerprint."""
     planned = recipe.of(project, python, lock)
-    bases = _bases(planned, project, docker, pull=pull)
-    mark = fingerprint(
-        dockerfile=planned.text,
-        files=planned.files,
-        lock_digest=planned.lock_digest,
-        base_ids={name: info.id for name, info in bases.items()},
-        python=python,
-        platform=docker.platform,
-        target=planned.target,
-    )
+
+    def mark_on(built_on: Mapping[str, ImageInfo]) -> str:
+        return fingerprint(
+            dockerfile=planned.text,
+            files=planned.files,
+            lock_digest=planned.lock_digest,
+            base_ids={name: info.id for name, info in built_on.items()},
+            python=python,
+            platform=docker.platform,
+            target=planned.target,
+        )
+
+    found = _bases(planned, project, python, docker, mark_on, pull=pull)
+    mark = mark_on(found)
     reference = f"{names.image_name(project.name, None, project.config)}:{names.fingerprint_tag(python, mark)}"
     log = state_folder() / "builds" / f"{mark[:16]}.log"
-    return recipe.Order(project, python, lock, planned, bases, mark, reference, log)
+    return recipe.Order(project, python, lock, planned, found, mark, reference, log)
 
 
-def _bases(planned: Recipe, project: Project, docker: Docker, *, pull: bool) -> dict[str, ImageInfo]:
-    """The images that it builds on, pulled where they are not there; by their reference in the Dockerfile."""
-    known: dict[str, ImageInfo] = {}
-    for reference in planned.images:
-        source = recipe.mirrored(reference, project.config.mirrors)
-        info = docker.image(source)
-        if info is None and not pull:
-            raise BuildError(f"the base image {source} is not here", "run it once without --no-build", cause="absent")
-        if info is None:
-            from noxlib.engines import builder  # noqa: PLC0415 - not on the warm path
-
-            print(f"noxlib: pulling {source}", flush=True)
-            builder.pull(source, docker)
-            info = docker.image(source)
-        if info is None:
-            raise BuildError(f"the image {source} is gone right after it was pulled", "run this again")
-        known[reference] = info
-    return known
+def _bases(
+    planned: Recipe,
+    project: Project,
+    python: str,
+    docker: Docker,
+    mark: Callable[[Mapping[str, ImageInfo]], str],
+    *,
+    pull: bool,
+) -> dict[str, ImageInfo]:
+    """The images that it builds on; where they are not here, those of a testground that only they make this one."""
+    try:
+        return bases.here(planned, project, docker, pull=pull)
+    except BuildError as error:
+        if error.cause == "absent":
+            for fingerprint_here, found in bases.told(python, docker):
+                if set(found) == set(planned.images) and mark(found) == fingerprint_here:
+                    return found
+        raise
 
 
 def _found(docker: Docker, reference: str, mark: str) -> Optional[ImageInfo]:

@@ -1,0 +1,83 @@
+"""The images that a testground builds on: those in the engine, or what a testground in the engine tells of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+import msgspec
+
+from noxlib.engines.docker import ImageInfo
+from noxlib.errors import BuildError
+from noxlib.places import box
+from noxlib.testground import recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from noxlib.config.project import Project
+    from noxlib.engines.docker import Docker
+    from noxlib.testground.recipe import Recipe
+
+LABEL = f"{box.LABEL}bases"  #: of a testground: JSON, each reference with its id and digests
+
+
+class Base(msgspec.Struct, frozen=True):
+    """What a testground's label tells of one image that it was built on."""
+
+    id: str
+    digests: tuple[str, ...] = ()
+
+
+def label(bases: Mapping[str, ImageInfo]) -> str:
+    """The value of the label, the same for the same bases."""
+    told = {name: Base(info.id, info.digests) for name, info in sorted(bases.items())}
+    return msgspec.json.encode(told).decode()
+
+
+def here(planned: Recipe, project: Project, docker: Docker, *, pull: bool) -> dict[str, ImageInfo]:
+    """The images of this engine, pulled where they are not there; by their reference in the Dockerfile.
+
+    Raises:
+        BuildError: one is not there (cause ``absent``), and ``pull`` is False.
+        EngineError: it cannot be pulled.
+    """
+    known: dict[str, ImageInfo] = {}
+    for reference in planned.images:
+        source = recipe.mirrored(reference, project.config.mirrors)
+        info = docker.image(source)
+        if info is None and not pull:
+            raise BuildError(f"the base image {source} is not here", "run it once without --no-build", cause="absent")
+        if info is None:
+            from noxlib.engines import builder  # noqa: PLC0415 - not on the warm path
+
+            print(f"noxlib: pulling {source}", flush=True)
+            builder.pull(source, docker)
+            info = docker.image(source)
+        if info is None:
+            raise BuildError(f"the image {source} is gone right after it was pulled", "run this again")
+        known[reference] = info
+    return known
+
+
+def told(python: str, docker: Docker) -> Iterator[tuple[str, dict[str, ImageInfo]]]:
+    """The fingerprint of each testground of that Python in the engine, and what it was built on as its label tells.
+
+    A machine that was given the testground as an archive has no base image, and needs none: it builds nothing.
+    """
+    for listed in docker.images({f"{box.LABEL}python": python, LABEL: ""}):
+        labels = listed.get("Labels") or {}
+        found = _read(str(labels.get(LABEL, "")))
+        if found is not None:
+            yield str(labels.get(f"{box.LABEL}fingerprint", "")), found
+
+
+def _read(text: str) -> Optional[dict[str, ImageInfo]]:
+    try:
+        found = msgspec.json.decode(text, type=dict[str, Base])
+    except (msgspec.DecodeError, ValueError):
+        return None
+    return {name: _info(base) for name, base in found.items()}
+
+
+def _info(base: Base) -> ImageInfo:
+    return ImageInfo(base.id, tags=(), digests=base.digests, labels={}, environment={}, size=0, platform="")
