@@ -94,7 +94,7 @@ class Registry:
         answer = self.ask("GET", f"manifests/{reference}", accept=(*INDEXES, *IMAGES))
         if absent(answer):
             return None
-        digest = _sha256(answer.content)
+        digest = sha256(answer.content)
         told = str(answer.headers.get("Docker-Content-Digest", digest))
         if told != digest or (reference.startswith("sha256:") and reference != digest):
             raise EngineError(
@@ -134,7 +134,7 @@ class Registry:
     def configuration(self, digest: str) -> dict[str, Any]:
         """The configuration of an image by the digest in its manifest: labels, time, platform; checked against it."""
         answer = self.ask("GET", f"blobs/{digest}")
-        if absent(answer) or _sha256(answer.content) != digest:
+        if absent(answer) or sha256(answer.content) != digest:
             raise EngineError(f"{self.image}: the configuration {digest} is missing or damaged", "publish it again")
         return Manifest("", answer.content, digest).content()
 
@@ -200,7 +200,8 @@ def _request(accept: tuple[str, ...] = (), body: Any = None, headers: Any = None
     return {"data": body, "headers": {**given, **(headers or {})}, "timeout": _SECONDS, **more}
 
 
-def _sha256(data: bytes) -> str:
+def sha256(data: bytes) -> str:
+    """The digest of some bytes."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 

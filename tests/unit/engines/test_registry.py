@@ -20,7 +20,7 @@ from noxlib.errors import ConfigError, EngineError
 
 SECRET = "a-secret-of-nobody"
 BODY = b'{"schemaVersion": 2}'
-DIGEST = registries._sha256(BODY)
+DIGEST = registries.sha256(BODY)
 
 
 class Answer(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Optional
 
 import pytest
 
-from noxlib.engines.registry import IMAGES, Manifest, Registry, _sha256
+from noxlib.engines.registry import IMAGES, Manifest, Registry, sha256
 from noxlib.testground import chain, names
 from noxlib.testground.chain import Here
 
@@ -26,20 +26,20 @@ class Kept(Registry):
 
     def _body(self, fingerprint: str) -> tuple[bytes, bytes]:
         config = json.dumps({"config": {"Labels": {"io.noxlib.fingerprint": fingerprint}}}).encode()
-        return config, json.dumps({"config": {"digest": _sha256(config)}}).encode()
+        return config, json.dumps({"config": {"digest": sha256(config)}}).encode()
 
     def digest(self, reference: str) -> Optional[str]:
         self.asked.append(reference)
-        return _sha256(self._body(self.kept[reference])[1]) if reference in self.kept else None
+        return sha256(self._body(self.kept[reference])[1]) if reference in self.kept else None
 
     def manifest(self, reference: str) -> Optional[Manifest]:
         self.asked.append(reference)
         body = self._body(self.kept[reference])[1] if reference in self.kept else None
-        return Manifest(IMAGES[0], body, _sha256(body)) if body else None
+        return Manifest(IMAGES[0], body, sha256(body)) if body else None
 
     def configuration(self, digest: str) -> dict[str, object]:
         bodies = (self._body(fingerprint)[0] for fingerprint in self.kept.values())
-        found: dict[str, object] = next(json.loads(body) for body in bodies if _sha256(body) == digest)
+        found: dict[str, object] = next(json.loads(body) for body in bodies if sha256(body) == digest)
         return found
 
     def tags(self) -> tuple[str, ...]:
