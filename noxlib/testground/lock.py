@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from noxlib.config.project import Project
 
 _META = "lock.json"
+_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def checkout_reader(root: Path) -> Reader:
@@ -57,6 +60,29 @@ def find(project: Project, python: str, platform: str) -> Optional[Lock]:
     """The lock of one Python, if it has been made; nothing is resolved."""
     folder, _ = _place(project, python, platform)
     return _read(folder.name, folder)
+
+
+def by_key(key: str) -> Optional[Lock]:
+    """The lock of a key, as images bear it, if it has been made here or taken from a registry."""
+    return _read(key, state_folder() / "locks" / key) if _KEY.fullmatch(key) else None
+
+
+def install(made: Path, contents: Contents, key: str) -> Lock:
+    """Put a lock that was made elsewhere, its files in a folder, in the place of the one that this key has here.
+
+    Raises:
+        ValueError: That is no key.
+    """
+    from filelock import FileLock  # noqa: PLC0415 - not on the warm path
+
+    if not _KEY.fullmatch(key):
+        raise ValueError(key)
+    folder = state_folder() / "locks" / key
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"), temporary.folder(folder.parent, ".making-") as aside:
+        shutil.copytree(made, aside / "lock")
+        _place_whole(aside, contents, folder)
+    return Lock(key=key, folder=folder, **msgspec.structs.asdict(contents))
 
 
 def of_dockerfile(project: Project) -> Lock:
@@ -115,11 +141,16 @@ def _publish(project: Project, python: str, platform: str, since: Optional[str],
         made = aside / "lock"
         made.mkdir()
         contents = lockmaking.make(project, target, made)
-        atomic.write(made / _META, atomic.to_json(contents))
-        if folder.exists():
-            folder.rename(aside / "old")
-        made.rename(folder)
+        _place_whole(aside, contents, folder)
     return Lock(key=folder.name, folder=folder, **msgspec.structs.asdict(contents))
+
+
+def _place_whole(aside: Path, contents: Contents, folder: Path) -> None:
+    """``aside/lock`` with its description becomes ``folder``; what was there goes with ``aside``."""
+    atomic.write(aside / "lock" / _META, atomic.to_json(contents))
+    if folder.exists():
+        folder.rename(aside / "old")
+    (aside / "lock").rename(folder)
 
 
 def write_to_checkout(lock: Lock, project: Project, python: str) -> Path:

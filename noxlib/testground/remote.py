@@ -109,11 +109,16 @@ def find(registry: Registry, python: str, asked: str, project: Project) -> Found
 
 def fingerprint(registry: Registry, manifest: Manifest) -> Optional[str]:
     """The fingerprint that a published testground bears; None for an image of another program."""
+    found = labels(registry, manifest).get(f"{box.LABEL}fingerprint", "")
+    return found if re.fullmatch(r"[0-9a-f]{64}", found) else None
+
+
+def labels(registry: Registry, manifest: Manifest) -> dict[str, str]:
+    """The labels of a published image; none of an index."""
     digest = configuration_digest(manifest)
     config = registry.configuration(digest).get("config") if digest else None
-    labels = config.get("Labels") if isinstance(config, dict) else None
-    found = labels.get("io.noxlib.fingerprint") if isinstance(labels, dict) else None
-    return found if isinstance(found, str) and re.fullmatch(r"[0-9a-f]{64}", found) else None
+    found = config.get("Labels") if isinstance(config, dict) else None
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def configuration_digest(manifest: Manifest) -> Optional[str]:
