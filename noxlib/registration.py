@@ -52,6 +52,7 @@ STEPS: tuple[Step, ...] = (
         per_python=True,
         tags=("services",),
     ),
+    Step("compose_lint", "Find what in the compose file would collide or hang.", "compose_lint", tags=("check",)),
     Step("integration", "Run a level of the integration tests.", "integration", per_python=True, tags=("test",)),
     Step("script", "Run the project's test.sh as a suite.", "script", tags=("test",)),
     Step("vmtest", "Run the tests that need a machine, in a virtual one.", "vmtest", per_python=True, tags=("test",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 from pathlib import Path
@@ -12,23 +13,12 @@ import msgspec
 from noxlib.engines.attached import Attached
 from noxlib.engines.connection import connect
 from noxlib.engines.endpoint import Endpoint, resolve_endpoint
+from noxlib.engines.imageinfo import ImageInfo, image_info
 from noxlib.engines.refusals import absent_is_none, in_time, signals_held_back, speaking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
-
-
-class ImageInfo(msgspec.Struct, frozen=True):
-    """What the engine knows of an image."""
-
-    id: str  #: ``sha256:…`` of its configuration
-    tags: tuple[str, ...]
-    digests: tuple[str, ...]  #: ``name@sha256:…`` in registries
-    labels: dict[str, str]
-    environment: dict[str, str]
-    size: int  #: bytes
-    platform: str  #: ``linux/amd64``
 
 
 class State(msgspec.Struct, frozen=True):
@@ -47,6 +37,7 @@ class Docker:
         self.endpoint = endpoint
         self._api, self._version = connect(endpoint)
         self._images: dict[str, ImageInfo] = {}  # by id
+        self._platform: Optional[str] = None  # another one than its own
 
     @classmethod
     def connect(cls, environ: Optional[Mapping[str, str]] = None, home: Optional[Path] = None) -> Docker:
@@ -77,8 +68,19 @@ class Docker:
 
     @property
     def platform(self) -> str:
-        """``linux/amd64``: what images for this engine are built for."""
+        """``linux/amd64``: what images are built for and taken; the engine's own, unless another one was asked for."""
+        return self._platform or self.native
+
+    @property
+    def native(self) -> str:
+        """What the engine runs without an emulator."""
         return f"{self._version.get('Os', 'linux')}/{self._version.get('Arch', 'amd64')}"
+
+    def for_platform(self, platform: str) -> Docker:
+        """The same engine over the same connection, for images of another platform."""
+        other = copy.copy(self)
+        other._platform = platform  # noqa: SLF001 - of our own class
+        return other
 
     @property
     def kind(self) -> str:
@@ -102,7 +104,7 @@ class Docker:
             found = absent_is_none(lambda: self._api.inspect_image(reference))
         if found is None:
             return None
-        info = _image_info(found)
+        info = image_info(found)
         self._images[info.id] = info
         return info
 
@@ -222,18 +224,3 @@ class Docker:
 
 def _label_filter(labels: Mapping[str, str]) -> list[str]:
     return [f"{key}={value}" if value else key for key, value in labels.items()]
-
-
-def _image_info(found: Mapping[str, Any]) -> ImageInfo:
-    config = found.get("Config") or {}
-    pairs = (line.partition("=") for line in config.get("Env") or ())
-    variant = f"/{found['Variant']}" if found.get("Variant") else ""
-    return ImageInfo(
-        id=found["Id"],
-        tags=tuple(found.get("RepoTags") or ()),
-        digests=tuple(found.get("RepoDigests") or ()),
-        labels=dict(config.get("Labels") or {}),
-        environment={key: value for key, _, value in pairs},
-        size=int(found.get("Size") or 0),
-        platform=f"{found.get('Os', 'linux')}/{found.get('Architecture', 'amd64')}{variant}",
-    )

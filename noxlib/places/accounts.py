@@ -12,7 +12,8 @@ from noxlib.places import box, noted, tars
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from noxlib.engines.docker import Docker, ImageInfo
+    from noxlib.engines.docker import Docker
+    from noxlib.engines.imageinfo import ImageInfo
     from noxlib.ledger import Ledger
 
 FILES = ("passwd", "group")

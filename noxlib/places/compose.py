@@ -42,7 +42,7 @@ class Services:
         docker: The engine.
         image: The testground.
         stack: The services.
-        file: The compose file.
+        files: The compose file, and what overrides it.
         project: Name of the compose project, unique on the engine.
         run_id: Name of the run, unique on this machine.
         owner: Name of the tested project, for the labels.
@@ -65,7 +65,7 @@ class Services:
         image: str,
         stack: Stack,
         *,
-        file: Path,
+        files: tuple[Path, ...],
         project: str,
         run_id: str,
         owner: str,
@@ -87,7 +87,7 @@ class Services:
         self._ledger = ledger or Ledger()
         self._keep = keep
         self._override = run_folder / f"{project}.json"
-        self._compose = Compose(docker, (file, self._override), project)
+        self._compose = Compose(docker, (*files, self._override), project)
         self._probe = Probe(docker, image, python, stack, run_id=run_id, labels=self._labels, ledger=self._ledger)
         self._entry: Optional[Entry] = None
         self._container = Container(

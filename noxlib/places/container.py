@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from noxlib.engines.docker import Docker, ImageInfo
+    from noxlib.engines.docker import Docker
+    from noxlib.engines.imageinfo import ImageInfo
     from noxlib.places.host import Command, Exit
 
 

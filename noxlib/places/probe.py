@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from noxlib.errors import EngineError
 from noxlib.places import box, stack
@@ -35,20 +35,14 @@ while waiting:
 
 def targets(services: Stack) -> dict[str, tuple[int, ...]]:
     """The services that nobody asks for their health, and the ports at which they must listen."""
-    unasked = {
-        name: one for name, one in services.services.items() if not _has_health(one) and name not in services.awaited
-    }
-    return {name: ports for name, ports in ((name, stack.ports(one)) for name, one in unasked.items()) if ports}
+    waited = ((name, one) for name, one in services.services.items() if name not in services.awaited)
+    unasked = {name: stack.ports(one) for name, one in waited if not stack.has_health(one)}
+    return {name: ports for name, ports in unasked.items() if ports}
 
 
 def argv(python: str, wanted: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
     """The program's command."""
     return (python, "-u", "-c", PROGRAM, json.dumps(wanted))
-
-
-def _has_health(service: Mapping[str, Any]) -> bool:
-    check = service.get("healthcheck") or {}
-    return bool(check.get("test")) and not check.get("disable") and check["test"] != ["NONE"]
 
 
 class Probe:

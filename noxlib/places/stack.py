@@ -64,7 +64,7 @@ def read(config: Table, file: str, runner: str, profile: Optional[str]) -> Stack
         PlaceError: the runner is missing, nothing is left to start, or a file that is mounted does not exist.
         UsageError: there is no such profile.
     """
-    config = _unescaped(config)
+    config = unescaped(config)
     services: dict[str, Table] = config.get("services") or {}
     if runner not in services:
         raise PlaceError(
@@ -107,12 +107,18 @@ def environment(service: Table) -> dict[str, str]:
     return {name: str(value) for name, value in (service.get("environment") or {}).items() if value is not None}
 
 
-def _unescaped(value: Any) -> Any:
+def has_health(service: Table) -> bool:
+    """Whether the file has the engine ask a service for its health."""
+    check = service.get("healthcheck") or {}
+    return bool(check.get("test")) and not check.get("disable") and check["test"] != ["NONE"]
+
+
+def unescaped(value: Any) -> Any:
     """What compose prints can be read by compose again: it writes ``$$`` for each ``$``."""
     if isinstance(value, dict):
-        return {key: _unescaped(inner) for key, inner in value.items()}
+        return {key: unescaped(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_unescaped(inner) for inner in value]
+        return [unescaped(inner) for inner in value]
     return value.replace("$$", "$") if isinstance(value, str) else value
 
 

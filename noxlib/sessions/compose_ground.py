@@ -11,11 +11,10 @@ import msgspec
 
 from noxlib.config.project import Project
 from noxlib.engines.compose import Compose
-from noxlib.errors import PlaceError
 from noxlib.places import stack
 from noxlib.places.compose import Services
 from noxlib.places.host import Host
-from noxlib.sessions import container_ground
+from noxlib.sessions import compose_files, container_ground
 from noxlib.sessions.context import Context
 from noxlib.sessions.grounds import Effort, Ground
 from noxlib.sessions.placing import Placement
@@ -30,15 +29,11 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
     docker = placement.engine
     assert docker is not None
     own = project.config.compose_integration
-    file = project.root / own.file
-    if not file.is_file():
-        raise PlaceError(
-            f"there is no {own.file}, so there are no services to start",
-            "write one with the services that the tests need, or name it by file in [tool.noxlib.compose_integration]",
-            cause="compose",
-        )
+    files = compose_files.of(project)
     name = project_name(context.session)
-    services = stack.read(Compose(docker, (file,), name).config(), own.file, own.runner, placement.target)
+    config = Compose(docker, files, name).config()
+    services = stack.read(config, own.file, own.runner, placement.target)
+    compose_files.warn(config, name, files)
     made = container_ground.make(context.python, project, docker, effort)
 
     def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
@@ -46,7 +41,7 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
             docker,
             made.testground.id,
             services,
-            file=file,
+            files=files,
             project=name,
             run_id=folder.name,
             owner=project.name,

@@ -10,7 +10,8 @@ import msgspec
 from noxlib.config.models import Config
 from noxlib.config.project import Project
 from noxlib.engines import registryauth
-from noxlib.engines.docker import Docker, ImageInfo
+from noxlib.engines.docker import Docker
+from noxlib.engines.imageinfo import ImageInfo
 from noxlib.errors import PlaceError, UsageError
 from noxlib.places import box
 from noxlib.plan import ASKED

@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from noxlib.config.project import Project
-from noxlib.engines.docker import Docker, ImageInfo
+from noxlib.engines.docker import Docker
+from noxlib.engines.imageinfo import ImageInfo
 from noxlib.engines.ssh import Connection, parse
 from noxlib.ledger import Ledger
 from noxlib.places import remote_rootfs

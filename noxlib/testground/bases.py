@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
-from noxlib.engines.docker import ImageInfo
+from noxlib.engines.imageinfo import ImageInfo
 from noxlib.errors import BuildError
 from noxlib.places import box
 from noxlib.testground import recipe

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from noxlib.config.project import Project
-    from noxlib.engines.docker import Docker, ImageInfo
+    from noxlib.engines.docker import Docker
+    from noxlib.engines.imageinfo import ImageInfo
     from noxlib.testground.locked import Lock
     from noxlib.testground.recipe import Order, Recipe
 LABELS = "io.noxlib."

@@ -13,7 +13,8 @@ from noxlib.testground import names, remote, results
 
 if TYPE_CHECKING:
     from noxlib.config.project import Project
-    from noxlib.engines.docker import Docker, ImageInfo
+    from noxlib.engines.docker import Docker
+    from noxlib.engines.imageinfo import ImageInfo
     from noxlib.engines.registry import Registry
     from noxlib.engines.registryauth import Credentials
     from noxlib.testground.remote import Found

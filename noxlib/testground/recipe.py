@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from noxlib.config.project import Project
-    from noxlib.engines.docker import ImageInfo
+    from noxlib.engines.imageinfo import ImageInfo
     from noxlib.testground.locked import Lock
 
 TARGET = "test"

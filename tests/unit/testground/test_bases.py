@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 from noxlib.config.detect import load_project
-from noxlib.engines.docker import Docker, ImageInfo
+from noxlib.engines.docker import Docker
+from noxlib.engines.imageinfo import ImageInfo
 from noxlib.errors import BuildError
 from noxlib.testground import bases, image
 from noxlib.testground.locked import Lock
