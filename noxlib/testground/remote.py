@@ -13,6 +13,7 @@ from noxlib.engines import git, registryauth, revisions
 from noxlib.engines.registry import DIGEST, Manifest, Registry
 from noxlib.engines.registryauth import Credentials
 from noxlib.errors import ConfigError, PlaceError
+from noxlib.places import box
 from noxlib.testground import names
 
 if TYPE_CHECKING:
