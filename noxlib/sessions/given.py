@@ -22,7 +22,7 @@ from noxlib.sessions.placing import Placement
 from noxlib.testground import image, names, publishing, pulled, remote
 from noxlib.testground.image import Testground
 from noxlib.testground.locked import Lock
-from noxlib.testground.pulled import LABELS, Puller
+from noxlib.testground.pulled import Puller
 from noxlib.testground.results import Result
 
 
@@ -80,23 +80,23 @@ def _fetch(project: Project, python: str, asked: str, docker: Docker, effort: Ef
 def _of_image(reference: str, info: ImageInfo, project: Project, python: str, lock: Lock) -> Testground:
     """As the image's labels tell; the project's own build is today's, and made by today's builder."""
     labels = info.labels
-    if f"{LABELS}fingerprint" not in labels:
+    if f"{box.LABEL}fingerprint" not in labels:
         raise PlaceError(f"{reference} is no testground of noxlib's", "publish one: nox -s testground_publish")
-    if labels.get(f"{LABELS}python", python) != python:
-        what = f"{reference} is a testground of Python {labels[f'{LABELS}python']}, not {python}"
+    if labels.get(f"{box.LABEL}python", python) != python:
+        what = f"{reference} is a testground of Python {labels[f'{box.LABEL}python']}, not {python}"
         raise PlaceError(what, "run the session of that Python")
     local = f"{names.image_name(project.name, None, project.config)}:{names.tag(python, 'local')}"
-    own = f"{LABELS}foreign" in labels
+    own = f"{box.LABEL}foreign" in labels
     return Testground(
         reference=reference,
         id=info.id,
-        fingerprint=labels[f"{LABELS}fingerprint"],
+        fingerprint=labels[f"{box.LABEL}fingerprint"],
         base_digest=labels.get("org.opencontainers.image.base.digest", ""),
         python=python,
-        lock=msgspec.structs.replace(lock, key=labels.get(f"{LABELS}lock", ""), source="published"),
+        lock=msgspec.structs.replace(lock, key=labels.get(f"{box.LABEL}lock", ""), source="published"),
         own_dockerfile=own,
         path=info.environment.get("PYTHONPATH", ""),
-        interpreter=labels.get(f"{LABELS}interpreter", box.PYTHON),
+        interpreter=labels.get(f"{box.LABEL}interpreter", box.PYTHON),
         builder_reference=None if own else image.builder_reference(local),
-        foreign_id=labels.get(f"{LABELS}foreign"),
+        foreign_id=labels.get(f"{box.LABEL}foreign"),
     )

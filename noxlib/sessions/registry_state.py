@@ -12,10 +12,10 @@ from noxlib.engines.docker import Docker
 from noxlib.engines.registry import Registry
 from noxlib.engines.registryauth import Credentials
 from noxlib.errors import EngineError, NoxlibError
+from noxlib.places import box
 from noxlib.sessions import placing
 from noxlib.sessions.finding import Finding
 from noxlib.testground import names, publishing, remote
-from noxlib.testground.pulled import LABELS
 
 
 def look(project: Project) -> Iterator[Finding]:
@@ -79,7 +79,7 @@ def _outdated(registry: Registry) -> Iterator[Finding]:
 
 def copies(docker: Docker, image: str) -> dict[str, frozenset[str]]:
     """The moving tags of a repository that the engine has, and the digests under which it knows each."""
-    return of_listing(docker.images({f"{LABELS}python": ""}), image)
+    return of_listing(docker.images({f"{box.LABEL}python": ""}), image)
 
 
 def of_listing(listed: Iterable[Mapping[str, Any]], image: str) -> dict[str, frozenset[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +12,7 @@ import msgspec
 from noxlib.config.detect import load_project
 from noxlib.engines import revisions
 from noxlib.errors import EngineError, UsageError
+from noxlib.records.record import timestamp
 from noxlib.sessions import reaping
 from noxlib.sessions.arguments import DRY_RUN, Option, no_rest
 from noxlib.sessions.context import Context, say
@@ -87,7 +89,7 @@ def _look(context: Context, project: Project, store: Store) -> _Found:
 
 def _write(context: Context, found: _Found, store: Store, share: float, *, dry_run: bool) -> None:
     """A line a version, and the file."""
-    plan = Plan(store.registry.image, results.now(), found.rules, found.today)
+    plan = Plan(store.registry.image, timestamp(datetime.now(timezone.utc)), found.rules, found.today)
     for decision in plan.versions:
         if decision.action == "delete" or decision.missing or len(plan.versions) <= _SHOWN:
             _tell(decision, decision.action, decision.reason)

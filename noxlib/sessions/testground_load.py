@@ -5,10 +5,10 @@ from __future__ import annotations
 from noxlib.engines import archive, images
 from noxlib.engines.docker import Docker
 from noxlib.errors import EngineError, UsageError
+from noxlib.places import box
 from noxlib.sessions import placing, reaping, testground_export
 from noxlib.sessions.arguments import DRY_RUN
 from noxlib.sessions.context import Context, say
-from noxlib.testground.image import LABELS
 
 
 def run(context: Context) -> None:
@@ -43,6 +43,6 @@ def run(context: Context) -> None:
 def _checked(entry: archive.Image, docker: Docker) -> str:
     """The id of a testground that was loaded; engines of another kind name the same image by another id."""
     info = docker.image(entry.reference)
-    if info is None or info.labels.get(f"{LABELS}fingerprint") != entry.fingerprint:
+    if info is None or info.labels.get(f"{box.LABEL}fingerprint") != entry.fingerprint:
         raise EngineError(f"{entry.reference} is not in the engine after loading", "see the engine's own log")
     return info.id

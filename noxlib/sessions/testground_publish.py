@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timezone
 from typing import Optional
 
 import msgspec
@@ -16,7 +17,8 @@ from noxlib.engines.docker import Docker
 from noxlib.engines.registry import Manifest, Registry
 from noxlib.engines.registryauth import Credentials
 from noxlib.errors import UsageError
-from noxlib.sessions import container_ground, placing, reaping
+from noxlib.records.record import timestamp
+from noxlib.sessions import container_ground, placing, reaping, writing
 from noxlib.sessions.arguments import DRY_RUN, Arguments, Option, no_rest
 from noxlib.sessions.context import Context, say
 from noxlib.testground import image, names, publish, publishing, remote, results
@@ -92,7 +94,8 @@ def _publish(context: Context, project: Project, name: str, planned: publishing.
         docker = placing.engine()
         built = _build(context, project, docker)
         manifest, sent = publish.upload(registry, built, docker, _credentials(registry), say)
-    settled, tags = publish.settle(registry, context.python, planned, manifest)
+    patience = publish.PATIENCE if sent else 0.0
+    settled, tags = publish.settle(registry, context.python, planned, manifest, patience=patience)
     if built is not None and not publish.is_image(built, settled):
         _take(context, project, registry, built, settled)
     result = results.Result(
@@ -104,10 +107,10 @@ def _publish(context: Context, project: Project, name: str, planned: publishing.
         fingerprint=remote.fingerprint(registry, settled),
         commit=commit,
         uploaded=sent and settled.digest == manifest.digest,
-        time=results.now(),
+        time=timestamp(datetime.now(timezone.utc)),
     )
     results.write(context.root, results.PUBLISHED, result)
-    results.tell_workflow(result, os.environ)
+    writing.tell_workflow(results.outputs(result), os.environ)
     how = "sent" if result.uploaded else "already there"
     say(f"{context.session}: {result.reference} ({how}) as {', '.join(tags)}")
 

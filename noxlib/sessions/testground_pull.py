@@ -11,7 +11,7 @@ from noxlib.config.project import Project
 from noxlib.engines import git, registryauth
 from noxlib.engines.registry import Registry
 from noxlib.errors import NoxlibError, PlaceError, UsageError
-from noxlib.sessions import container_ground, placing, reaping
+from noxlib.sessions import container_ground, placing, reaping, writing
 from noxlib.sessions.arguments import DRY_RUN, NO_BUILD, Arguments, Option
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.grounds import Effort
@@ -58,7 +58,7 @@ def _pull(
     puller = Puller(project, placing.engine(), registry, credentials, say)
     asked = arguments.rest[0] if arguments.rest else ""
     result, info = puller.take(context.python, found, asked, fresh=arguments["fresh"])
-    results.tell_workflow(result, os.environ)
+    writing.tell_workflow(results.outputs(result), os.environ)
     say(f"{context.session}: {result.reference} ({', '.join(result.tags) or 'by digest'}) is the image {info.id}")
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from noxlib import atomic
@@ -24,6 +25,12 @@ def append(path: Path, text: str) -> None:
             stream.write(text)
     except OSError as error:
         raise _refused(path, error) from error
+
+
+def tell_workflow(lines: str, environ: Mapping[str, str]) -> None:
+    """Outputs of a step of GitHub Actions, ``name=value`` a line; nothing elsewhere. Raises UsageError."""
+    if environ.get("GITHUB_OUTPUT"):
+        append(Path(environ["GITHUB_OUTPUT"]), lines)
 
 
 def _refused(path: Path, error: OSError) -> UsageError:

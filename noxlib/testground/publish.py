@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Callable, Optional
 
 from noxlib.engines import images
@@ -9,7 +10,7 @@ from noxlib.errors import EngineError
 from noxlib.testground import names, publishing, remote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from noxlib.engines.docker import Docker
     from noxlib.engines.registry import Manifest, Registry
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from noxlib.testground.image import Testground
 
 
-ROUNDS = 3  #: how often another publisher may come before us while tags are given
+ROUNDS = 3  #: how often a tag that is given may be gone right after
+PATIENCE = 1.0  #: seconds that somebody else, who has built as well, may need to give a tag that was absent
 
 
 def find(registry: Registry, python: str, planned: publishing.Tags) -> Optional[Manifest]:
@@ -67,11 +69,19 @@ def is_image(testground: Testground, manifest: Manifest) -> bool:
 
 
 def settle(
-    registry: Registry, python: str, planned: publishing.Tags, manifest: Manifest
+    registry: Registry, python: str, planned: publishing.Tags, manifest: Manifest, *, patience: float = 0.0
 ) -> tuple[Manifest, tuple[str, ...]]:
     """Give the planned tags to a manifest that the registry has; or to the one of whoever was first.
 
-    A registry knows no "only if absent": what is there is looked at before and after, and what is found then counts.
+    A registry knows no "only if absent". So the first tag is read, given, and read again after a while (Fischer's
+    algorithm): who found it absent before we gave it has given it by then, and what is found then counts for both.
+
+    Args:
+        registry: The repository.
+        python: As in the tags.
+        planned: The tags.
+        manifest: What they are to stand for.
+        patience: Seconds of that while, at least; it is twice as long as the giving took, too.
 
     Returns:
         The manifest that the commit stands for now, and all its tags of this event.
@@ -79,33 +89,31 @@ def settle(
     Raises:
         EngineError: A release that is published stands for another digest.
     """
+    first, *others = (names.tag(python, identifier) for identifier in planned.identifiers)
     for _ in range(ROUNDS):
-        tags = _wanted(registry, python, planned)
-        known = {tag: registry.digest(tag) for tag in tags}
-        if known[tags[0]] not in (None, manifest.digest):
-            manifest = registry.manifest(str(known[tags[0]])) or manifest
-            continue
-        _refuse_moves(registry, known, manifest)
-        moved = [tag for tag in tags if known[tag] != manifest.digest]
-        for tag in moved:
-            registry.put(tag, manifest)
-        if not moved or registry.digest(tags[0]) == manifest.digest:
-            return manifest, tags
+        began, there = time.monotonic(), registry.digest(first)
+        found = manifest if there == manifest.digest else registry.manifest(there) if there else None
+        if found is not None:
+            _give(registry, others, found)
+            return found, (first, *others, *_latest(registry, python, planned.release, found))
+        _refuse_moves(registry, others, manifest)
+        registry.put(first, manifest)
+        time.sleep(max(patience, 2 * (time.monotonic() - began)))
     raise EngineError(
-        f"{registry.image}:{tags[0]} stands for something else each time that it is read",
+        f"{registry.image}:{first} was given {ROUNDS} times, and is not there",
         "see who else writes to that repository, then run this again",
         cause="conflict",
     )
 
 
-def _wanted(registry: Registry, python: str, planned: publishing.Tags) -> tuple[str, ...]:
-    identifiers = planned.identifiers
-    if planned.release and publishing.is_latest(planned.release, registry.tags(), python):
-        identifiers = (*identifiers, "latest")
-    return tuple(names.tag(python, identifier) for identifier in identifiers)
+def _give(registry: Registry, tags: Iterable[str], manifest: Manifest) -> None:
+    for tag in _refuse_moves(registry, tags, manifest):
+        registry.put(tag, manifest)
 
 
-def _refuse_moves(registry: Registry, known: Mapping[str, Optional[str]], manifest: Manifest) -> None:
+def _refuse_moves(registry: Registry, tags: Iterable[str], manifest: Manifest) -> list[str]:
+    """The tags that are absent or elsewhere, and may move."""
+    known = {tag: registry.digest(tag) for tag in tags}
     for tag, digest in known.items():
         if names.read(tag).kind in publishing.IMMUTABLE and digest not in (None, manifest.digest):
             raise EngineError(
@@ -113,6 +121,27 @@ def _refuse_moves(registry: Registry, known: Mapping[str, Optional[str]], manife
                 "a published release never moves: tag a rebuild of it, v1.2.3-r2, or the next version",
                 cause="conflict",
             )
+    return [tag for tag, digest in known.items() if digest != manifest.digest]
+
+
+def _latest(registry: Registry, python: str, release: Optional[str], manifest: Manifest) -> tuple[str, ...]:
+    """``latest``, where this release is the highest.
+
+    A higher one that is published at the same moment has its own tag before either gives ``latest``: whoever is the
+    last to give that sees both, and gives it to the higher one.
+    """
+    if release is None or not publishing.is_latest(release, registry.tags(), python):
+        return ()
+    latest = names.tag(python, "latest")
+    if registry.digest(latest) != manifest.digest:
+        registry.put(latest, manifest)
+    tags = registry.tags()
+    if publishing.is_latest(release, tags, python):
+        return (latest,)
+    higher = registry.manifest(names.tag(python, str(publishing.highest(tags, python))))
+    if higher is not None:
+        registry.put(latest, higher)
+    return ()
 
 
 def drop(testground: Testground, winner: Manifest, registry: Registry, docker: Docker) -> None:

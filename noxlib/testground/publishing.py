@@ -56,9 +56,17 @@ def is_latest(release: str, published: Iterable[str], python: str) -> bool:
         published: All tags of the repository.
         python: As in the tags.
     """
-    own = names.version(release)
+    own, known = names.version(release), highest(published, python)
     if own is None or own.is_prerelease:
         return False
+    other = names.version(known) if known else None
+    return other is None or other <= own
+
+
+def highest(published: Iterable[str], python: str) -> Optional[str]:
+    """The highest stable release of a Python among the tags of a repository, as an identifier."""
     read = (names.read(tag) for tag in published)
-    others = (names.version(name.identifier) for name in read if name.kind == "release" and name.python == python)
-    return all(other <= own for other in others if other is not None and not other.is_prerelease)
+    releases = (name.identifier for name in read if name.kind == "release" and name.python == python)
+    versions = ((names.version(release), release) for release in releases)
+    stable = [(version, release) for version, release in versions if version and not version.is_prerelease]
+    return max(stable, default=(None, None))[1]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Callable, Optional
 
 import msgspec
 
 from noxlib.engines import images
 from noxlib.errors import EngineError, PlaceError
+from noxlib.places import box
+from noxlib.records.record import timestamp
 from noxlib.testground import names, remote, results
 
 if TYPE_CHECKING:
@@ -19,8 +22,6 @@ if TYPE_CHECKING:
     from noxlib.engines.registryauth import Credentials
     from noxlib.testground.remote import Found
     from noxlib.testground.results import Result
-
-LABELS = "io.noxlib."
 
 
 class Puller(msgspec.Struct, frozen=True):
@@ -63,7 +64,7 @@ class Puller(msgspec.Struct, frozen=True):
             id=info.id,
             fingerprint=fingerprint,
             asked=asked or "HEAD",
-            time=results.now(),
+            time=timestamp(datetime.now(timezone.utc)),
         )
         results.write(self.project.root, results.PULLED, result)
         return result, info
@@ -98,11 +99,11 @@ class Puller(msgspec.Struct, frozen=True):
 
 def _checked(info: ImageInfo, reference: str, python: str) -> Optional[str]:
     """The fingerprint of an image that is a testground of this Python; None for one that another program made."""
-    own = info.labels.get(f"{LABELS}python")
+    own = info.labels.get(f"{box.LABEL}python")
     if own is not None and own != python:
         what = f"{reference} is a testground of Python {own}, not {python}"
         raise PlaceError(what, f"run testground_pull-{own} for that one")
-    fingerprint = info.labels.get(f"{LABELS}fingerprint", "")
+    fingerprint = info.labels.get(f"{box.LABEL}fingerprint", "")
     return fingerprint if re.fullmatch(r"[0-9a-f]{64}", fingerprint) else None
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timezone
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
@@ -14,6 +12,7 @@ from noxlib.errors import RecordError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 PUBLISHED, PULLED = "published.json", "pulled.json"
 
@@ -41,11 +40,6 @@ class Result(msgspec.Struct, frozen=True):
 class _File(msgspec.Struct, frozen=True):
     testgrounds: dict[str, Result] = {}  #: by Python
     version: int = 1
-
-
-def now() -> str:
-    """ISO 8601 in UTC."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def write(root: Path, name: str, result: Result) -> None:
@@ -81,11 +75,7 @@ def own_folder(root: Path) -> Path:
     return folder
 
 
-def tell_workflow(result: Result, environ: Mapping[str, str]) -> None:
-    """Outputs of a GitHub Actions step: ``py310-image=name@sha256:…`` and ``py310-digest``. Raises OSError."""
-    if not environ.get("GITHUB_OUTPUT"):
-        return
+def outputs(result: Result) -> str:
+    """Outputs of a step of GitHub Actions, a line each: ``py310-image=name@sha256:…`` and ``py310-digest``."""
     key = f"py{result.python.replace('.', '')}"
-    lines: dict[str, Any] = {f"{key}-image": result.reference, f"{key}-digest": result.digest}
-    with Path(environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as stream:
-        stream.write("".join(f"{name}={value}\n" for name, value in lines.items()))
+    return f"{key}-image={result.reference}\n{key}-digest={result.digest}\n"

@@ -9,7 +9,7 @@ import msgspec
 
 from noxlib.engines.registry import DIGEST
 from noxlib.errors import EngineError
-from noxlib.testground import names
+from noxlib.testground import names, remote
 from noxlib.testground.retention import Version, subject
 
 if TYPE_CHECKING:
@@ -133,9 +133,8 @@ def _parts_now(registry: Registry, digest: str) -> tuple[str, ...]:
 
 def _created(registry: Registry, manifest: Manifest) -> Optional[float]:
     """When an image was made, seconds since the epoch; None where it does not say."""
-    config = manifest.content().get("config")
-    digest = config.get("digest") if isinstance(config, dict) else None
-    if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
+    digest = remote.configuration_digest(manifest)
+    if digest is None:
         return None
     text = str(registry.configuration(digest).get("created", ""))
     try:

@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any, Callable
 import pytest
 
 from noxlib.engines.index import ca_bundle
-from noxlib.engines.registry import Manifest, Registry
-from noxlib.engines.registryauth import Credentials
-from noxlib.errors import EngineError
-from noxlib.testground import names, publish, publishing
+from noxlib.testground import names
 
 from . import publishers
 from .conftest import Nox
 from .publishers import Publisher
-from .registries import PASSWORD, USER, RegistryServer, TlsServer
+from .registries import USER, RegistryServer, TlsServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +24,6 @@ if TYPE_CHECKING:
 Adopt = Callable[..., Nox]
 
 pytestmark = [pytest.mark.registry, pytest.mark.docker]
-
-NAME = "owner/raced"
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-PUSH = publishing.Tags((COMMIT, "main"), "a push")
 
 
 @pytest.fixture(scope="module")
@@ -46,62 +39,6 @@ def publisher(
 ) -> Iterator[Publisher]:
     with publishers.publishing(adopt, server, environment, request.node.name) as publisher:
         yield publisher
-
-
-class Raced(Registry):
-    """A repository in which somebody else gives a tag right before, or right after, we do so for the first time."""
-
-    def __init__(self, server: RegistryServer, name: str, theirs: Manifest, *, after: bool) -> None:
-        super().__init__(f"{server.host}/{name}", Credentials(USER, PASSWORD))
-        self.theirs, self.after, self.raced = theirs, after, False
-
-    def put(self, tag: str, manifest: Manifest) -> None:
-        first, self.raced = not self.raced, True
-        if first and not self.after:
-            super().put(tag, self.theirs)
-            return  # theirs came after our own, which is as if ours had never been there
-        super().put(tag, manifest)
-        if first:
-            super().put(tag, self.theirs)
-
-
-@pytest.mark.parametrize("after", [False, True])
-def test_of_two_publishers_of_a_commit_the_loser_takes_what_the_other_one_has(
-    server: RegistryServer, after: bool
-) -> None:
-    name = f"{NAME}-{'after' if after else 'before'}"
-    plain = server.repository(name)
-    ours = plain.manifest(server.put_image(name, ["ours"], days=0))
-    theirs = plain.manifest(server.put_image(name, ["theirs"], days=0))
-    assert ours is not None
-    assert theirs is not None
-    settled, tags = publish.settle(Raced(server, name, theirs, after=after), "3.10", PUSH, ours)
-    assert settled.digest == theirs.digest
-    assert {plain.digest(tag) for tag in tags} == {theirs.digest}
-    assert tags == (names.tag("3.10", COMMIT), "py3.10-main")
-
-
-def test_who_comes_late_takes_what_is_there(server: RegistryServer) -> None:
-    plain = server.repository("owner/late")
-    ours = plain.manifest(server.put_image("owner/late", ["ours"], days=0))
-    theirs = server.put_image("owner/late", [names.tag("3.10", COMMIT)], days=0)
-    assert ours is not None
-    settled, _ = publish.settle(plain, "3.10", PUSH, ours)
-    assert settled.digest == theirs == plain.digest("py3.10-main")
-
-
-def test_a_release_of_another_digest_is_an_error_that_names_both(server: RegistryServer) -> None:
-    plain = server.repository("owner/released")
-    ours = plain.manifest(server.put_image("owner/released", ["ours"], days=0))
-    theirs = server.put_image("owner/released", ["py3.10-v1.0"], days=0)
-    assert ours is not None
-    with pytest.raises(EngineError) as caught:
-        publish.settle(plain, "3.10", publishing.Tags((COMMIT, "v1.0"), "a release", release="v1.0"), ours)
-    assert ours.digest in str(caught.value)
-    assert theirs in str(caught.value)
-    assert "v1.2.3-r2" in str(caught.value)
-    assert plain.digest("py3.10-v1.0") == theirs
-    assert plain.digest(names.tag("3.10", COMMIT)) is None
 
 
 def test_a_rebuild_of_a_release_stands_beside_it(publisher: Publisher) -> None:
