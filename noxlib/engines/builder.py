@@ -42,6 +42,7 @@ class Build(msgspec.Struct, frozen=True):
     arguments: dict[str, str] = {}
     labels: dict[str, str] = {}
     images: dict[str, str] = {}  #: reference in the Dockerfile -> the one to take instead
+    platform: Optional[str] = None  #: another one than the engine's own
 
 
 def build(wanted: Build, docker: Docker) -> None:
@@ -76,6 +77,7 @@ def _buildkit(wanted: Build, docker: Docker, secrets: list[str]) -> Iterator[str
         build_contexts={name: f"docker-image://{image}" for name, image in wanted.images.items()},
         labels=dict(wanted.labels),
         secrets=secrets,
+        platforms=[wanted.platform] if wanted.platform else None,
         builder="default",
         load=True,
         provenance=False,
@@ -95,6 +97,7 @@ def _words(wanted: Build, secrets: list[str]) -> list[str]:
         "--build-context": [f"{name}=docker-image://{image}" for name, image in wanted.images.items()],
         "--label": [f"{name}={value}" for name, value in wanted.labels.items()],
         "--secret": secrets,
+        "--platform": [wanted.platform] if wanted.platform else [],
     }
     return [*(f"{name}={value}" for name, values in pairs.items() for value in values), str(wanted.context)]
 

@@ -9,7 +9,7 @@ import msgspec
 from noxlib.engines.imageinfo import ImageInfo
 from noxlib.errors import BuildError
 from noxlib.places import box
-from noxlib.testground import recipe
+from noxlib.testground import platforms, recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,19 +44,43 @@ def here(planned: Recipe, project: Project, docker: Docker, *, pull: bool) -> di
     known: dict[str, ImageInfo] = {}
     for reference in planned.images:
         source = recipe.mirrored(reference, project.config.mirrors)
-        info = docker.image(source)
+        info = _image(source, docker)
         if info is None and not pull:
             raise BuildError(f"the base image {source} is not here", "run it once without --no-build", cause="absent")
         if info is None:
-            from noxlib.engines import builder  # noqa: PLC0415 - not on the warm path
-
-            print(f"noxlib: pulling {source}", flush=True)
-            builder.pull(source, docker)
-            info = docker.image(source)
+            _pull(source, docker)
+            info = _image(source, docker)
         if info is None:
             raise BuildError(f"the image {source} is gone right after it was pulled", "run this again")
         known[reference] = info
     return known
+
+
+def _image(source: str, docker: Docker) -> Optional[ImageInfo]:
+    info = docker.image(source)
+    if info is None and docker.platform == docker.native:
+        return None
+    return info if platforms.is_of(info, docker.platform) else docker.image(name_here(source, docker))
+
+
+def name_here(source: str, docker: Docker) -> str:
+    """The name of a base image in the engine: its own, where that is of the wanted platform or still free for it."""
+    info = docker.image(source)
+    free = info is None and docker.platform == docker.native
+    return source if free or platforms.is_of(info, docker.platform) else platforms.local_name(source, docker.platform)
+
+
+def _pull(source: str, docker: Docker) -> None:
+    if name_here(source, docker) == source:
+        from noxlib.engines import builder  # noqa: PLC0415 - not on the warm path
+
+        print(f"noxlib: pulling {source}", flush=True)
+        builder.pull(source, docker)
+    else:
+        from noxlib.testground import foreign  # noqa: PLC0415 - brings the registry
+
+        print(f"noxlib: pulling {source} for {docker.platform}", flush=True)
+        foreign.fetch(source, docker)
 
 
 def told(python: str, docker: Docker) -> Iterator[tuple[str, dict[str, ImageInfo]]]:

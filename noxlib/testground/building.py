@@ -31,8 +31,9 @@ def build(order: Order, docker: Docker) -> None:
         _build_own(order, docker)
     else:
         build_stage(order, planned.target, docker)
-    local = f"{order.reference.rpartition(':')[0]}:{names.tag(order.python, 'local')}"
-    builder.tag(order.reference, local, docker)
+    if docker.platform == docker.native:
+        local = f"{order.reference.rpartition(':')[0]}:{names.tag(order.python, 'local')}"
+        builder.tag(order.reference, local, docker)
 
 
 def build_stage(order: Order, target: str, docker: Docker, *, reference: Optional[str] = None) -> None:
@@ -40,7 +41,6 @@ def build_stage(order: Order, target: str, docker: Docker, *, reference: Optiona
     project = order.project
     planned = order.recipe
     arguments = {"PYTHON_VERSION": order.python} if planned.own else {"UV_VERSION": uv.version()}
-    sources = {name: recipe.mirrored(name, project.config.mirrors) for name in planned.images}
     with recipe.staged(project, planned, order.lock) as (context, file):
         wanted = builder.Build(
             context=context,
@@ -50,9 +50,19 @@ def build_stage(order: Order, target: str, docker: Docker, *, reference: Optiona
             target=target or None,
             arguments=arguments,
             labels=_labels(order),
-            images={name: source for name, source in sources.items() if planned.own and name != source},
+            images=_images(order, docker),
+            platform=docker.platform if docker.platform != docker.native else None,
         )
         builder.build(wanted, docker)
+
+
+def _images(order: Order, docker: Docker) -> dict[str, str]:
+    """References in the Dockerfile that are taken from elsewhere: mirrored ones, and those of another platform."""
+    planned, mirrors = order.recipe, order.project.config.mirrors
+    sources = {name: recipe.mirrored(name, mirrors) for name in planned.images}
+    written = sources if planned.own else {source: source for source in sources.values()}  # the template mirrors itself
+    taken = {name: bases.name_here(source, docker) for name, source in written.items()}
+    return {name: here for name, here in taken.items() if name != here}
 
 
 def _labels(order: Order) -> dict[str, str]:
@@ -68,6 +78,7 @@ def _labels(order: Order) -> dict[str, str]:
         f"{_OCI}base.name": order.recipe.base,
         f"{_OCI}base.digest": order.base_digest,
         f"{box.LABEL}fingerprint": order.fingerprint,
+        f"{box.LABEL}recipe": order.shared,
         bases.LABEL: bases.label(order.bases),
         f"{box.LABEL}python": order.python,
         f"{box.LABEL}lock": order.lock.key,
@@ -90,7 +101,12 @@ def _build_own(order: Order, docker: Docker) -> None:
         file.write_text(text, "utf-8")
         labels = {f"{box.LABEL}interpreter": probe["interpreter"], f"{box.LABEL}foreign": info.id, **_labels(order)}
         wanted = builder.Build(
-            context=file.parent, dockerfile=file, tags=(order.reference,), log=order.log, labels=labels
+            context=file.parent,
+            dockerfile=file,
+            tags=(order.reference,),
+            log=order.log,
+            labels=labels,
+            platform=docker.platform if docker.platform != docker.native else None,
         )
         builder.build(wanted, docker)
 

@@ -35,3 +35,14 @@ def fingerprint(
     """
     parts = [VERSION, dockerfile, list(files), lock_digest, sorted(base_ids.items()), python, platform, target]
     return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def recipe(*, dockerfile: str, files: Sequence[tuple[str, str, str]], python: str, target: str) -> str:
+    """What is the same on every platform: SHA-256, 64 hex digits, of the arguments of ``fingerprint`` of that name.
+
+    The lock and the base images are not: each platform has wheels and digests of its own. Nor is ``.git``, which every
+    clone has in its own way.
+    """
+    copied = [file for file in files if not file[0].startswith(".git/")]
+    parts = [VERSION, dockerfile, copied, python, target]
+    return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()

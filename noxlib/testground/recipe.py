@@ -14,6 +14,7 @@ from noxlib.engines import dockerignore
 from noxlib.engines.buildfailure import TEMPLATE
 from noxlib.errors import ConfigError
 from noxlib.testground import context, dockerfile, template
+from noxlib.testground.fingerprint import recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,6 +49,12 @@ class Order(msgspec.Struct, frozen=True):
     fingerprint: str
     reference: str
     log: Path  #: the builder's output
+
+    @property
+    def shared(self) -> str:
+        """What the testgrounds of all platforms have in common, by which they are known to belong together."""
+        planned = self.recipe
+        return recipe(dockerfile=planned.text, files=planned.files, python=self.python, target=planned.target)
 
     @property
     def base_digest(self) -> str:
