@@ -42,7 +42,9 @@ def of(system: str, architecture: str = "", variant: str = "", *more: str) -> st
 
 def is_of(info: Optional[ImageInfo], platform: str) -> bool:
     """Whether an image of the engine is there and made for a platform, in whatever variant of its architecture."""
-    return info is not None and of(*info.platform.split("/")[:2]) == of(*platform.split("/")[:2])
+    if info is None or not info.platform:  # an engine that does not say
+        return info is not None
+    return of(*info.platform.split("/")[:2]) == of(*platform.split("/")[:2])
 
 
 def of_description(described: Mapping[str, Any]) -> str:

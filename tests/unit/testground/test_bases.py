@@ -21,7 +21,7 @@ BASE = "base:1"
 class Engine:
     """Images by reference, as far as these functions ask."""
 
-    platform = "linux/amd64"
+    platform = native = "linux/amd64"
 
     def __init__(self) -> None:
         self.known: dict[str, ImageInfo] = {}
