@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import os
 import select
@@ -194,7 +195,7 @@ class Network:
 
         def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
             name = host.decode() if isinstance(host, bytes) else host
-            if any(proxy.target[0] == name and proxy.faults.dns for proxy in self.proxies):
+            if not is_address(name) and any(proxy.target[0] == name and proxy.faults.dns for proxy in self.proxies):
                 raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
             led = self.led.get((name, int(port) if str(port).isdigit() else -1))
             return real(*(led.address if led else (host, port)), *args, **kwargs)
@@ -204,3 +205,12 @@ class Network:
             yield
         finally:
             socket.getaddrinfo = real
+
+
+def is_address(host: Any) -> bool:
+    """Whether a host is given by its number, which nobody looks up."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
