@@ -82,6 +82,7 @@ def _labels(order: Order) -> dict[str, str]:
         bases.LABEL: bases.label(order.bases),
         f"{box.LABEL}python": order.python,
         f"{box.LABEL}lock": order.lock.key,
+        f"{box.LABEL}lock-digest": order.lock.digest,
         f"{box.LABEL}project": project.name,
     }
     return {name: str(value) for name, value in told.items() if value}
