@@ -11,19 +11,24 @@ from noxlib.engines import process
 from noxlib.errors import NoxlibError, UsageError
 
 
-def argv(module: str, *arguments: str, distribution: str = "") -> tuple[str, ...]:
+def argv(
+    module: str, *arguments: str, distribution: str = "", executable: str = "", needs: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     """The command that runs a tool which is a Python module.
 
     Args:
         module: Module that ``python -m`` runs.
         arguments: Its arguments.
         distribution: Name on the index, where it differs from the module's.
+        executable: Name of its command, where it differs from the module's.
+        needs: Options of ``uv tool run`` that bring what the tool imports of others.
     """
     if find_spec(module) is not None:
         return (sys.executable, "-m", module, *arguments)
     from uv import find_uv_bin  # noqa: PLC0415 - only where the tool is not at hand
 
-    return (find_uv_bin(), "tool", "run", "--from", distribution or module, module.replace("_", "-"), *arguments)
+    command = executable or module.replace("_", "-")
+    return (find_uv_bin(), "tool", "run", *needs, "--from", distribution or module, command, *arguments)
 
 
 def run(session: str, command: tuple[str, ...], root: Path, *, environment: dict[str, str] | None = None) -> None:
