@@ -103,7 +103,7 @@ def of(registry: Registry, digest: str, artifact_type: str = "") -> tuple[Attach
     if found is None:
         index = registry.manifest(tag(digest))
         found = _entries(index.content(), registry.image) if index is not None else []
-    every = (_attachment(entry, registry.image) for entry in found)
+    every = [_completed(registry, _attachment(entry, registry.image)) for entry in found]
     return tuple(one for one in every if artifact_type in ("", one.artifact_type))
 
 
@@ -126,7 +126,7 @@ def parts(registry: Registry, attachment: Attachment, subject: str) -> tuple[Par
     try:
         found = msgspec.convert([_fields(entry) for entry in content["layers"]], tuple[Part, ...])
         own = content["subject"]["digest"]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, msgspec.ValidationError) as error:
         raise _damaged(registry.image, attachment.digest) from error
     if own != subject or not all(DIGEST.fullmatch(part.digest) for part in found):
         raise _damaged(registry.image, attachment.digest)
@@ -175,11 +175,25 @@ def _attachment(entry: Any, image: str) -> Attachment:
         kind = str(entry.get("artifactType") or entry.get("mediaType"))
         found = {**_fields(entry), "artifact_type": kind}
         made = msgspec.convert(found, Attachment)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, msgspec.ValidationError) as error:
         raise _damaged(image, str(entry)[:100]) from error
     if not DIGEST.fullmatch(made.digest):
         raise _damaged(image, made.digest[:100])
     return made
+
+
+def _completed(registry: Registry, listed: Attachment) -> Attachment:
+    """What a list leaves out (go-containerregistry's tells the configuration's type, and no annotations)."""
+    if listed.artifact_type not in (EMPTY, IMAGE):
+        return listed
+    manifest = registry.manifest(listed.digest)
+    content = manifest.content() if manifest is not None else {}
+    try:
+        annotations = msgspec.convert(content.get("annotations") or {}, dict[str, str])
+    except (ValueError, msgspec.ValidationError) as error:
+        raise _damaged(registry.image, listed.digest) from error
+    kind = str(content.get("artifactType") or listed.artifact_type)
+    return msgspec.structs.replace(listed, annotations=annotations, artifact_type=kind)
 
 
 def _list_under_tag(registry: Registry, subject: str, made: Attachment) -> None:

@@ -16,7 +16,7 @@ from noxlib.sessions import placing, reaping
 from noxlib.sessions.arguments import DRY_RUN, Option, no_rest
 from noxlib.sessions.context import Context, say
 from noxlib.testground import names, remote
-from noxlib.testground.retention import Version
+from noxlib.testground.retention import Version, subject
 from noxlib.testground.survey import survey
 
 JSON = Option("--json", "print JSON instead of a table")
@@ -61,8 +61,8 @@ def run(context: Context) -> None:
 
 
 def rows(versions: tuple[Version, ...], image: str, docker: Optional[Docker], now: float) -> tuple[Listed, ...]:
-    """The versions that have a tag, newest first; those of unknown age come last."""
-    tagged = [version for version in versions if version.tags and version.digest]
+    """The versions that have a tag, newest first; those of unknown age come last. Attachments are left out."""
+    tagged = [version for version in versions if version.tags and version.digest and not subject(version)]
     order = sorted(tagged, key=lambda version: (-(version.used or 0.0), version.tags))
     return tuple(_row(version, image, docker, now) for version in order)
 

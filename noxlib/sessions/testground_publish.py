@@ -8,77 +8,67 @@ from typing import Optional
 
 import msgspec
 
-from noxlib.config import event as events
 from noxlib.config.detect import load_project
 from noxlib.config.event import Event
 from noxlib.config.project import Project
-from noxlib.engines import git, registryauth
+from noxlib.engines import registryauth
 from noxlib.engines.docker import Docker
 from noxlib.engines.registry import Manifest, Registry
 from noxlib.engines.registryauth import Credentials
-from noxlib.errors import UsageError
 from noxlib.records.record import timestamp
-from noxlib.sessions import container_ground, placing, reaping, writing
-from noxlib.sessions.arguments import DRY_RUN, Arguments, Option, no_rest
+from noxlib.sessions import container_ground, placing, platform_publish, publishable, reaping, writing
+from noxlib.sessions.arguments import DRY_RUN, PLATFORMS, Option, no_rest
 from noxlib.sessions.context import Context, say
 from noxlib.testground import image, names, publish, publishing, remote, results
 from noxlib.testground.image import Testground
+from noxlib.testground.provenance import Completing
 from noxlib.testground.pulled import Puller
 
-PUSH = Option("--push", "publish the checked out commit and branch from this machine, without a CI event")
+SIF = Option("--sif", "attach an Apptainer image to what is published; needs apptainer on this machine")
 
 
 def run(context: Context) -> None:
     """Carry the step out.
 
     Raises:
-        UsageError: there is no CI event, and ``--push`` is not given.
+        UsageError: there is no CI event, and ``--push`` is not given; a platform is none.
         EngineError: the registry refuses, or a tag that never moves would have to.
     """
-    arguments = context.parse(PUSH, DRY_RUN)
+    arguments = context.parse(publishable.PUSH, PLATFORMS, SIF, DRY_RUN)
     no_rest(context.session, arguments)
+    wanted = platform_publish.wanted(arguments["platform"])
     project = load_project(context.root)
     reaping.sweep(context.root)
-    event = _event(context, arguments, project)
+    event = publishable.event(context.session, context.root, push=arguments["push"])
     planned = publishing.tags(event)
     if not planned.identifiers:
-        _build_only(context, project, event, planned, dry_run=arguments["dry_run"])
+        _build_only(context, project, event, planned, wanted, dry_run=arguments["dry_run"])
         return
     name = remote.image_of(project)
     if arguments["dry_run"]:
         _show(context, name, planned)
         return
-    _publish(context, project, name, planned, event.commit)
+    if wanted:
+        platform_publish.run(context, project, wanted, planned, event.commit, sif=arguments["sif"])
+        return
+    _publish(context, project, name, planned, event.commit, sif=arguments["sif"])
 
 
-def _build_only(context: Context, project: Project, event: Event, planned: publishing.Tags, *, dry_run: bool) -> None:
+def _build_only(
+    context: Context,
+    project: Project,
+    event: Event,
+    planned: publishing.Tags,
+    wanted: tuple[str, ...],
+    *,
+    dry_run: bool,
+) -> None:
     """A pull request's testground is built, for the tests and the caches that follow; nothing leaves this machine."""
     said = f"{context.session}: nothing is pushed: {planned.reason}"
     if event.kind == "pull_request" and not dry_run:
-        said += f"; built: {_build(context, project, placing.engine()).reference}"
+        built = platform_publish.build(context, project, wanted)
+        said += f"; built: {', '.join(built) or _build(context, project, placing.engine()).reference}"
     say(said)
-
-
-def _event(context: Context, arguments: Arguments, project: Project) -> Event:
-    """The event of the CI run, or what ``--push`` stands for."""
-    found = events.read(os.environ)
-    head = git.head(project.root)
-    if arguments["push"]:
-        if head is None or head.dirty:
-            why = "the tree has uncommitted changes" if head else "there is no commit here"
-            raise UsageError(f"{context.session}: {why}, so no commit names what would be pushed", "commit first")
-        return Event("push", name="--push", branch=head.branch, commit=head.commit)
-    if found.kind == "none":
-        raise UsageError(
-            f"{context.session}: there is no CI event here that says what to publish",
-            f"CI publishes by itself; from this machine: nox -s {context.session} -- --push",
-        )
-    if found.kind in ("push", "tag") and head is not None and found.commit != head.commit:
-        raise UsageError(
-            f"{context.session}: the event is about {found.commit}, and {head.commit} is checked out",
-            "check out the event's own commit before this step",
-        )
-    return found
 
 
 def _show(context: Context, name: str, planned: publishing.Tags) -> None:
@@ -87,7 +77,9 @@ def _show(context: Context, name: str, planned: publishing.Tags) -> None:
     say(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
 
 
-def _publish(context: Context, project: Project, name: str, planned: publishing.Tags, commit: Optional[str]) -> None:
+def _publish(
+    context: Context, project: Project, name: str, planned: publishing.Tags, commit: Optional[str], *, sif: bool
+) -> None:
     registry = remote.open_registry(name)
     manifest, built, sent = publish.find(registry, context.python, planned), None, False
     if manifest is None:
@@ -113,6 +105,8 @@ def _publish(context: Context, project: Project, name: str, planned: publishing.
     writing.tell_workflow(results.outputs(result), os.environ)
     how = "sent" if result.uploaded else "already there"
     say(f"{context.session}: {result.reference} ({how}) as {', '.join(tags)}")
+    completing = Completing(project.name, context.python, registry, _credentials(registry), placing.engine, say)
+    completing.complete(settled, sif=sif)
 
 
 def _build(context: Context, project: Project, docker: Docker) -> Testground:

@@ -107,13 +107,13 @@ def find_lock(registry: Registry, image: str, labels: Mapping[str, str]) -> Opti
     Raises:
         EngineError: It is damaged, or another image's.
     """
-    found = referrers.of(registry, image, LOCK)
-    if not found:
-        return None
     key, told = labels.get(f"{box.LABEL}lock", ""), labels.get(f"{box.LABEL}lock-digest")
     here = lock.by_key(key)
     if here is not None and here.digest == told:
         return here
+    found = referrers.of(registry, image, LOCK)
+    if not found:
+        return None
     with temporary.folder() as aside:
         contents = _fetch(registry, referrers.parts(registry, found[0], image), aside)
         if not re.fullmatch(r"[0-9a-f]{64}", key) or (told or contents.digest) != contents.digest:

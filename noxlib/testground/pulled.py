@@ -12,13 +12,13 @@ from noxlib.engines import images
 from noxlib.errors import EngineError, PlaceError
 from noxlib.places import box
 from noxlib.records.record import timestamp
-from noxlib.testground import names, remote, results
+from noxlib.testground import index, names, platforms, provenance, remote, results
 
 if TYPE_CHECKING:
     from noxlib.config.project import Project
     from noxlib.engines.docker import Docker
     from noxlib.engines.imageinfo import ImageInfo
-    from noxlib.engines.registry import Registry
+    from noxlib.engines.registry import Manifest, Registry
     from noxlib.engines.registryauth import Credentials
     from noxlib.testground.remote import Found
     from noxlib.testground.results import Result
@@ -46,20 +46,25 @@ class Puller(msgspec.Struct, frozen=True):
         """It comes under its published tag and its fingerprint, and is noted down. ``fresh``: the copy here goes first.
 
         Raises:
-            PlaceError: It is no testground of that Python.
+            PlaceError: It is no testground of that Python, or is not there for the engine's platform.
             EngineError: It cannot be pulled.
         """
-        info = self._pulled(found, fresh=fresh)
+        part = self._part(found)
+        info = self._pulled(self._by_digest(found, part), fresh=fresh)
         fingerprint = _checked(info, f"{self.registry.image}@{found.digest}", python)
-        local = [f"{self.registry.image}:{found.tag}"] if found.tag else []
+        # The names of another platform's image are those that say what it is made of: `main` is the engine's own.
+        named = found.tag and self.docker.platform == self.docker.native
+        local = [f"{self.registry.image}:{found.tag}"] if named else []
         if fingerprint:  # where the next run looks before it builds
             local.append(f"{self._own}:{names.fingerprint_tag(python, fingerprint)}")
         for tag in local:
             images.tag(info.id, tag, self.docker)
+        provenance.take_lock(self.registry, part.digest, info.labels, self.say)
         result = results.Result(
             python=python,
             image=self.registry.image,
             digest=found.digest,
+            platform=None if self.docker.platform == self.docker.native else self.docker.platform,
             tags=(found.tag,) if found.tag else (),
             id=info.id,
             fingerprint=fingerprint,
@@ -73,6 +78,26 @@ class Puller(msgspec.Struct, frozen=True):
     def _own(self) -> str:
         """The name without tag by which this engine knows the project's testgrounds."""
         return names.image_name(self.project.name, None, self.project.config)
+
+    def _part(self, found: Found) -> Manifest:
+        """The image of the engine's platform, looked for before anything is moved."""
+        manifest = self.registry.manifest(found.digest)
+        part, there = (None, ()) if manifest is None else index.find(self.registry, manifest, self.docker.platform)
+        if part is None:
+            raise PlaceError(
+                f"{self.registry.image}@{found.digest} is not there for {self.docker.platform}, "
+                f"but for {platforms.told(there)}",
+                "take one of these under emulation (--platform), or publish it for this platform as well",
+                cause="platform",
+            )
+        return part
+
+    def _by_digest(self, found: Found, part: Manifest) -> Found:
+        """By the index' digest, as everybody names it; where that is another platform's here, by the part's own."""
+        here = self.docker.image(f"{self.registry.image}@{found.digest}")
+        if self.docker.platform == self.docker.native and (here is None or platforms.is_of(here, self.docker.platform)):
+            return found
+        return msgspec.structs.replace(found, digest=part.digest)
 
     def _pulled(self, found: Found, *, fresh: bool) -> ImageInfo:
         reference = f"{self.registry.image}@{found.digest}"
@@ -113,4 +138,4 @@ def known(project: Project, python: str, asked: str, docker: Docker) -> Optional
     if result is None or result.asked != asked or result.id is None:
         return None
     info = docker.image(result.id)
-    return None if info is None else (result, info)
+    return (result, info) if info is not None and platforms.is_of(info, docker.platform) else None

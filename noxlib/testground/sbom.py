@@ -155,7 +155,15 @@ def read(data: bytes, name: str) -> Inventory:
             str(base.get("name", "")),
             str(base.get("versionInfo", "")),
         )
-    except (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        StopIteration,
+        RecursionError,
+        msgspec.ValidationError,
+    ) as error:
         raise EngineError(
             f"the SBOM attached to {name} is damaged", "publish what it belongs to again", cause="damaged"
         ) from error

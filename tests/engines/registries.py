@@ -1,4 +1,4 @@
-"""A registry of a test's own: distribution 3 on a free port of this machine, with a user, deletion and a log."""
+"""Registries of a test's own: on a free port of this machine, with a user, deletion and a log; distribution 3 or 2.8."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 
 import requests
 
+from noxlib.engines.index import ca_bundle
 from noxlib.engines.registry import Manifest, Registry
 from noxlib.engines.registryauth import Credentials
 
@@ -22,7 +23,8 @@ from .conftest import wait_until
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-GO_TOOLS = Path(__file__).resolve().parents[2] / "scripts" / "testbed" / "go-tools"
+TESTBED = Path(__file__).resolve().parents[2] / "scripts" / "testbed"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "noxlib" / "testbed"
 USER, PASSWORD = "noxlib", "only-for-tests-7Qv2"
 HTPASSWD = "noxlib:$2y$05$G9NKVH.IVzKvCn83pu1ZEukdz5XOmbO95OU57Hzf1J5h/oIB7qP.e\n"  # bcrypt of the password above
 IMAGE, INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
@@ -32,12 +34,16 @@ LAYER = b"a layer that nobody unpacks"
 class RegistryServer:
     """One process over one folder; it can be stopped, killed and started again at the same address."""
 
+    scheme = "http"
     expected = requests.codes.unauthorized  #: of one that does not know us
 
     def __init__(self, folder: Path, *, deletes: bool = True) -> None:
         self.folder = folder
         self.deletes = deletes
         self.tls: dict[str, Any] = {}  #: of distribution's configuration
+        self.http = requests.Session()
+        self.http.auth = (USER, PASSWORD)
+        self.variables: dict[str, str] = {}  #: with which a client trusts it
         self.process: Optional[subprocess.Popen[bytes]] = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -57,7 +63,6 @@ class RegistryServer:
 
     def start(self) -> RegistryServer:
         """Start it and wait until it asks who we are."""
-        program = tool("registry")
         config = {
             "version": "0.1",
             "log": {"level": "info", "formatter": "json", "accesslog": {"disabled": True}},
@@ -71,13 +76,16 @@ class RegistryServer:
         (self.folder / "config.json").write_text(json.dumps(config))
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [program, "serve", str(self.folder / "config.json")],
+                [self._program(), "serve", str(self.folder / "config.json")],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
         wait_until(self._answers, f"the registry at {self.host}")
         return self
+
+    def _program(self) -> str:
+        return tool("registry")
 
     def _answers(self) -> bool:
         assert self.process is not None
@@ -88,7 +96,7 @@ class RegistryServer:
             return False
 
     def _asked(self) -> int:
-        return int(requests.get(f"http://{self.host}/v2/", timeout=5).status_code)
+        return int(requests.get(f"{self.scheme}://{self.host}/v2/", timeout=5, verify=self.http.verify).status_code)
 
     def kill(self) -> None:
         if self.process is not None:
@@ -100,12 +108,11 @@ class RegistryServer:
 
     def put_blob(self, name: str, data: bytes) -> str:
         """Upload a blob; its digest."""
-        auth, digest = (USER, PASSWORD), f"sha256:{hashlib.sha256(data).hexdigest()}"
-        begun = requests.post(f"http://{self.host}/v2/{name}/blobs/uploads/", auth=auth, timeout=10)
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        begun = self.http.post(f"{self.scheme}://{self.host}/v2/{name}/blobs/uploads/", timeout=60)
         begun.raise_for_status()
-        done = requests.put(
-            urljoin(begun.url, begun.headers["Location"]), params={"digest": digest}, data=data, auth=auth, timeout=10
-        )
+        url = urljoin(begun.url, begun.headers["Location"])
+        done = self.http.put(url, params={"digest": digest}, data=data, timeout=60)
         done.raise_for_status()
         return digest
 
@@ -155,9 +162,8 @@ def _body(manifest: Optional[Manifest]) -> bytes:
 
 def tool(name: str) -> str:
     """The path of a tool, built where it is not there yet."""
-    subprocess.run([str(GO_TOOLS), name], check=True, stdout=subprocess.DEVNULL)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return str(cache / "noxlib" / "testbed" / "bin" / name)
+    subprocess.run([str(TESTBED / "go-tools"), name], check=True, stdout=subprocess.DEVNULL)
+    return str(CACHE / "bin" / name)
 
 
 class OtherServer(RegistryServer):
@@ -165,16 +171,30 @@ class OtherServer(RegistryServer):
 
     expected = requests.codes.ok
 
+    @property
+    def argv(self) -> list[str]:
+        return [tool("crane"), "registry", "serve", "--address", self.host]
+
     def start(self) -> OtherServer:
-        argv = [tool("crane"), "registry", "serve", "--address", self.host]
+        argv = self.argv
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
         wait_until(self._answers, f"the registry at {self.host}")
         return self
 
 
+class ReferringServer(OtherServer):
+    """The same one, with a list of referrers of its own."""
+
+    @property
+    def argv(self) -> list[str]:
+        return [tool("referrers-registry"), self.host]
+
+
 class TlsServer(RegistryServer):
     """Under a certificate of a CA that nobody knows but ``ca``, made for the test."""
+
+    scheme = "https"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -188,10 +208,28 @@ class TlsServer(RegistryServer):
             key=key.name,
         )
         self.tls = {"tls": {"certificate": str(certificate), "key": str(key)}}
+        here = ca_bundle(os.environ) or "/etc/ssl/certs/ca-certificates.crt"
+        both = folder / "both.pem"  # what is fetched in a build is under this machine's own
+        both.write_text(Path(here).read_text() + self.ca.read_text())
+        self.variables = {"SSL_CERT_FILE": str(both)}
+        self.http.verify = str(self.ca)
+        self.http.trust_env = False  # a bundle of the environment would come before it
 
     def _openssl(self, *words: str, key: str) -> None:
         argv = ["openssl", *words, "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key]
         subprocess.run(argv, cwd=self.folder, check=True, capture_output=True)
 
-    def _asked(self) -> int:
-        return int(requests.get(f"https://{self.host}/v2/", timeout=5, verify=str(self.ca)).status_code)
+    def repository(self, name: str) -> Registry:
+        found = super().repository(name)
+        found._trust = str(self.ca)
+        return found
+
+
+class DebianServer(TlsServer):
+    """Debian's docker-registry, distribution 2.8: another program than the one that its successor became."""
+
+    def _program(self) -> str:
+        found = CACHE / "bin" / "docker-registry"
+        if not found.exists():
+            subprocess.run([str(TESTBED / "registry")], check=True, stdout=subprocess.DEVNULL)
+        return str(found)

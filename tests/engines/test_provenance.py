@@ -1,0 +1,199 @@
+"""What is attached to a published testground, on two registries; what differs between two, and from a rebuild."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Callable
+
+import pytest
+
+from noxlib.engines import blobs, referrers
+from noxlib.engines.referrers import Part
+from noxlib.engines.registry import Manifest, Registry
+from noxlib.engines.registryauth import Credentials
+from noxlib.engines.versions import RegistryStore
+from noxlib.errors import EngineError
+from noxlib.testground import attachments, remote, retention, survey
+from noxlib.testground.retention_rules import Rules
+from tests.unit.testground.test_sbom import validate
+
+from .conftest import Nox
+from .publishers import Publisher, publishing
+from .registries import PASSWORD, USER, OtherServer, ReferringServer, RegistryServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Adopt = Callable[..., Nox]
+
+pytestmark = [pytest.mark.registry, pytest.mark.docker]
+
+TYPE = "application/vnd.example.note.v1"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    server = RegistryServer(tmp_path_factory.mktemp("registry") / "own").start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module", params=[RegistryServer, OtherServer, ReferringServer])
+def any_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    """Distribution, and go-containerregistry without and with a list of referrers."""
+    server = request.param(tmp_path_factory.mktemp("registry") / "any").start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def publisher(
+    adopt: Adopt, server: RegistryServer, environment: dict[str, str], request: pytest.FixtureRequest
+) -> Iterator[Publisher]:
+    with publishing(adopt, server, environment, request.node.name) as publisher:
+        yield publisher
+
+
+def image_in(server: RegistryServer, name: str, days: float = 0.0) -> Manifest:
+    found = server.repository(name).manifest(server.put_image(name, ["py3.10-main"], days=days))
+    assert found is not None
+    return found
+
+
+def noted(registry: Registry, image: Manifest, text: str) -> referrers.Attachment:
+    data = text.encode()
+    part = Part("text/plain", blobs.send(registry, data), len(data), {referrers.TITLE: "note"})
+    return referrers.attach(registry, image, TYPE, [part], {"io.example.text": text})
+
+
+def test_what_is_attached_is_listed_and_read_back(any_server: RegistryServer) -> None:
+    registry, image = any_server.repository("owner/noted"), image_in(any_server, "owner/noted")
+    assert referrers.of(registry, image.digest) == ()
+    made = noted(registry, image, "one")
+    assert noted(registry, image, "one") == made
+    other = referrers.attach(registry, image, "application/vnd.example.empty.v1", [])
+    assert {one.digest for one in referrers.of(registry, image.digest)} == {made.digest, other.digest}
+    assert referrers.of(registry, image.digest, TYPE) == (made,)
+    (part,) = referrers.parts(registry, made, image.digest)
+    assert (part.title, blobs.read(registry, part.digest, part.size)) == ("note", b"one")
+    own_list = registry.ask("GET", f"referrers/{image.digest}").ok
+    assert own_list is isinstance(any_server, ReferringServer)
+
+
+def test_writers_of_one_list_at_once_lose_nothing(server: RegistryServer) -> None:
+    image = image_in(server, "owner/together")
+    made: list[str] = []
+    threads = [
+        threading.Thread(
+            target=lambda n=n: made.append(noted(server.repository("owner/together"), image, str(n)).digest)
+        )
+        for n in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {one.digest for one in referrers.of(server.repository("owner/together"), image.digest)} == set(made)
+    assert len(made) == 5
+
+
+class Overwritten(Registry):
+    """Somebody elsewhere, who has read the list before us, writes it right after we did, for the first time."""
+
+    theirs: Manifest
+    raced = False
+
+    def put(self, tag: str, manifest: Manifest) -> None:
+        super().put(tag, manifest)
+        if not self.raced:
+            self.raced = True
+            super().put(tag, self.theirs)
+
+
+def test_a_list_that_another_writer_overwrote_is_written_again_with_both(server: RegistryServer) -> None:
+    name = "owner/overwritten"
+    plain, image = server.repository(name), image_in(server, name)
+    theirs = noted(plain, image, "theirs")
+    raced = Overwritten(f"{server.host}/{name}", Credentials(USER, PASSWORD))
+    found = plain.manifest(referrers.tag(image.digest))
+    assert found is not None
+    raced.theirs = found
+    ours = noted(raced, image, "ours")
+    assert {one.digest for one in referrers.of(plain, image.digest)} == {ours.digest, theirs.digest}
+
+
+def test_what_is_attached_to_a_kept_image_is_kept_and_goes_with_it(server: RegistryServer) -> None:
+    name = "owner/kept"
+    registry, image = server.repository(name), image_in(server, name, days=10)
+    attached = noted(registry, image, "one")
+    store = RegistryStore(registry)
+
+    def actions(rules: Rules, now: float) -> dict[str, str]:
+        decisions = retention.decide(survey.survey(store, lambda _: {}), rules, now)
+        return {decision.digest: decision.action for decision in decisions}
+
+    listed = registry.digest(referrers.tag(image.digest))
+    kept = actions(Rules(), time.time())
+    assert kept == {image.digest: "keep", attached.digest: "keep", listed: "keep"}
+    gone = actions(Rules(keep_last=0), time.time() + 100 * 86400)
+    assert gone == {image.digest: "delete", attached.digest: "delete", listed: "delete"}
+
+
+def test_a_damaged_attachment_is_told_in_two_lines(server: RegistryServer) -> None:
+    name = "owner/damaged"
+    registry, image = server.repository(name), image_in(server, name)
+    other = image_in(server, "owner/damaged-other", days=3)
+    made = noted(registry, image, "one")
+    with pytest.raises(EngineError, match="is damaged"):  # it says itself that it belongs to another one
+        referrers.parts(registry, made, other.digest)
+    server.damage(name, made.digest)
+    with pytest.raises(EngineError, match="listed, and not there"):
+        referrers.parts(registry, made, image.digest)
+    entry = '{"digest": "../x", "size": 1, "mediaType": "a/b"}'
+    broken = f'{{"schemaVersion": 2, "mediaType": "{referrers.INDEX}", "manifests": [{entry}]}}'.encode()
+
+    class Broken(Registry):
+        def manifest(self, reference: str) -> Manifest:
+            return Manifest(referrers.INDEX, broken, reference)
+
+    with pytest.raises(EngineError, match="is damaged"):
+        referrers.of(Broken(registry.image, Credentials(USER, PASSWORD)), image.digest)
+
+
+def sbom_of(publisher: Publisher, digest: str) -> dict[str, Any]:
+    (listed,) = referrers.of(publisher.registry, digest, attachments.SBOM)
+    (part,) = referrers.parts(publisher.registry, listed, digest)
+    found: dict[str, Any] = json.loads(blobs.read(publisher.registry, part.digest, part.size))
+    return found
+
+
+def test_lock_and_sbom_are_attached_and_the_published_lock_is_taken_by_whoever_comes_later(
+    own_state: Path, publisher: Publisher
+) -> None:
+    first = publisher.head
+    assert publisher.publish().code == 0
+    published = publisher.result()
+    registry, digest = publisher.registry, published["digest"]
+    assert attachments.types(registry, digest) == {attachments.LOCK, attachments.SBOM}
+    validate(json.dumps(sbom_of(publisher, digest)))
+    manifest = registry.manifest(digest)
+    assert manifest is not None
+    labels = remote.labels(registry, manifest)
+    (attached,) = referrers.of(registry, digest, attachments.LOCK)
+    assert attached.annotations["io.noxlib.lock-digest"] == labels["io.noxlib.lock-digest"]
+    again = publisher.publish()
+    assert (again.code, "already there" in again.output) == (0, True), again.output
+    assert len(referrers.of(registry, digest)) == 2
+    publisher.commit("second")
+    shutil.rmtree(own_state / "locks")  # another machine: no lock, no image
+    publisher.forget()
+    ran = publisher("unit-3.10", "--", "--at", first)
+    assert ran.code == 0, ran.output
+    assert "locking the dependencies" not in ran.output
+    assert (own_state / "locks" / labels["io.noxlib.lock"] / "pylock.toml").is_file()
+    listed = publisher("testground_list")
+    assert (listed.code, "sha256-" in listed.output) == (0, False), listed.output
