@@ -15,6 +15,7 @@ from benchmarks import (
     finding,
     listing,
     memory,
+    network,
     parallel,
     preparing,
     publishing,
@@ -49,6 +50,7 @@ BENCHMARKS = {
     "vmtest": vmtest.run,
     "slurm": slurm.run,
     "retention": retention.run,
+    "network": network.run,
 }
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 CHUNK = 256 * 1024  # bytes read at once
 HELD = 16 << 20  # bytes on the way, without a limit of the bandwidth
 SMOOTH = 0.01  # seconds that a piece takes at most, so that a narrow way flows instead of jumping
-HALF_TICK = 0.0005  # seconds: the event loop wakes up by whole milliseconds, after the time
 SENT, RECEIVED = 0, 1  # ways: from the client to the server, and back
 OUTQ = 0x5411  # SIOCOUTQ of Linux: bytes that the other side has not acknowledged
 
@@ -194,8 +193,8 @@ class Connection:
 
 
 async def until(due: float) -> None:
-    """Wait until a time of the monotonic clock, give or take half a millisecond."""
-    left = due - time.monotonic() - HALF_TICK
+    """Wait until a time of the monotonic clock."""
+    left = due - time.monotonic()
     if left > 0:
         await asyncio.sleep(left)
 

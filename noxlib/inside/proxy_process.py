@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
+import selectors
 import signal
 import sys
 from typing import Any
@@ -17,6 +19,15 @@ from . import faults
 from .proxy import Proxy
 
 LOOK = 1.0  # seconds between two looks whether the parent lives: its forked children hold our input open
+
+
+class Precise(selectors.DefaultSelector):
+    """epoll waits for whole milliseconds, rounded up; here it is waited for by microseconds."""
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None or timeout > 0:
+            select.select([self.fileno()], [], [], timeout)
+        return super().select(0)
 
 
 class Process:
@@ -78,4 +89,8 @@ class Process:
 def main() -> None:
     """Run until standard input ends; Ctrl-C is for the tests."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    asyncio.run(Process().run())
+    loop = asyncio.SelectorEventLoop(Precise() if hasattr(Precise, "fileno") else None)
+    try:
+        loop.run_until_complete(Process().run())
+    finally:
+        loop.close()
