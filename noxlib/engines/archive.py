@@ -1,193 +1,143 @@
-"""Images in one file: what ``docker save`` gives, the same bytes for the same images, compressed, with checksums.
+"""Images in one file, as ``docker load`` and Apptainer take it; each part can be found, checked and read alone.
 
-``docker load`` takes the file as it is: ``noxlib.json``, its last member, is passed over there.
+Its form is in ``noxlib.engines.archiveformat``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import tarfile
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING
 
-import msgspec
-
-from noxlib import atomic
-from noxlib.engines.chunks import SIZE, Reader
+from noxlib.engines import archiveformat, frames
+from noxlib.engines.archiveformat import TRAILER, Contents, Member, header, trailer
+from noxlib.engines.frames import Frame
 from noxlib.errors import CacheError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
-CONTENTS = "noxlib.json"
-LEVEL = 3  #: of zstd: 1.2 GB become 0.4 GB in 5 s
-_LIMIT = 64 << 20  # bytes of noxlib.json
-_PACKED = 4096  # bytes unpacked at once; a block of 4 may become 128 KiB
-_BLOBS = "blobs/sha256/"  # an image layout names its files by their own digest
+_TAIL = 64 << 20  # bytes of what describes the rest
+_RATIO, _FREE = 200, 1 << 30  # an archive that becomes more than its size so many times, and 1 GB, is a bomb
 
 
-class Image(msgspec.Struct, frozen=True):
-    """One testground in an archive."""
-
-    python: str
-    reference: str  #: the name that it gets in an engine
-    id: str  #: ``sha256:…``, as engines name the image
-    fingerprint: str
-
-
-class Contents(msgspec.Struct, frozen=True):
-    """``noxlib.json``: which testgrounds there are, and the SHA-256 of every other member."""
-
-    project: str
-    images: tuple[Image, ...]
-    members: dict[str, str] = {}
-    version: int = 1
-
-
-def pack(saved: Iterable[bytes], contents: Contents, target: Path) -> Contents:
-    """Write an archive of what an engine saved; the contents with their checksums.
-
-    Args:
-        saved: The engine's tar, in chunks.
-        contents: The testgrounds.
-        target: The file, which is overwritten.
+class Archive:
+    """An archive that is open for reading; ``taken`` counts the bytes that were read of it.
 
     Raises:
-        OSError: It cannot be written.
-        CacheError: The engine's tar is cut short.
+        CacheError: It is no archive of ours, or its end is damaged or missing.
     """
-    import zstandard  # noqa: PLC0415 - only where there is an archive
 
-    compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, threads=2)
-    try:
-        with target.open("wb") as file, compressor.stream_writer(file) as packed:
-            return _repacked(saved, contents, packed)
-    except OSError as error:
-        error.filename = error.filename or str(target)  # a full disk is told by the file that it happened to
-        raise
-    except tarfile.TarError as error:
-        raise CacheError(f"what the engine saved is no whole tar: {error}", "run this again") from error
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self.name = name
+        self.taken = 0
+        self._file = file
+        try:
+            self.size = file.seek(0, io.SEEK_END)
+            offset, length, digest = self._trailer()
+            self.contents = archiveformat.contents(frames.unpack_tail(self._read(offset, length), digest, _TAIL))
+            self._bounded(self.contents)
+            self._at = dict(zip((member.name for member in self.contents.members), _offsets(self.contents, offset)))
+        except ValueError as error:
+            raise damaged(name, str(error)) from error
+        self.members = {member.name: member for member in self.contents.members}
 
+    def check(self, members: Iterable[Member]) -> None:
+        """Read every byte of these members as it lies in the file; nothing is unpacked but their headers.
 
-def _repacked(saved: Iterable[bytes], contents: Contents, packed: Any) -> Contents:
-    members: dict[str, str] = {}
-    with _opened(Reader(saved), "r|") as source, _opened(packed, "w|") as out:
-        for member in source:
-            members[member.name] = _copy(member, source, out)
-        full = msgspec.structs.replace(contents, members=members)
-        _add(out, CONTENTS, atomic.to_json(full, indent=1))
-    return full
+        Raises:
+            CacheError: A byte is not what it was.
+        """
+        try:
+            for _ in frames.side_by_side(_checked, self._pieces(members)):
+                pass
+        except ValueError as error:
+            raise damaged(self.name, str(error)) from error
+
+    def content(self, member: Member) -> Iterator[bytes]:
+        """A member's content with its padding, piece by piece; checked as a whole before its last piece is given.
+
+        Raises:
+            CacheError: It is not what its checksum says.
+        """
+        hashing, left = hashlib.sha256(), member.size
+        try:
+            for piece in frames.side_by_side(_unpacked, self._pieces((member,), first=1)):
+                hashing.update(memoryview(piece)[:left])
+                left -= min(left, len(piece))
+                if not left and hashing.hexdigest() != member.sha256:
+                    raise damaged(self.name, f"{member.name} is not what its checksum says")
+                yield piece
+        except ValueError as error:
+            raise damaged(self.name, str(error)) from error
+
+    def _pieces(self, members: Iterable[Member], first: int = 0) -> Iterator[tuple[Member, int, Frame, bytes]]:
+        for member in members:
+            at = self._at[member.name]
+            for number, frame in enumerate(member.frames):
+                if number >= first:
+                    yield member, number, frame, self._read(at, frame.length)
+                at += frame.length
+
+    def _trailer(self) -> tuple[int, int, bytes]:
+        if self.size < TRAILER.size:
+            raise ValueError("it is no archive of nox -s testground_export, or an empty one")
+        data = self._read(self.size - TRAILER.size, TRAILER.size)
+        offset, length, digest = TRAILER.unpack(data)[2:5]
+        if data != trailer(offset, length, digest):
+            raise ValueError("it is no archive of this nox -s testground_export, or its end is missing")
+        if length > _TAIL or offset + length + TRAILER.size != self.size:
+            raise ValueError("its parts are not where they were")
+        return offset, length, digest
+
+    def _read(self, offset: int, length: int) -> bytes:
+        self._file.seek(offset)
+        data = self._file.read(length)
+        self.taken += len(data)
+        if len(data) != length:
+            raise ValueError("it ends too early")
+        return data
+
+    def _bounded(self, contents: Contents) -> None:
+        unpacked = sum(member.size for member in contents.members)
+        if unpacked > self.size * _RATIO + _FREE:
+            raise ValueError(f"it would become {unpacked / 1e9:.0f} GB of {self.size / 1e9:.3f} GB")
 
 
 def verify(file: IO[bytes], name: str) -> Contents:
-    """Read an archive to its end and check every byte; the file is left at its beginning.
-
-    Raises:
-        CacheError: It is no archive of ours, or not all of it.
-    """
-    import zstandard  # noqa: PLC0415 - as above
-
-    found: dict[str, str] = {}
-    told: list[Contents] = []
-    try:
-        reader = Reader(_unpacked(file))
-        with _opened(reader, "r|") as source:
-            for member in source:
-                if member.name == CONTENTS and member.size <= _LIMIT:
-                    told.append(atomic.from_json(_content(member, source).read(), Contents))
-                else:
-                    found[member.name] = _digest(member, source)
-        while reader.read(SIZE):  # what pads a tar, and then the checksum of all
-            pass
-    except (tarfile.TarError, zstandard.ZstdError, EOFError, ValueError) as error:
-        raise _damaged(name, str(error)) from error
-    if len(told) != 1:
-        raise _damaged(name, f"it ends before its {CONTENTS}" if not told else f"it has {CONTENTS} twice")
-    _compare(told[0].members, found, name)
-    file.seek(0)
-    return told[0]
+    """Check every byte of an archive. Raises CacheError."""
+    opened = Archive(file, name)
+    opened.check(opened.contents.members)
+    return opened.contents
 
 
-def _opened(file: Any, mode: Literal["r|", "w|"]) -> tarfile.TarFile:
-    """A tar that is read or written in one go, in large pieces."""
-    opened: Any = tarfile.open
-    tar: tarfile.TarFile = opened(fileobj=file, mode=mode, bufsize=SIZE, format=tarfile.PAX_FORMAT)
-    return tar
-
-
-def _unpacked(file: IO[bytes]) -> Iterator[bytes]:
-    """The tar in an archive, in pieces that fit into memory whatever somebody made of the file."""
-    import zstandard  # noqa: PLC0415 - as above
-
-    unpacking = zstandard.ZstdDecompressor().decompressobj()
-    while chunk := file.read(_PACKED):
-        data = unpacking.decompress(chunk)
-        if data:
-            yield data
-    if not unpacking.eof or unpacking.unused_data:
-        raise EOFError("it ends too early" if not unpacking.eof else "something follows its end")
-
-
-def _compare(told: dict[str, str], found: dict[str, str], name: str) -> None:
-    for member in sorted(told.keys() | found.keys()):
-        own = member[len(_BLOBS) :] if member.startswith(_BLOBS) and found.get(member) else None
-        if told.get(member) != found.get(member) or (own and own != found[member]):
-            raise _damaged(name, f"{member} is not what it was when the archive was made")
-
-
-def _damaged(name: str, why: str) -> CacheError:
+def damaged(name: str, why: str) -> CacheError:
+    """The two lines of an archive that is not taken."""
     return CacheError(
         f"{name} is damaged, and nothing of it was loaded: {why}",
         "copy it again, or make it anew: nox -s testground_export",
     )
 
 
-def _copy(member: tarfile.TarInfo, source: tarfile.TarFile, out: tarfile.TarFile) -> str:
-    """Copy one member without its time and owner; its SHA-256."""
-    plain = tarfile.TarInfo(member.name)
-    plain.type, plain.linkname, plain.size = member.type, member.linkname, member.size
-    plain.mode = 0o755 if member.isdir() else 0o644
-    if not member.isreg():
-        out.addfile(plain)
-        return _digest(member, source)
-    hashing = _Hashing(_content(member, source))
-    out.addfile(plain, hashing)
-    return hashing.hexdigest()
+def _offsets(contents: Contents, end: int) -> list[int]:
+    """Where each member begins: one after the other, without a gap. Raises ValueError."""
+    offsets, at = [], 0
+    for member in contents.members:
+        offsets.append(at)
+        at += sum(frame.length for frame in member.frames)
+    if at != end:
+        raise ValueError("its parts are not where they were")
+    return offsets
 
 
-def _add(out: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    out.addfile(member, io.BytesIO(data))
+def _checked(piece: tuple[Member, int, Frame, bytes]) -> None:
+    member, number, frame, data = piece
+    if number == 0:
+        if frames.unpack(frame, data) != header(member.name, member.size):
+            raise ValueError(f"{member.name} is something else than it says")
+    elif hashlib.sha256(data).hexdigest() != frame.sha256:
+        raise ValueError(f"{member.name} is not what it was when the archive was made")
 
 
-def _digest(member: tarfile.TarInfo, source: tarfile.TarFile) -> str:
-    """SHA-256 of a file's content; a link's is that of its target's name, and a folder's is of none."""
-    if not member.isreg():
-        return hashlib.sha256(member.linkname.encode("utf-8", "surrogateescape")).hexdigest()
-    hashing = _Hashing(_content(member, source))
-    while hashing.read(SIZE):
-        pass
-    return hashing.hexdigest()
-
-
-def _content(member: tarfile.TarInfo, source: tarfile.TarFile) -> IO[bytes]:
-    content = source.extractfile(member)
-    if content is None:
-        raise tarfile.ReadError(f"{member.name} has no content")
-    return content
-
-
-class _Hashing:
-    """A file that hashes what is read of it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._hash = hashlib.sha256()
-        self.hexdigest = self._hash.hexdigest
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
-        self._hash.update(data)
-        return data
+def _unpacked(piece: tuple[Member, int, Frame, bytes]) -> bytes:
+    return frames.unpack(piece[2], piece[3])

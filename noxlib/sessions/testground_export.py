@@ -3,49 +3,59 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from noxlib import temporary
 from noxlib.config.detect import load_project
 from noxlib.config.project import Project
-from noxlib.engines import archive, images
+from noxlib.engines import layers
+from noxlib.engines.archive import Archive
+from noxlib.engines.archiveformat import Base
 from noxlib.engines.docker import Docker
 from noxlib.errors import UsageError
 from noxlib.sessions import container_ground, placing, reaping
 from noxlib.sessions.arguments import DRY_RUN, NO_BUILD, Arguments, Option
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.grounds import Effort
-from noxlib.testground import image, results
+from noxlib.testground import archiving, image, results
+from noxlib.testground.archiving import Layers, Wanted
 
 PYTHON = Option("--python", "this Python only; may be given again", "X", many=True)
+BASE = Option(
+    "--base", "leave out what another archive, or an image of the engine, has; may be given again", "OLD", many=True
+)
 FILE = "testgrounds.tar.zst"
+_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 def run(context: Context) -> None:
     """Carry the step out; the one word after the options is the file, default ``.noxlib/testgrounds.tar.zst``.
 
     Raises:
-        UsageError: there is more than one word, or a Python that the project does not have.
+        UsageError: there is more than one word, a Python that the project does not have, or a file of another kind.
         MachineError: the file cannot be written.
     """
-    arguments = context.parse(PYTHON, NO_BUILD, DRY_RUN)
+    arguments = context.parse(PYTHON, BASE, NO_BUILD, DRY_RUN)
     project = load_project(context.root)
     pythons = _pythons(context, project, arguments)
     target = file_of(context, arguments)
+    _check_replaceable(context, target)
     reaping.sweep(context.root)
     docker = placing.engine()
+    base = _base(context, project, arguments["base"], docker)
     if arguments["dry_run"]:
         say(f"{context.session}: would write {shown(context, target)} with Python {', '.join(pythons)}")
         return
     effort: Effort = "no-build" if arguments["no_build"] else "all"
-    found = tuple(_image(project, python, docker, effort) for python in pythons)
-    say(f"noxlib: saving {len(found)} testgrounds")
+    wanted = [_wanted(project, python, docker, effort) for python in pythons]
+    say(f"noxlib: saving {len(wanted)} testgrounds")
     with temporary.folder(target.parent, ".noxlib-export-") as aside:
-        saved = images.save([entry.reference for entry in found], docker)
-        archive.pack(saved, archive.Contents(project.name, found), aside / FILE)
+        contents = archiving.export(wanted, project.name, docker, aside / FILE, base=base)
         (aside / FILE).replace(target)
-    size = target.stat().st_size
-    say(f"{context.session}: {shown(context, target)}: Python {', '.join(pythons)} in {size / 1e6:.0f} MB")
+    size = f"{target.stat().st_size / 1e6:.0f} MB"
+    needs = f", a delta that needs {', '.join(one.reference for one in contents.base)}" if contents.base else ""
+    say(f"{context.session}: {shown(context, target)}: Python {', '.join(pythons)} in {size}{needs}")
 
 
 def shown(context: Context, path: Path) -> str:
@@ -69,15 +79,50 @@ def file_of(context: Context, arguments: Arguments) -> Path:
     return target
 
 
+def _check_replaceable(context: Context, target: Path) -> None:
+    """An archive is replaced; a file of another kind was named by mistake. Raises UsageError, OSError."""
+    if not os.path.lexists(target):
+        return
+    plain = stat.S_ISREG(target.lstat().st_mode)
+    if plain:
+        with target.open("rb") as file:
+            plain = file.read(len(_ZSTD)) in (_ZSTD, b"")
+    if not plain:
+        raise UsageError(
+            f"{context.session}: {shown(context, target)} is there and is no archive: it is left as it is",
+            "name another file, or remove that one",
+        )
+
+
 def _pythons(context: Context, project: Project, arguments: Arguments) -> tuple[str, ...]:
     unknown = [python for python in arguments["python"] if python not in project.pythons]
     if unknown:
         known = ", ".join(project.pythons)
         raise UsageError(f"{context.session}: the project has no Python {unknown[0]!r}", f"its Pythons are {known}")
-    return tuple(arguments["python"]) or project.pythons
+    return tuple(dict.fromkeys(arguments["python"])) or project.pythons
 
 
-def _image(project: Project, python: str, docker: Docker, effort: Effort) -> archive.Image:
+def _wanted(project: Project, python: str, docker: Docker, effort: Effort) -> Wanted:
     locked = container_ground.lock_of(project, python, docker, effort)
     testground = image.find_or_build(project, python, locked, docker, build=effort == "all")
-    return archive.Image(python, testground.reference, testground.id, testground.fingerprint)
+    return Wanted(python, testground.reference, testground.fingerprint)
+
+
+def _base(context: Context, project: Project, words: list[str], docker: Docker) -> dict[Base, Layers]:
+    """What the other side has, by the words of ``--base``. Raises UsageError, CacheError."""
+    found: dict[Base, Layers] = {}
+    for word in words:
+        path = context.root / Path(word).expanduser()
+        if path.is_file():
+            with path.open("rb") as file:
+                opened = Archive(file, word)
+                archiving.check_project(opened, project.name)
+                found.update(archiving.base_of(opened))
+        elif (info := docker.image(word)) is not None:
+            found[Base("", word, info.id)] = layers.of(word, docker)
+        else:
+            raise UsageError(
+                f"{context.session}: --base {word}: there is no such file, and no such image in the engine",
+                "name an archive, or an image as `docker image ls` does",
+            )
+    return found

@@ -2,131 +2,361 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import tarfile
+import tempfile
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, Callable
 
 import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxlib.engines import archive
-from noxlib.engines.archive import Contents, Image
-from noxlib.errors import CacheError
+from noxlib import atomic
+from noxlib.engines import archive, archivewriter, frames
+from noxlib.engines.archive import Archive
+from noxlib.engines.archiveformat import BLOCK, CONTENTS, TRAILER, Contents, Image, Member, header, member_of, trailer
+from noxlib.engines.saved import Saved
+from noxlib.errors import CacheError, EngineError
 
-CONTENTS = Contents("demo", (Image("3.10", "demo-testground:py3.10-fp-0", "sha256:" + "0" * 64, "0" * 64),))
-BLOB = b"a blob" * 5000
-NAME = f"blobs/sha256/{sha256(BLOB).hexdigest()}"
+LAYERS = (b"the base" * 9000, b"of one Python" * 3000, b"of another" * 2500)
+REFERENCES = {"3.10": "demo-testground:py3.10-fp-0", "3.11": "demo-testground:py3.11-fp-1"}
+OWN = {"3.10": LAYERS[:2], "3.11": (LAYERS[0], LAYERS[2])}
+CONFIGS = {python: json.dumps({"config": {"Labels": {"python": python}}}).encode() for python in OWN}
 
 
-def saved(time: int = 1, owner: int = 1000) -> bytes:
-    """A tar as an engine gives it."""
+def tar_of(members: dict[str, bytes], time: int = 1, links: dict[str, str] | None = None) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, data in ((NAME, BLOB), ("index.json", b"{}"), ("ü" * 120, b"long name")):
+        for name, data in members.items():
             member = tarfile.TarInfo(name)
-            member.size, member.mtime, member.uid = len(data), time, owner
+            member.size, member.mtime, member.uid = len(data), time, time
             tar.addfile(member, io.BytesIO(data))
-        link = tarfile.TarInfo("layer.tar")
-        link.type, link.linkname = tarfile.SYMTYPE, "../other/layer.tar"
-        tar.addfile(link)
+        for name, target in (links or {}).items():
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            tar.addfile(link)
     return out.getvalue()
+
+
+def manifest(names: dict[bytes, str], prefix: str = "") -> bytes:
+    return json.dumps(
+        [
+            {"Config": names[CONFIGS[p]], "RepoTags": [prefix + REFERENCES[p]], "Layers": [names[b] for b in OWN[p]]}
+            for p in OWN
+        ]
+    ).encode()
+
+
+def by_digest() -> dict[bytes, str]:
+    return {data: f"blobs/sha256/{sha256(data).hexdigest()}" for data in (*LAYERS, *CONFIGS.values())}
+
+
+def saved_by_docker(time: int = 1) -> bytes:
+    names = by_digest()
+    extra = {"index.json": b"{}", "blobs/sha256/" + "0" * 64: b"of an older form"}
+    files = {name: data for data, name in sorted(names.items(), key=lambda item: item[1])}
+    return tar_of({**files, **extra, "manifest.json": manifest(names)}, time)
+
+
+def saved_by_podman() -> bytes:
+    names = {data: f"{sha256(data).hexdigest()}.{'json' if data[:1] == b'{' else 'tar'}" for data in by_digest()}
+    return tar_of(
+        {**{name: data for data, name in names.items()}, "manifest.json": manifest(names, "localhost/")},
+        links={"0/layer.tar": "../x.tar"},
+    )
+
+
+def saved_by_an_old_docker() -> bytes:
+    """A layer that two images share is a link in the second."""
+    names = {data: f"{number}/layer.tar" for number, data in enumerate(LAYERS)}
+    names.update({data: f"{sha256(data).hexdigest()}.json" for data in CONFIGS.values()})
+    files = {name: data for data, name in names.items()}
+    listed = json.loads(manifest(names))
+    listed[1]["Layers"][0] = "9/layer.tar"
+    return tar_of({**files, "manifest.json": json.dumps(listed).encode()}, links={"9/layer.tar": "../0/layer.tar"})
 
 
 def chunks(data: bytes, size: int = 700) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
-def packed(path: Path, data: bytes | None = None) -> bytes:
-    archive.pack(chunks(saved() if data is None else data), CONTENTS, path)
-    return path.read_bytes()
+def packed(tar: bytes, project: str = "demo") -> bytes:
+    out = io.BytesIO()
+    with tempfile.TemporaryFile() as aside:
+        found = Saved(chunks(tar), aside)
+        every = tuple(Image(p, REFERENCES[p], "0" * 64, *found.image(REFERENCES[p])) for p in OWN)
+        blobs = {blob.name: blob.digest for image in every for blob in (image.config, *image.layers)}
+        pieces = {name: found.pieces[digest] for name, digest in blobs.items()}
+        archivewriter.write(out, Contents(project, every), pieces, aside)
+    return out.getvalue()
+
+
+WHOLE = packed(saved_by_docker())
+
+
+def opened(data: bytes) -> Archive:
+    return Archive(io.BytesIO(data), "x.tar.zst")
 
 
 def verified(data: bytes) -> Contents:
     return archive.verify(io.BytesIO(data), "x.tar.zst")
 
 
-def test_what_was_packed_is_verified_and_told(tmp_path: Path) -> None:
-    found = verified(packed(tmp_path / "x"))
-    assert found.images == CONTENTS.images
-    assert found.members[NAME] == sha256(BLOB).hexdigest()
-    assert set(found.members) == {NAME, "index.json", "ü" * 120, "layer.tar"}
+def members_of(data: bytes) -> dict[str, bytes]:
+    """What an ordinary reader of zstd and tar makes of it, which knows nothing of our index."""
+    with (
+        zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True) as stream,
+        tarfile.open(fileobj=stream, mode="r|") as tar,
+    ):
+        return {member.name: (tar.extractfile(member) or io.BytesIO()).read() for member in tar}
 
 
-def test_the_file_is_left_at_its_beginning(tmp_path: Path) -> None:
-    file = io.BytesIO(packed(tmp_path / "x"))
-    archive.verify(file, "x")
-    assert file.tell() == 0
+def test_what_was_packed_is_verified_and_told() -> None:
+    found = verified(WHOLE)
+    assert [(image.python, image.reference, len(image.layers)) for image in found.images] == [
+        (python, REFERENCES[python], 2) for python in OWN
+    ]
+    assert {member.name for member in found.members} == set(by_digest().values())  # and what nothing names is left out
+    assert (found.zstd, found.level) == (frames.library(), frames.LEVEL)
 
 
-def test_times_and_owners_make_no_other_file(tmp_path: Path) -> None:
-    assert packed(tmp_path / "x", saved(1, 1)) == packed(tmp_path / "y", saved(2, 2))
+def test_an_ordinary_reader_finds_an_image_layout_and_what_docker_wants() -> None:
+    found = members_of(WHOLE)
+    index = json.loads(found["index.json"])
+    for entry, python in zip(index["manifests"], OWN):
+        told = found[f"blobs/{entry['digest'].replace(':', '/')}"]
+        assert (sha256(told).hexdigest(), len(told)) == (entry["digest"][7:], entry["size"])
+        assert entry["annotations"]["io.containerd.image.name"] == f"docker.io/library/{REFERENCES[python]}"
+        layers = [found[f"blobs/{layer['digest'].replace(':', '/')}"] for layer in json.loads(told)["layers"]]
+        assert layers == [*OWN[python]]
+    assert json.loads(found["manifest.json"])[1]["RepoTags"] == [REFERENCES["3.11"]]
+    assert list(found)[-1] == CONTENTS
 
 
-def outcome(data: bytes) -> Contents | str:
-    try:
-        return verified(data)
-    except CacheError:
-        return "refused"
+@pytest.mark.parametrize("tar", [saved_by_docker(2), saved_by_podman(), saved_by_an_old_docker()])
+def test_the_same_images_give_the_same_bytes_whoever_saved_them(tar: bytes) -> None:
+    assert packed(tar) == WHOLE
 
 
+def test_the_bytes_do_not_depend_on_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    assert packed(saved_by_docker()) == WHOLE
+
+
+@given(st.binary(max_size=3000))
+def test_content_of_any_size_comes_out_as_it_went_in(data: bytes) -> None:
+    with tempfile.TemporaryFile() as aside, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "SIZE", 1024)
+        from noxlib.engines import saved
+
+        piece = saved.pack(io.BytesIO(data), len(data), aside)
+        out = io.BytesIO()
+        archivewriter.write(out, Contents("demo", ()), {f"noxlib/wheels/{piece.sha256}": piece}, aside)
+        found = opened(out.getvalue())
+        (member,) = found.contents.members
+        found.check([member])
+        content = b"".join(found.content(member))
+        assert content == data + bytes(-len(data) % BLOCK)
+        assert len(member.frames) == 1 + -(-len(content) // 1024)
+
+
+def test_of_one_python_nothing_else_is_read() -> None:
+    found = opened(WHOLE)
+    image = found.contents.images[1]
+    mine = [found.members[blob.name] for blob in (image.config, *image.layers)]
+    found.check(mine)
+    assert b"".join(found.content(mine[2]))[: len(LAYERS[2])] == LAYERS[2]
+    other = sum(frame.length for frame in found.members[by_digest()[LAYERS[1]]].frames)
+    own = sum(frame.length for member in mine for frame in member.frames)
+    ends = TRAILER.size + TRAILER.unpack(WHOLE[-TRAILER.size :])[3]
+    assert found.taken == own + sum(frame.length for frame in mine[2].frames[1:]) + ends
+    assert found.taken <= found.size - other + sum(frame.length for frame in mine[2].frames[1:])
+
+
+def regions() -> dict[str, tuple[int, int]]:
+    """The parts that an archive has, each as its first byte and the one behind it."""
+    member = opened(WHOLE).contents.members[0]
+    offset, length = TRAILER.unpack(WHOLE[-TRAILER.size :])[2:4]
+    first = member.frames[0].length
+    return {
+        "a header's frame": (0, first),
+        "the frame of a blob": (first, first + member.frames[1].length),
+        "what describes the rest": (offset, offset + length),
+        "the trailer": (offset + length, len(WHOLE)),
+        "anything": (0, len(WHOLE)),
+    }
+
+
+@pytest.mark.parametrize("region", regions())
 @given(st.data())
-def test_no_byte_can_be_changed_and_no_end_cut_off(data: st.DataObject) -> None:
-    whole = WHOLE
-    at = data.draw(st.integers(0, len(whole) - 1))
-    changed = whole[:at] + bytes([whole[at] ^ (1 << data.draw(st.integers(0, 7)))]) + whole[at + 1 :]
-    for damaged in (changed, whole[:at]):
-        found = outcome(damaged)
-        # or else it is a bit that zstd gives no meaning: what is unpacked is the same
-        assert found == "refused" or (found == verified(whole) and damaged is changed)
+def test_no_byte_can_be_changed_and_no_end_cut_off(region: str, data: st.DataObject) -> None:
+    start, end = regions()[region]
+    at = data.draw(st.integers(start, end - 1))
+    changed = WHOLE[:at] + bytes([WHOLE[at] ^ (1 << data.draw(st.integers(0, 7)))]) + WHOLE[at + 1 :]
+    for damaged in (changed, WHOLE[:at], WHOLE[:at] + WHOLE[at + 1 :], WHOLE + WHOLE[at:]):
+        with pytest.raises(CacheError, match="nothing of it was loaded"):
+            verified(damaged)
 
 
-def rewritten(change: dict[str, bytes | None]) -> bytes:
-    """The archive with members replaced or left out, as somebody would who can compress it again."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=io.BytesIO(zstandard.ZstdDecompressor().decompressobj().decompress(WHOLE))) as source:
-        members = {member.name: source.extractfile(member) for member in source if member.isreg()}
-        data = {name: content.read() for name, content in members.items() if content is not None}
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, content in {**data, **change}.items():
-            if content is not None:
-                member = tarfile.TarInfo(name)
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-    return zstandard.ZstdCompressor().compress(out.getvalue())
-
-
-def test_a_blob_that_is_not_what_its_name_says_is_refused_though_its_checksum_is_told() -> None:
-    told = json.loads(json.dumps({"project": "demo", "images": [], "members": {NAME: sha256(b"other").hexdigest()}}))
-    data = rewritten({NAME: b"other", "index.json": None, "ü" * 120: None, archive.CONTENTS: json.dumps(told).encode()})
-    with pytest.raises(CacheError, match="is not what it was"):
-        verified(data)
-
-
-@pytest.mark.parametrize(
-    "change", [{"index.json": b"[]"}, {"index.json": None}, {"more": b""}, {archive.CONTENTS: b"{"}]
-)
-def test_members_that_are_changed_missing_or_new_are_refused(change: dict[str, bytes | None]) -> None:
-    with pytest.raises(CacheError):
-        verified(rewritten(change))
+@given(st.binary(max_size=400))
+def test_what_is_no_archive_is_refused(data: bytes) -> None:
+    for other in (data, data + WHOLE[-TRAILER.size :], WHOLE[: -TRAILER.size] + data):
+        with pytest.raises(CacheError):
+            verified(other)
 
 
 def test_what_docker_saved_itself_is_no_archive_of_ours() -> None:
-    with pytest.raises(CacheError, match="ends before its"):
-        verified(zstandard.ZstdCompressor().compress(saved()))
+    with pytest.raises(CacheError, match="no archive of this nox -s testground_export"):
+        verified(zstandard.ZstdCompressor().compress(saved_by_docker()))
 
 
-def test_an_engine_that_stops_in_the_middle_is_told(tmp_path: Path) -> None:
-    with pytest.raises(CacheError, match="no whole tar"):
-        packed(tmp_path / "x", saved()[:5000])
+def rewritten(change: Callable[[dict[str, Any]], None], content: dict[str, bytes] | None = None) -> bytes:
+    """The archive as somebody would change it who can compute every checksum again."""
+    offset = TRAILER.unpack(WHOLE[-TRAILER.size :])[2]
+    told = json.loads(atomic.to_json(opened(WHOLE).contents))
+    body = WHOLE[:offset]
+    for name, data in (content or {}).items():
+        (head, head_bytes), (frame, frame_bytes) = frames.pack(header(name, len(data))), frames.pack(padded(data))
+        body += head_bytes + frame_bytes
+        parts = json.loads(atomic.to_json([head, frame]))
+        told["members"].append({"name": name, "size": len(data), "sha256": sha256(data).hexdigest(), "frames": parts})
+    change(told)
+    _, tail = frames.pack(member_of(CONTENTS, json.dumps(told).encode()) + bytes(2 * BLOCK))
+    return body + tail + trailer(len(body), len(tail), sha256(tail).digest())
 
 
-def _whole() -> bytes:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        return packed(Path(folder) / "x")
+def padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % BLOCK)
 
 
-WHOLE = _whole()
+def nothing(told: dict[str, Any]) -> None:
+    pass
+
+
+def test_a_change_with_new_checksums_is_not_refused_by_itself() -> None:
+    verified(rewritten(nothing, {"noxlib/wheels/a.whl": b"more"}))  # or the tests below would prove nothing
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil",
+        "/etc/passwd",
+        "noxlib/../../evil",
+        "noxlib/wheels/../evil",
+        "noxlib/wheels/.hidden",
+        "noxlib/wheels/a/b/c/d",
+        "blobs/sha256/../../../evil",
+        "index.json",
+        "noxlib/wheels/a\n",
+        "noxlib/wheels/",
+    ],
+)
+def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
+    with pytest.raises(CacheError, match="is no name of a file in it"):
+        verified(rewritten(nothing, {name: b"evil"}))
+
+
+def test_a_link_or_another_name_in_the_tar_than_is_told_is_refused() -> None:
+    for kind, name in ((tarfile.SYMTYPE, "noxlib/wheels/a"), (tarfile.REGTYPE, "../../a")):
+        link = tarfile.TarInfo(name)
+        link.type, link.linkname, link.size = kind, "/etc/passwd" if kind == tarfile.SYMTYPE else "", 0
+        frame, data = frames.pack(link.tobuf(tarfile.PAX_FORMAT))
+
+        def change(told: dict[str, Any], frame: frames.Frame = frame) -> None:
+            parts = json.loads(atomic.to_json([frame]))
+            entry = {"name": "noxlib/wheels/a", "size": 0, "sha256": sha256(b"").hexdigest(), "frames": parts}
+            told["members"].append(entry)
+
+        whole = rewritten(change)
+        offset = TRAILER.unpack(whole[-TRAILER.size :])[2]
+        tail = whole[offset : -TRAILER.size]
+        evil = whole[:offset] + data + tail + trailer(offset + len(data), len(tail), sha256(tail).digest())
+        with pytest.raises(CacheError, match="something else than it says"):
+            verified(evil)
+
+
+def test_a_blob_that_is_not_what_its_name_says_is_refused_though_all_checksums_are_told() -> None:
+    name = f"blobs/sha256/{sha256(b'what it should be').hexdigest()}"
+    with pytest.raises(CacheError, match="is no name of a file in it"):
+        verified(rewritten(nothing, {name: b"something else"}))
+
+    def lie(told: dict[str, Any]) -> None:
+        told["members"][-1]["sha256"] = name.rpartition("/")[2]
+
+    found = opened(rewritten(lie, {name: b"something else"}))
+    with pytest.raises(CacheError, match="is not what its checksum says"):
+        list(found.content(found.members[name]))  # and nothing of its last piece has been given
+
+
+def bomb(told: dict[str, Any]) -> None:
+    member = told["members"][0]
+    length, _, digest = member["frames"][1]
+    member["frames"] += [[length, frames.SIZE, digest]] * 1000
+    member["size"] += frames.SIZE * 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda told: told["members"].pop(), "parts are not where they were"),
+        (lambda told: told["members"].reverse(), ""),
+        (lambda told: told["members"].append(told["members"][0]), "twice"),
+        (lambda told: told["members"][0].update(size=1), "size"),
+        (lambda told: told["members"][0].update(size=-512), "size"),
+        (lambda told: told["members"][0]["frames"][1].__setitem__(1, 1 << 40), "size"),
+        (lambda told: told["members"][0]["frames"][1].__setitem__(0, -1), "size"),
+        (lambda told: told["images"][0].update(fingerprint="../x"), "no image of ours"),
+        (lambda told: told["images"][0].update(python="3.10-x/../.."), "no image of ours"),
+        (lambda told: told["images"][0]["config"].update(digest="sha256:../../x"), "no image of ours"),
+        (lambda told: told.update(members="x"), "Expected"),
+        (bomb, "GB of"),
+    ],
+)
+def test_a_description_that_cannot_be_true_is_refused(change: Callable[[dict[str, Any]], None], reason: str) -> None:
+    with pytest.raises(CacheError, match=f"nothing of it was loaded: .*{reason}"):
+        verified(rewritten(change))
+
+
+def test_a_frame_that_unpacks_to_more_than_it_says_is_never_unpacked() -> None:
+    data = zstandard.ZstdCompressor().compress(bytes(1 << 30))
+    with pytest.raises(ValueError, match="another size"):
+        frames.unpack(frames.Frame(len(data), 512, sha256(data).hexdigest()), data)
+    stream = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(1 << 20))
+    with pytest.raises(ValueError, match="another size"):
+        frames.unpack(frames.Frame(len(stream), 512, sha256(stream).hexdigest()), stream)
+    with pytest.raises(CacheError, match="no size, or too large a one"):
+        verified(data + trailer(0, len(data), sha256(data).digest()))
+
+
+def test_a_trailer_that_points_elsewhere_is_refused() -> None:
+    for offset, length in ((1 << 60, 10), (0, 1 << 31), (len(WHOLE), 0)):
+        with pytest.raises(CacheError):
+            verified(WHOLE[: -TRAILER.size] + trailer(offset, length, b"0" * 32))
+    with pytest.raises(struct.error):
+        trailer(-1, 0, b"")
+
+
+def test_an_engine_that_stops_in_the_middle_or_saves_something_else_is_told() -> None:
+    whole = saved_by_docker()
+    names = by_digest()
+    for tar, reason in (
+        (whole[:5000], "no whole tar"),
+        (b"", "no whole tar"),
+        (tar_of({"manifest.json": b"{"}), "no whole tar"),
+        (tar_of({"manifest.json": b"[]"}), "saved no image"),
+        (tar_of({"manifest.json": manifest(names)}), "lacks blobs/sha256"),
+        (tar_of({"manifest.json": b'[{"Config": "c", "RepoTags": null, "Layers": []}]'}), "did not save demo"),
+    ):
+        with pytest.raises(EngineError, match=reason):
+            packed(tar)
+
+
+def test_the_checksums_of_a_member_are_those_of_its_own_frames() -> None:
+    member = opened(WHOLE).contents.members[0]
+    assert isinstance(member, Member)
+    assert all(frames.sound(frame) for frame in member.frames)
+    assert Path(member.name).name == member.sha256
