@@ -135,3 +135,4 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     perf: SuiteConfig = SuiteConfig()  #: the benchmarks that perf_compare runs
     retention: RetentionConfig = RetentionConfig()  #: how long published testgrounds are kept
     environments: dict[str, EnvironmentConfig] = {}  #: environment profiles
+    env_aliases: dict[str, str] = {}  #: a variable of the project's own -> the one of ours that it stands for

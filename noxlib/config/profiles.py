@@ -16,6 +16,8 @@ from noxlib.plan import ASKED
 
 VARIABLE = "NOXLIB_ENV"
 DEFAULT = "local"
+#: What tests see of a profile, and on a cluster of their allocation.
+VARIABLES = (VARIABLE, "NOXLIB_TIMEOUT_MULTIPLIER", "NOXLIB_CONCURRENT_LIMIT", "NOXLIB_HPC_NODES", "NOXLIB_HPC_TASKS")
 UNSET = ("", "0", "false")  #: values of a variable that say no
 #: The profiles that there are without configuration, and the variables that speak for them, the first one that is set
 #: for all; what runs beside the tests reads the same file.
@@ -34,6 +36,7 @@ class Profile(msgspec.Struct, frozen=True):
     disk_mb: int
     name: str = ""
     reason: str = ""  #: why it was taken
+    aliases: dict[str, str] = {}  #: further names of our variables -> ours
 
 
 class _Table(msgspec.Struct, frozen=True):
@@ -83,15 +86,30 @@ def choose(config: Config, asked: Optional[str] = None, environ: Optional[Mappin
 
     Raises:
         UsageError: there is no such profile; the nearest name is told.
-        ConfigError: see ``configured``.
+        ConfigError: see ``configured`` and ``aliases``.
     """
     variables = os.environ if environ is None else environ
     own = configured(config)
     known = {**defaults(), **own}
-    name, reason = _wanted(asked, variables)
+    others = aliases(config)
+    name, reason = _wanted(asked, variables, others)
     if canonical(name) not in known:
         raise _unknown(UsageError, f"there is no environment {name!r} ({reason})", name, tuple(known))
-    return msgspec.structs.replace(known[canonical(name)], reason=reason)
+    return msgspec.structs.replace(known[canonical(name)], reason=reason, aliases=others)
+
+
+def aliases(config: Config) -> dict[str, str]:
+    """The project's own names of our variables.
+
+    Raises:
+        ConfigError: one stands for a variable that is none of them.
+    """
+    for alias, ours in config.env_aliases.items():
+        if ours not in VARIABLES:
+            raise ConfigError(
+                f"env_aliases.{alias}: {ours!r} is no variable that tests see", f"it is one of {', '.join(VARIABLES)}"
+            )
+    return config.env_aliases
 
 
 def detect(environ: Mapping[str, str]) -> tuple[str, str]:
@@ -102,12 +120,12 @@ def detect(environ: Mapping[str, str]) -> tuple[str, str]:
     return DEFAULT, "no CI and no Slurm allocation was detected"
 
 
-def _wanted(asked: Optional[str], environ: Mapping[str, str]) -> tuple[str, str]:
+def _wanted(asked: Optional[str], environ: Mapping[str, str], others: Mapping[str, str]) -> tuple[str, str]:
     if asked is not None:
         return asked, f"{ASKED} --env-config"
-    if environ.get(VARIABLE):
-        return environ[VARIABLE], f"{ASKED} {VARIABLE}"
-    return detect(environ)
+    names = (VARIABLE, *(alias for alias, ours in others.items() if ours == VARIABLE))
+    named = next((name for name in names if environ.get(name)), None)
+    return (environ[named], f"{ASKED} {named}") if named else detect(environ)
 
 
 def _resolve(name: str, tables: Mapping[str, EnvironmentConfig], heirs: tuple[str, ...]) -> Profile:

@@ -41,4 +41,5 @@ def variables(profile: Mapping[str, Any], environ: Mapping[str, str]) -> dict[st
     if environ.get("SLURM_JOB_ID"):
         found["NOXLIB_HPC_NODES"] = environ.get("SLURM_JOB_NUM_NODES") or "1"
         found["NOXLIB_HPC_TASKS"] = environ.get("SLURM_NTASKS") or "1"
-    return found
+    aliases: Mapping[str, str] = profile.get("aliases") or {}
+    return {**found, **{alias: found[ours] for alias, ours in aliases.items() if ours in found}}

@@ -63,6 +63,17 @@ def test_an_unknown_name_is_an_error_with_the_nearest(asked: str | None, environ
         profiles.choose(Config(), asked, environ)
 
 
+def test_a_variable_of_the_projects_own_stands_for_ours() -> None:
+    config = Config(env_aliases={"TELLUS_TEST_CONFIG": "NOXLIB_ENV"})
+    found = profiles.choose(config, None, {"TELLUS_TEST_CONFIG": "hpc-cluster", "CI": "1"})
+    assert (found.name, found.reason) == ("hpc_cluster", "asked for by TELLUS_TEST_CONFIG")
+    assert found.aliases == config.env_aliases
+    ours = {"TELLUS_TEST_CONFIG": "ci", "NOXLIB_ENV": "local"}
+    assert profiles.choose(config, None, ours).reason == "asked for by NOXLIB_ENV"
+    with pytest.raises(ConfigError, match=r"env_aliases\.MINE: 'NOXLIB_ENVS' is no variable that tests see"):
+        profiles.choose(Config(env_aliases={"MINE": "NOXLIB_ENVS"}), None, {})
+
+
 def test_a_profile_of_ours_is_changed_where_the_project_says_so() -> None:
     found = profiles.choose(config(environments={"hpc-cluster": {"concurrent": 3}}), "hpc_cluster", {})
     expected = msgspec.structs.replace(profiles.defaults()["hpc_cluster"], concurrent=3, reason=found.reason)

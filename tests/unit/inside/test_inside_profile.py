@@ -160,6 +160,13 @@ def test_a_cluster_shows_its_nodes_and_tasks() -> None:
     assert "NOXLIB_HPC_NODES" not in tasks.variables(of("local"), {})
 
 
+def test_tests_see_the_projects_own_names_of_the_variables() -> None:
+    names = {"TELLUS_TEST_CONFIG": "NOXLIB_ENV", "TELLUS_NODES": "NOXLIB_HPC_NODES"}
+    found = tasks.variables(of("ci", aliases=names), {})
+    assert found["TELLUS_TEST_CONFIG"] == "ci"
+    assert "TELLUS_NODES" not in found
+
+
 @pytest.mark.parametrize("environ", [{}, {"CI": "0"}, {"CI": "1"}, {"CI": "1", "SLURM_JOB_ID": "3"}])
 def test_both_sides_detect_the_same(environ: dict[str, str]) -> None:
     assert profile.detect(environ) == profiles.detect(environ)
