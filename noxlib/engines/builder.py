@@ -43,6 +43,7 @@ class Build(msgspec.Struct, frozen=True):
     labels: dict[str, str] = {}
     images: dict[str, str] = {}  #: reference in the Dockerfile -> the one to take instead
     platform: Optional[str] = None  #: another one than the engine's own
+    cached: bool = True  #: steps of earlier builds are taken as they are
 
 
 def build(wanted: Build, docker: Docker) -> None:
@@ -79,6 +80,7 @@ def _buildkit(wanted: Build, docker: Docker, secrets: list[str]) -> Iterator[str
         secrets=secrets,
         platforms=[wanted.platform] if wanted.platform else None,
         builder="default",
+        cache=wanted.cached,
         load=True,
         provenance=False,
         progress="plain",
@@ -99,7 +101,8 @@ def _words(wanted: Build, secrets: list[str]) -> list[str]:
         "--secret": secrets,
         "--platform": [wanted.platform] if wanted.platform else [],
     }
-    return [*(f"{name}={value}" for name, values in pairs.items() for value in values), str(wanted.context)]
+    options = [f"{name}={value}" for name, values in pairs.items() for value in values]
+    return [*options, *(() if wanted.cached else ("--no-cache",)), str(wanted.context)]
 
 
 def _follow(lines: Iterator[str], steps: re.Pattern[str], log: Path, last: deque[str]) -> None:
