@@ -26,14 +26,18 @@ _PROBE = (
 
 def build(order: Order, docker: Docker) -> None:
     """Build the testground and tag it. Raises BuildError, EngineError."""
-    planned = order.recipe
-    if planned.own:
-        _build_own(order, docker)
-    else:
-        build_stage(order, planned.target, docker)
+    build_untagged(order, docker)
     if docker.platform == docker.native:
         local = f"{order.reference.rpartition(':')[0]}:{names.tag(order.python, 'local')}"
         builder.tag(order.reference, local, docker)
+
+
+def build_untagged(order: Order, docker: Docker) -> None:
+    """Build the testground under its reference alone. Raises BuildError, EngineError."""
+    if order.recipe.own:
+        _build_own(order, docker)
+    else:
+        build_stage(order, order.recipe.target, docker)
 
 
 def build_stage(order: Order, target: str, docker: Docker, *, reference: Optional[str] = None) -> None:
@@ -50,8 +54,9 @@ def build_stage(order: Order, target: str, docker: Docker, *, reference: Optiona
             target=target or None,
             arguments=arguments,
             labels=_labels(order),
-            images=_images(order, docker),
+            images={**_images(order, docker), **order.pinned},
             platform=docker.platform if docker.platform != docker.native else None,
+            cached=not order.again,
         )
         builder.build(wanted, docker)
 
@@ -71,7 +76,7 @@ def _labels(order: Order) -> dict[str, str]:
     head = git.head(project.root)
     told = {
         f"{_OCI}title": f"{project.name} testground, Python {order.python}",
-        f"{_OCI}source": git.remote_url(project.root),
+        f"{_OCI}source": order.source or git.remote_url(project.root),
         f"{_OCI}revision": head.commit if head else None,
         f"{_OCI}created": git.commit_time(project.root, head.commit) if head else None,
         f"{_OCI}version": project.metadata.get("project", {}).get("version"),
@@ -108,6 +113,7 @@ def _build_own(order: Order, docker: Docker) -> None:
             log=order.log,
             labels=labels,
             platform=docker.platform if docker.platform != docker.native else None,
+            cached=not order.again,
         )
         builder.build(wanted, docker)
 

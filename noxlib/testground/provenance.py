@@ -102,15 +102,20 @@ class Completing(msgspec.Struct, frozen=True):
 
     def _here(self, image: Manifest, docker: Docker) -> ImageInfo:
         """The image in the engine, pulled where it was built elsewhere."""
-        reference = f"{self.registry.image}@{image.digest}"
         own = remote.configuration_digest(image)
-        found = docker.image(reference) or (docker.image(own) if own else None)
-        if found is None:
-            images.pull(reference, docker, self.credentials)
-            found = docker.image(reference)
-        if found is None:
-            raise EngineError(f"{reference} is gone right after it was pulled", "run this again")
-        return found
+        found = docker.image(own) if own else None
+        return found or pulled(f"{self.registry.image}@{image.digest}", docker, self.credentials)
+
+
+def pulled(reference: str, docker: Docker, credentials: Optional[Credentials]) -> ImageInfo:
+    """An image by its digest, pulled where it is not here. Raises EngineError."""
+    found = docker.image(reference)
+    if found is None:
+        images.pull(reference, docker, credentials)
+        found = docker.image(reference)
+    if found is None:
+        raise EngineError(f"{reference} is gone right after it was pulled", "run this again")
+    return found
 
 
 def take_lock(registry: Registry, digest: str, labels: Mapping[str, str], say: Callable[[str], None]) -> Optional[Lock]:

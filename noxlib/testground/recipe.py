@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
@@ -49,6 +49,9 @@ class Order(msgspec.Struct, frozen=True):
     fingerprint: str
     reference: str
     log: Path  #: the builder's output
+    again: bool = False  #: all is built anew, whatever the builder remembers
+    pinned: dict[str, str] = {}  #: base images that are taken by another name, by their name in the Dockerfile
+    source: Optional[str] = None  #: where the project comes from, if its folder does not know
 
     @property
     def shared(self) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
 from noxlib.ledger import Ledger
+from noxlib.testground import names
 
-from .conftest import Nox, kill_group, wait_until
+from .between import Between, Cut
+from .conftest import DEADLINE, Nox, kill_group, wait_until
 from .publishers import Publisher, publishing
-from .registries import PASSWORD, RegistryServer
+from .registries import PASSWORD, DebianServer, RegistryServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,22 +27,31 @@ pytestmark = [pytest.mark.registry, pytest.mark.docker]
 UPLOAD = "/blobs/uploads/"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
-    server = RegistryServer(tmp_path_factory.mktemp("registry") / "own").start()
+@pytest.fixture(params=[RegistryServer, DebianServer], ids=["distribution 3", "Debian's 2.8 under TLS"])
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RegistryServer]:
+    server: RegistryServer = request.param(tmp_path / "registry").start()
     yield server
     server.kill()
 
 
-@pytest.fixture
-def publisher(
-    adopt: Adopt, server: RegistryServer, environment: dict[str, str], request: pytest.FixtureRequest
-) -> Iterator[Publisher]:
-    with publishing(adopt, server, environment, request.node.name) as publisher:
-        yield publisher
+def test_the_life_of_a_testground(kind: RegistryServer, adopt: Adopt, environment: dict[str, str]) -> None:
+    with publishing(adopt, kind, environment, "life") as publisher:
+        published = published_and_read_back(publisher)
+        for word in ("main", publisher.head[:9], published["digest"], ""):
+            publisher.forget()
+            pulled = publisher("testground_pull-3.10", *(["--", word] if word else []))
+            assert pulled.code == 0, pulled.output
+            found = publisher.result("pulled.json")
+            assert (found["digest"], found["id"]) == (published["digest"], published["id"])
+        ran = publisher("unit-3.10")
+        assert (ran.code, "building" in ran.output) == (0, False), ran.output
+        assert publisher.nox.record.testground.digest == published["id"]
+        (row,) = publisher.listing("testground_list")
+        assert (row["digest"], row["local"], row["pythons"]) == (published["digest"], True, ["3.10"])
+        only_the_plan_goes(publisher, published["digest"])
 
 
-def test_what_is_published_is_pulled_by_commit_branch_and_digest_and_runs_the_tests(publisher: Publisher) -> None:
+def published_and_read_back(publisher: Publisher) -> dict[str, Any]:
     output = publisher.nox.folder / ".noxlib-output"
     ended = publisher.publish(GITHUB_OUTPUT=str(output))
     assert ended.code == 0, ended.output
@@ -49,16 +60,26 @@ def test_what_is_published_is_pulled_by_commit_branch_and_digest_and_runs_the_te
     assert published["uploaded"] is True
     assert {publisher.registry.digest(tag) for tag in published["tags"]} == {published["digest"]}
     assert f"py310-digest={published['digest']}\n" in output.read_text()
-    for word in ("", "main", publisher.head[:9], published["digest"]):
-        publisher.forget()
-        pulled = publisher("testground_pull-3.10", "--", *([word] if word else []))
-        assert pulled.code == 0, pulled.output
-        assert publisher.result("pulled.json")["digest"] == published["digest"]
-        assert publisher.result("pulled.json")["id"] == published["id"]
-    ran = publisher("unit-3.10")
-    assert ran.code == 0, ran.output
-    assert "building" not in ran.output
-    assert publisher.nox.record.testground.digest == published["id"]
+    return published
+
+
+def only_the_plan_goes(publisher: Publisher, kept: str) -> None:
+    server, name = publisher.server, publisher.registry.name
+    assert isinstance(server, RegistryServer)
+    part = server.put_image(name, [], days=400, mark="part")
+    gone = {part, server.put_index(name, ["py3.10-feat-a"], [part]), server.put_image(name, ["py3.10-pr-1"], days=400)}
+    before = set(publisher.registry.tags())
+    keep_none = {"NOXLIB_RETENTION_KEEP_LAST": "0"}
+    assert publisher("testground_cleanup", **keep_none).code == 0
+    assert set(publisher.registry.tags()) == before
+    apply = ("testground_cleanup", "--", "--apply", ".noxlib/cleanup.json", "--yes")
+    for deleted in (3, 0):
+        ended = publisher(*apply, **keep_none)
+        assert (ended.code, f"{deleted} deleted, 0 failed, of 3 in the plan" in ended.output) == (0, True), ended.output
+        assert set(publisher.registry.tags()) == before - {"py3.10-feat-a", "py3.10-pr-1"}
+        assert not any(map(publisher.registry.digest, gone))
+    fresh = publisher("testground_pull-3.10", "--", "--fresh", "main")
+    assert (fresh.code, publisher.result("pulled.json")["digest"]) == (0, kept), fresh.output
 
 
 def test_a_pull_request_publishes_nothing(publisher: Publisher) -> None:
@@ -111,31 +132,46 @@ def test_the_first_one_published_for_a_commit_is_the_truth(publisher: Publisher)
     assert sum(UPLOAD in path for _, path in publisher.server.requests) == uploads
 
 
-def test_unchanged_content_of_a_new_commit_moves_no_layer(publisher: Publisher) -> None:
-    assert publisher.publish().code == 0
-    uploads = sum(UPLOAD in path for _, path in publisher.server.requests)
-    publisher.commit("second")
-    ended = publisher.publish()
-    assert (ended.code, "already there" in ended.output) == (0, True), ended.output
-    assert sum(UPLOAD in path for _, path in publisher.server.requests) == uploads
+def test_every_layer_is_sent_once_and_none_for_a_new_tag(
+    registry_server: RegistryServer, adopt: Adopt, environment: dict[str, str]
+) -> None:
+    """Counted in between: the connection is cut in the middle of a layer, then two Pythons push at once."""
+    with Between(registry_server) as between, publishing(adopt, between, environment, "counted") as publisher:
+        cuts = [Cut(100_000)]
+        between.spoil = lambda method, _: cuts.pop() if method == "PATCH" and cuts else None
+        ended = publisher.publish()
+        assert (ended.code, cuts) == (0, []), ended.output
+        first = blobs(publisher, "3.10")
+        assert between.blob_bytes() == sum(first.values())
+        publisher.commit("second")
+        ended = publisher.publish()
+        assert (ended.code, "already there" in ended.output) == (0, True), ended.output
+        assert between.blob_bytes() == 0
+        both = [publisher.start(python) for python in ("3.11", "3.12")]
+        outputs = [process.communicate(timeout=DEADLINE)[0] for process in both]
+        assert [process.returncode for process in both] == [0, 0], outputs
+        second, third = (blobs(publisher, python) for python in ("3.11", "3.12"))
+        assert first.keys() & second.keys() & third.keys()
+        assert between.blob_bytes() == sum({**third, **second, **first}.values()) - sum(first.values())
 
 
-@pytest.mark.parametrize("branch", ["v9.9.9", "$(touch x)/ünï", "0" * 40])
-def test_no_branch_gets_the_tag_of_something_else(publisher: Publisher, branch: str) -> None:
-    ended = publisher.publish(f"refs/heads/{branch}")
+def blobs(publisher: Publisher, python: str) -> dict[str, int]:
+    """Digest -> bytes of what a published testground is made of."""
+    manifest = publisher.registry.manifest(publisher.result(python=python)["digest"])
+    assert manifest is not None
+    content = manifest.content()
+    return {part["digest"]: part["size"] for part in (content["config"], *content["layers"])}
+
+
+def test_no_branch_gets_the_tag_of_something_else(publisher: Publisher) -> None:
+    ended = publisher.publish("refs/heads/$(touch x)/ünï")
     assert ended.code == 0, ended.output
     tags = set(publisher.registry.tags()) - {
         f"py3.10-{publisher.head}",
         f"py3.10-fp-{publisher.result()['fingerprint'][:16]}",
     }
-    assert len(tags) == 1
-    assert not tags & {
-        "py3.10-v9.9.9",
-        "py3.10-latest",
-        "py3.10-pr-1",
-        f"py3.10-{'0' * 40}",
-        "py3.10-fp-0123456789abcdef",
-    }
+    (tag,) = tags
+    assert names.read(tag).kind == "branch"
     assert publisher("testground_pull-3.10", "--", "--dry-run", publisher.head).code == 0
 
 
