@@ -51,6 +51,7 @@ class TestgroundSection(msgspec.Struct, frozen=True):
     lock: Optional[str] = None  #: key of the lock
     lock_source: Optional[str] = None
     prepared: Optional[str] = None
+    platform: Optional[str] = None  #: of the image, ``linux/amd64``; the place's reason says where it is emulated
 
 
 class SourceSection(msgspec.Struct, frozen=True):

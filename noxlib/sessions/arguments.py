@@ -51,6 +51,10 @@ TESTGROUND = Option(
 )
 AT = Option("--at", "run the code of a commit in that commit's testground, as it is published or else built", "COMMIT")
 PYTHON = Option("--python", "the Python whose testground is taken; default: the newest", "X.Y")
+PLATFORM = Option(
+    "--platform", "linux/amd64 or linux/arm64; one that is not the engine's own runs under emulation", "PLATFORM"
+)
+PLATFORMS = Option("--platform", "linux/amd64 or linux/arm64; may be given again", "PLATFORM", many=True)
 KEEP = Option("--keep", "keep the run's workspace and say where it is")
 NO_BUILD = Option("--no-build", "fail instead of building where the testground is not there yet")
 

@@ -42,7 +42,7 @@ def run_suite(context: Context, suite_of: SuiteOf, *, options: tuple[Option, ...
         then = load_project(code)
 
         def place_of(_: Config, inner: Arguments) -> Placement:
-            return _place(context, commit, code, dry_run=inner["dry_run"])
+            return _place(context, commit, code, inner["platform"], dry_run=inner["dry_run"])
 
         running.run_suite(context, lambda _, inner: _suite(suite_of, then, inner), options=options, place_of=place_of)
 
@@ -63,13 +63,13 @@ def _suite(suite_of: SuiteOf, then: Project, arguments: Arguments) -> Suite:
     return msgspec.structs.replace(suite, config=config)
 
 
-def _place(context: Context, commit: str, code: Path, *, dry_run: bool) -> Placement:
+def _place(context: Context, commit: str, code: Path, platform: Optional[str], *, dry_run: bool) -> Placement:
     project = load_project(context.root)  # the clone knows neither the registry nor what was pulled
     chosen = placing.choose(project.config, "container")
+    chosen = placing.on_platform(msgspec.structs.replace(chosen, reason=f"{ASKED} --at {commit[:12]}"), platform)
     assert chosen.engine is not None
     testground = None if dry_run else _published(project, context.python, commit, chosen.engine)
-    reason = f"{ASKED} --at {commit[:12]}"
-    return msgspec.structs.replace(chosen, reason=reason, checkout=code, testground=testground)
+    return msgspec.structs.replace(chosen, checkout=code, testground=testground)
 
 
 def _published(project: Project, python: str, commit: str, docker: Docker) -> Optional[str]:

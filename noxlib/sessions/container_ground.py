@@ -11,7 +11,8 @@ import msgspec
 from noxlib.config.detect import load_project
 from noxlib.config.project import Project
 from noxlib.engines.docker import Docker
-from noxlib.places import box
+from noxlib.ledger import Ledger
+from noxlib.places import box, emulator
 from noxlib.places.container import Container
 from noxlib.places.host import Host
 from noxlib.records.record import TestgroundSection
@@ -91,6 +92,8 @@ def make(python: str, project: Project, docker: Docker, effort: Effort, publishe
 
 def in_testground(project: Project, testground: Testground, docker: Docker, effort: Effort) -> Made:
     """The prepared files of a project, made as far as the effort goes in a testground that is there."""
+    if effort != "none":
+        emulator.tried(docker, testground.id, Ledger())
     if testground.own_dockerfile:
         from noxlib.sessions import own_image  # noqa: PLC0415 - few projects have one
 
@@ -154,6 +157,7 @@ def section(testground: Testground, prepared: Optional[Prepared]) -> TestgroundS
     return TestgroundSection(
         image=testground.reference,
         digest=testground.id,
+        platform=testground.platform or None,
         base_digest=testground.base_digest,
         fingerprint=testground.fingerprint,
         lock=testground.lock.key,

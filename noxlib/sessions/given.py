@@ -19,7 +19,7 @@ from noxlib.sessions import placing, preparing
 from noxlib.sessions.context import say
 from noxlib.sessions.grounds import Effort
 from noxlib.sessions.placing import Placement
-from noxlib.testground import image, names, publishing, pulled, remote
+from noxlib.testground import image, names, platforms, publishing, pulled, remote
 from noxlib.testground.image import Testground
 from noxlib.testground.locked import Lock
 from noxlib.testground.pulled import Puller
@@ -96,6 +96,7 @@ def _of_image(reference: str, info: ImageInfo, project: Project, python: str, lo
         lock=msgspec.structs.replace(lock, key=labels.get(f"{box.LABEL}lock", ""), source="published"),
         own_dockerfile=own,
         path=info.environment.get("PYTHONPATH", ""),
+        platform=platforms.of(*info.platform.split("/")),
         interpreter=labels.get(f"{box.LABEL}interpreter", box.PYTHON),
         builder_reference=None if own else image.builder_reference(local),
         foreign_id=labels.get(f"{box.LABEL}foreign"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Optional
 import msgspec
 
 from noxlib.config.models import Config
-from noxlib.errors import EngineError, PlaceError
+from noxlib.errors import EngineError, PlaceError, UsageError
 from noxlib.plan import ASKED
 from noxlib.sessions.context import say, under_ci
 
@@ -60,15 +60,50 @@ def _wanted(config: Config, asked: Optional[str]) -> tuple[str, str]:
     return config.place, f"configured: place = {config.place!r}"
 
 
-def engine() -> Docker:
-    """The engine, for steps that need one whatever the place of the tests.
+def engine(platform: Optional[str] = None) -> Docker:
+    """The engine, for steps that need one whatever the place of the tests; for images of another platform, if asked.
 
     Raises:
+        UsageError: there is no such platform.
+        PlaceError: it cannot be emulated here.
         EngineError: none answers.
     """
     from noxlib.engines.docker import Docker  # noqa: PLC0415 - a venv pays for no engine
 
-    return Docker.connect()
+    return _of_platform(Docker.connect(), platform)
+
+
+def choose_on(config: Config, asked: Optional[str], platform: Optional[str]) -> Placement:
+    """As ``choose``; with a platform a container, unless another place is asked for. Raises as ``engine`` as well."""
+    if platform is None:
+        return choose(config, asked)
+    chosen = choose(config, asked or "container")
+    reason = chosen.reason if asked else f"{ASKED} --platform"
+    return on_platform(msgspec.structs.replace(chosen, reason=reason), platform)
+
+
+def on_platform(chosen: Placement, platform: Optional[str]) -> Placement:
+    """The same place with images of another platform; the reason says that it is emulated. Raises as ``engine``."""
+    if platform is None:
+        return chosen
+    if chosen.engine is None:
+        raise UsageError(
+            f"--platform chooses an image, and the place {chosen.name} has none", "leave it out, or --place container"
+        )
+    docker = _of_platform(chosen.engine, platform)
+    how = docker.platform if docker.platform == docker.native else f"{docker.platform} under emulation"
+    return msgspec.structs.replace(chosen, engine=docker, reason=f"{chosen.reason}; {how}")
+
+
+def _of_platform(docker: Docker, platform: Optional[str]) -> Docker:
+    if platform is None:
+        return docker
+    from noxlib.places import emulator  # noqa: PLC0415 - few runs ask for it
+    from noxlib.testground import platforms  # noqa: PLC0415
+
+    other = docker.for_platform(platforms.parse(platform))
+    emulator.require(other)
+    return other
 
 
 def _fallback(config: Config, error: EngineError) -> Placement:

@@ -41,13 +41,13 @@ class SuiteFailed(NoxlibError):
 
 
 def anywhere(config: Config, arguments: Arguments) -> placing.Placement:
-    """A container or a virtual environment, as asked for, configured or found."""
-    asked = arguments.values.get("testground")
+    """A container or a virtual environment, as asked for, configured or found; one that has a platform has an image."""
+    asked, platform = arguments.values.get("testground"), arguments.values.get("platform")
     if asked:
         from noxlib.sessions import given  # noqa: PLC0415 - brings the registry
 
-        return given.place(config, asked, arguments["place"])
-    return placing.choose(config, arguments["place"])
+        return placing.on_platform(given.place(config, asked, arguments["place"]), platform)
+    return placing.choose_on(config, arguments["place"], platform)
 
 
 def run_suite(

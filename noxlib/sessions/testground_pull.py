@@ -12,7 +12,7 @@ from noxlib.engines import git, registryauth
 from noxlib.engines.registry import Registry
 from noxlib.errors import NoxlibError, PlaceError, UsageError
 from noxlib.sessions import container_ground, placing, reaping, writing
-from noxlib.sessions.arguments import DRY_RUN, NO_BUILD, Arguments, Option
+from noxlib.sessions.arguments import DRY_RUN, NO_BUILD, PLATFORM, Arguments, Option
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.grounds import Effort
 from noxlib.testground import chain, image, remote, results
@@ -32,7 +32,7 @@ def run(context: Context) -> None:
         PlaceError: nothing is published for it.
         EngineError: the registry or the engine fails.
     """
-    arguments = context.parse(FRESH, NO_BUILD, DRY_RUN)
+    arguments = context.parse(FRESH, PLATFORM, NO_BUILD, DRY_RUN)
     if len(arguments.rest) > 1 or any(word.startswith("-") for word in arguments.rest):
         raise UsageError(
             f"{context.session} takes one word, not {' '.join(arguments.rest)!r}",
@@ -55,7 +55,7 @@ def _pull(
         say(f"{context.session}: would pull {registry.image}@{found.digest} ({found.tag or 'by digest'})")
         return None
     credentials = registryauth.find(registry.host, os.environ)
-    puller = Puller(project, placing.engine(), registry, credentials, say)
+    puller = Puller(project, placing.engine(arguments["platform"]), registry, credentials, say)
     asked = arguments.rest[0] if arguments.rest else ""
     result, info = puller.take(context.python, found, asked, fresh=arguments["fresh"])
     writing.tell_workflow(results.outputs(result), os.environ)
@@ -65,7 +65,7 @@ def _pull(
 
 def _nearest(context: Context, project: Project, registry: Registry, arguments: Arguments) -> None:
     """Along the chain; at its end the testground is built here."""
-    here = _here(context, project, "none" if arguments["dry_run"] else "no-build")
+    here = _here(context, project, arguments, "none" if arguments["dry_run"] else "no-build")
     found = chain.follow(registry, here, say)
     if found is not None:
         result = _pull(context, project, registry, arguments, found)
@@ -81,18 +81,18 @@ def _nearest(context: Context, project: Project, registry: Registry, arguments: 
         say(f"{context.session}: would build it here")
     else:
         say("noxlib: build: nothing that is near is published")
-        docker = placing.engine()
+        docker = placing.engine(arguments["platform"])
         locked = container_ground.lock_of(project, context.python, docker, "all")
         built = image.find_or_build(project, context.python, locked, docker)
         say(f"{context.session}: {built.reference} {built.id} (built here)")
 
 
-def _here(context: Context, project: Project, effort: Effort) -> Here:
+def _here(context: Context, project: Project, arguments: Arguments, effort: Effort) -> Here:
     """This checkout. In CI, where a commit and no branch is checked out, the branch is the event's."""
     head = git.head(project.root)
     fingerprint, unknown = None, ""
     try:
-        docker = placing.engine()
+        docker = placing.engine(arguments["platform"])
         locked = container_ground.lock_of(project, context.python, docker, effort)
         fingerprint = image.wanted(project, context.python, locked, docker)
     except NoxlibError as error:

@@ -7,7 +7,7 @@ from noxlib.config.detect import load_project
 from noxlib.errors import NoxlibError, UsageError
 from noxlib.places.host import Command
 from noxlib.sessions import making, placing, reaping
-from noxlib.sessions.arguments import NO_BUILD, PLACE
+from noxlib.sessions.arguments import NO_BUILD, PLACE, PLATFORM
 from noxlib.sessions.context import Context, on_terminal, say
 
 _SHELL = ("/bin/sh", "-c", "if command -v bash >/dev/null; then exec bash; else exec sh; fi")
@@ -26,7 +26,7 @@ def run(context: Context) -> None:
         UsageError: a shell was asked for and there is no terminal.
         CommandFailed: the command ended with another code than 0.
     """
-    arguments = context.parse(PLACE, NO_BUILD)
+    arguments = context.parse(PLACE, PLATFORM, NO_BUILD)
     if not arguments.rest and not on_terminal():
         raise UsageError(
             f"{context.session}: a shell needs a terminal, and there is none here",
@@ -34,7 +34,7 @@ def run(context: Context) -> None:
         )
     project = load_project(context.root)
     reaping.sweep(context.root)
-    placement = placing.choose(project.config, arguments["place"])
+    placement = placing.choose_on(project.config, arguments["place"], arguments["platform"])
     ground = making.ready(context, project, placement, "no-build" if arguments["no_build"] else "all")
     with temporary.folder(prefix="noxlib-shell-") as folder, ground.host(folder, False) as host:
         say(f"{context.session}: {placement.name} {ground.section.image or ''} at {host.workspace}")

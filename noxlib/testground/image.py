@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Optional
 import msgspec
 
 from noxlib.errors import BuildError
-from noxlib.ledger import state_folder
-from noxlib.places import box
-from noxlib.testground import bases, names, recipe
+from noxlib.ledger import Ledger, state_folder
+from noxlib.places import box, emulator
+from noxlib.testground import bases, names, platforms, recipe
 from noxlib.testground.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from noxlib.engines.imageinfo import ImageInfo
     from noxlib.testground.locked import Lock
     from noxlib.testground.recipe import Order, Recipe
-LABELS = "io.noxlib."
 
 
 class Testground(msgspec.Struct, frozen=True):
@@ -38,6 +37,7 @@ class Testground(msgspec.Struct, frozen=True):
     interpreter: str = box.PYTHON  #: path of the Python in the image
     builder_reference: Optional[str] = None  #: where ``ensure_builder`` puts the builder; None for an own Dockerfile
     path: str = ""  #: PYTHONPATH of the image
+    platform: str = ""  #: ``linux/amd64``
     foreign_id: Optional[str] = None  #: the own Dockerfile's image, below the layer that noxlib added
 
 
@@ -57,13 +57,15 @@ def find_or_build(project: Project, python: str, lock: Lock, docker: Docker, *, 
     return _testground(found or _build_locked(order, docker), order)
 
 
-def wanted(project: Project, python: str, lock: Lock, docker: Docker) -> str:
-    """The fingerprint that this checkout's testground has, or would have; nothing is pulled or built.
+def wanted(project: Project, python: str, lock: Lock, docker: Docker, *, pull: bool = False) -> str:
+    """The fingerprint that this checkout's testground has, or would have; nothing is built.
 
     Raises:
-        BuildError: An image that it builds on is not here (cause ``absent``), so that it cannot be told.
+        BuildError: An image that it builds on is not here (cause ``absent``) and may not be pulled, so that it cannot
+            be told.
+        EngineError: One cannot be pulled.
     """
-    return _order(project, python, lock, docker, pull=False).fingerprint
+    return _order(project, python, lock, docker, pull=pull).fingerprint
 
 
 def _order(project: Project, python: str, lock: Lock, docker: Docker, *, pull: bool = True) -> Order:
@@ -111,7 +113,7 @@ def _bases(
 def _found(docker: Docker, reference: str, mark: str) -> Optional[ImageInfo]:
     """The image of that tag, if it bears the whole fingerprint: a tag can be moved, and holds only 16 digits."""
     info = docker.image(reference)
-    return info if info is not None and info.labels.get(f"{LABELS}fingerprint") == mark else None
+    return info if info is not None and info.labels.get(f"{box.LABEL}fingerprint") == mark else None
 
 
 def _build_locked(order: Order, docker: Docker) -> ImageInfo:
@@ -124,6 +126,9 @@ def _build_locked(order: Order, docker: Docker) -> ImageInfo:
     with FileLock(order.log.with_suffix(".lock")):
         found = _found(docker, order.reference, order.fingerprint)
         if found is None:
+            base = order.bases.get(order.recipe.base)
+            if base is not None:
+                emulator.tried(docker, base.id, Ledger())
             print(f"noxlib: building the testground of Python {order.python}: {order.reference}", flush=True)
             building.build(order, docker)
             found = _found(docker, order.reference, order.fingerprint)
@@ -144,9 +149,10 @@ def _testground(info: ImageInfo, order: Order) -> Testground:
         lock=order.lock,
         own_dockerfile=own,
         path=info.environment.get("PYTHONPATH", ""),
-        interpreter=info.labels.get(f"{LABELS}interpreter", box.PYTHON),
+        platform=platforms.of(*info.platform.split("/")),
+        interpreter=info.labels.get(f"{box.LABEL}interpreter", box.PYTHON),
         builder_reference=None if own else builder_reference(order.reference),
-        foreign_id=info.labels.get(f"{LABELS}foreign"),
+        foreign_id=info.labels.get(f"{box.LABEL}foreign"),
     )
 
 

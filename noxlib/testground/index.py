@@ -14,7 +14,7 @@ from noxlib.places import box
 from noxlib.testground import platforms, remote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from noxlib.engines.registry import Registry
 
@@ -25,8 +25,8 @@ _SHARED = (
     *(f"{_OCI}{name}" for name in ("title", "source", "revision", "created", "version", "base.name")),
     *(f"{box.LABEL}{name}" for name in ("python", "project", "recipe")),
 )
-REVISION, RECIPE = f"{_OCI}revision", f"{box.LABEL}recipe"
-_RECIPE = re.compile(r"[0-9a-f]{64}")
+REVISION, RECIPE, FINGERPRINT = f"{_OCI}revision", f"{box.LABEL}recipe", f"{box.LABEL}fingerprint"
+_MARK = re.compile(r"[0-9a-f]{64}")
 TOGETHER = 2  #: platforms that are worth an index
 
 
@@ -50,7 +50,7 @@ def find(registry: Registry, manifest: Manifest, platform: str) -> tuple[Optiona
     """
     if not manifest.is_index:
         own = platforms.of_description(configuration(registry, manifest))
-        return (manifest if own == platform else None), (own,)
+        return (manifest if own in ("", platform) else None), (own,)
     known = parts(manifest)
     digest = known.get(platform)
     return (registry.manifest(digest) if digest else None), tuple(known)
@@ -89,8 +89,8 @@ def read(registry: Registry, digest: str, python: str) -> Part:
         raise PlaceError(what, "name the digests of the platforms, which their jobs have printed")
     described = configuration(registry, manifest)
     labels = _labels(described)
-    if not _RECIPE.fullmatch(labels.get(RECIPE, "")):
-        raise PlaceError(f"{named} is no testground of noxlib's, or of an older one", _publish(python))
+    if not _MARK.fullmatch(labels.get(FINGERPRINT, "")):
+        raise PlaceError(f"{named} is no testground of noxlib's", _publish(python))
     if labels.get(f"{box.LABEL}python") != python:
         what = f"{named} is a testground of Python {labels.get(f'{box.LABEL}python', '?')[:20]}, not {python}"
         raise PlaceError(what, f"give the digests of Python {python} alone")
@@ -127,7 +127,7 @@ def check(found: Sequence[Part]) -> None:
             )
         first = found[0]
         for label, what in ((RECIPE, "recipe"), (f"{box.LABEL}project", "project")):
-            if part.labels.get(label) != first.labels.get(label):
+            if part.labels.get(label) not in (None, first.labels.get(label, part.labels.get(label))):
                 raise PlaceError(
                     f"{first.digest} ({first.platform}) and {part.digest} ({part.platform}) are of another {what}",
                     "publish both from one commit: a Dockerfile.test or a declared dependency differs",
@@ -169,6 +169,16 @@ def _described(part: Part) -> dict[str, Any]:
     }
 
 
+def published_first(registry: Registry, settled: Manifest, platform: str, there: Iterable[str]) -> EngineError:
+    """A commit's tag never moves: what was published for it without a platform stays without it."""
+    what = "an index" if settled.is_index else "an image, no index,"
+    return EngineError(
+        f"{registry.image}@{settled.digest} was published first, {what} for {platforms.told(there)}: no {platform}",
+        "a commit and a release never move: publish all platforms of the next commit, or of a rebuild (v1.2.3-r2)",
+        cause="conflict",
+    )
+
+
 def cover(registry: Registry, settled: Manifest, found: Sequence[Part]) -> dict[str, str]:
     """What stands for the event by now has to have all the platforms, each there; platform -> digest.
 
@@ -178,12 +188,7 @@ def cover(registry: Registry, settled: Manifest, found: Sequence[Part]) -> dict[
     there = parts(settled) if settled.is_index else {}
     lacking = sorted({part.platform for part in found} - there.keys())
     if lacking:
-        only = platforms.told(there) if there else find(registry, settled, "")[1][0] or "one platform"
-        raise EngineError(
-            f"{registry.image}@{settled.digest} was published first, for {only} alone: {lacking[0]} is not in it",
-            "a commit and a release never move: publish all platforms of the next commit, or of a rebuild (v1.2.3-r2)",
-            cause="conflict",
-        )
+        raise published_first(registry, settled, lacking[0], there or find(registry, settled, lacking[0])[1])
     for platform, digest in there.items():
         if registry.digest(digest) is None:
             what = f"{registry.image}@{settled.digest} names {digest} for {platform}, and that is gone"

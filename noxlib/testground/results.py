@@ -29,6 +29,8 @@ class Result(msgspec.Struct, frozen=True):
     commit: Optional[str] = None
     asked: Optional[str] = None  #: what was pulled, in the user's words
     uploaded: bool = False
+    platform: Optional[str] = None  #: of one platform's part, which has no tag of its own yet
+    platforms: dict[str, str] = {}  #: of an index: platform -> digest of its part
     time: str = ""  #: ISO 8601 in UTC
 
     @property
@@ -76,6 +78,10 @@ def own_folder(root: Path) -> Path:
 
 
 def outputs(result: Result) -> str:
-    """Outputs of a step of GitHub Actions, a line each: ``py310-image=name@sha256:…`` and ``py310-digest``."""
-    key = f"py{result.python.replace('.', '')}"
+    """Outputs of a step of GitHub Actions, a line each: ``py310-image=name@sha256:…`` and ``py310-digest``.
+
+    Those of one platform are ``py310-linux-arm64-image`` and ``py310-linux-arm64-digest``.
+    """
+    own = f"-{result.platform.replace('/', '-')}" if result.platform else ""
+    key = f"py{result.python.replace('.', '')}{own}"
     return f"{key}-image={result.reference}\n{key}-digest={result.digest}\n"

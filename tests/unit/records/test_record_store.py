@@ -56,7 +56,9 @@ VERSION_1 = Record(
     started="2026-11-21T05:00:00.000Z",
     ended="2026-11-21T05:00:03.200Z",
     place=PlaceSection("container", "docker 26.1.5 answers", fallback=True),
-    testground=TestgroundSection("thing-testground:py3.10-abc", "sha256:1", "sha256:2", "f", "l", "uv.lock", "p"),
+    testground=TestgroundSection(
+        "thing-testground:py3.10-abc", "sha256:1", "sha256:2", "f", "l", "uv.lock", "p", "linux/arm64"
+    ),
     source=SourceSection("0123456789abcdef", "main", dirty=True),
     interpreter=InterpreterSection("3.10.13", "CPython", "linux-x86_64"),
     counts=Counts(1, 2, 3, 4, 5, 6, 7, 8, 9, 10),

@@ -1,0 +1,40 @@
+"""What is published now: the event of the CI run, or what ``--push`` stands for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from noxlib.config import event as events
+from noxlib.config.event import Event
+from noxlib.engines import git
+from noxlib.errors import UsageError
+from noxlib.sessions.arguments import Option
+
+PUSH = Option("--push", "publish the checked out commit and branch from this machine, without a CI event")
+
+
+def event(session: str, root: Path, *, push: bool) -> Event:
+    """The event.
+
+    Raises:
+        UsageError: there is none, or another commit is checked out than it is about.
+    """
+    found = events.read(os.environ)
+    head = git.head(root)
+    if push:
+        if head is None or head.dirty:
+            why = "the tree has uncommitted changes" if head else "there is no commit here"
+            raise UsageError(f"{session}: {why}, so no commit names what would be pushed", "commit first")
+        return Event("push", name="--push", branch=head.branch, commit=head.commit)
+    if found.kind == "none":
+        raise UsageError(
+            f"{session}: there is no CI event here that says what to publish",
+            f"CI publishes by itself; from this machine: nox -s {session} -- --push",
+        )
+    if found.kind in ("push", "tag") and head is not None and found.commit != head.commit:
+        raise UsageError(
+            f"{session}: the event is about {found.commit}, and {head.commit} is checked out",
+            "check out the event's own commit before this step",
+        )
+    return found
