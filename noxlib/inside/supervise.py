@@ -13,6 +13,7 @@ command outlives this program; where this is the first process of a pid namespac
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import json
 import os
@@ -27,6 +28,7 @@ GRACE = 5.0  # seconds between TERM and KILL at the deadline
 STOP_GRACE = 10.0  # the same where a scheduler or a person asks for the end
 PAUSE = 60.0  # seconds after which the clock is looked at in any case
 NOT_FOUND, NOT_EXECUTABLE, USAGE = 127, 126, 64
+NO_ROOM, UNWRITTEN = 73, 71  # EX_CANTCREAT and EX_OSERR of sysexits.h: how it ended could not be written
 FIRST = 1  # pid of the first process of a pid namespace, which gets every orphan
 
 
@@ -211,7 +213,7 @@ def raise_loopback() -> None:
 
 
 def write(path: str, exit_: dict[str, Any]) -> None:
-    """Write how it ended in one step: a reader meets the whole file or none."""
+    """Write how it ended in one step: a reader meets the whole file or none. Raises OSError."""
     beside = f"{path}.{os.getpid()}"
     with open(beside, "w", encoding="ascii") as stream:
         json.dump({"oom": False, **exit_}, stream)
@@ -229,7 +231,14 @@ def main(argv: list[str]) -> int:
         print(f"noxlib: supervise.py needs the path of an order: {error}", file=sys.stderr)
         return USAGE
     exit_ = Supervisor(order).run()
-    write(order["exit"], exit_)
+    try:
+        write(order["exit"], exit_)
+    except OSError as error:  # this program's own code tells of it: the output may go to the same disk
+        with contextlib.suppress(OSError):
+            print(
+                f"noxlib: the command ended with {exit_['code']}, which cannot be written: {error.strerror}", flush=True
+            )
+        return NO_ROOM if error.errno in (errno.ENOSPC, errno.EDQUOT) else UNWRITTEN
     return int(exit_["code"])
 
 

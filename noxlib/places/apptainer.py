@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from noxlib.engines.slurm import CLEAN, Slurm, told
 from noxlib.engines.ssh import Connection, Target
 from noxlib.errors import EngineError, PlaceError
-from noxlib.places import box, remote, unanswered
+from noxlib.places import box, remote, trust, unanswered
 from noxlib.places.host import Facts
 from noxlib.places.ssh import SSHHost
 
@@ -81,7 +81,14 @@ class Apptainer(SSHHost):
         own = self._environment
         who = {name: own[name] for name in ("USER", "LOGNAME")}
         terminal = {"TERM": os.environ.get("TERM", "xterm")} if command.terminal else {}
-        return {**own, **box.environment(own, os.getuid()), **who, **terminal, **command.environment}
+        return {
+            **own,
+            **box.environment(own, os.getuid()),
+            **trust.variables(),
+            **who,
+            **terminal,
+            **command.environment,
+        }
 
     def _enter(self, command: Command, order: str) -> tuple[str, ...]:
         work = f"{self._folder}/work-{secrets.token_hex(4)}"

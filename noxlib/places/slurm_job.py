@@ -14,11 +14,12 @@ import msgspec
 from noxlib import temporary
 from noxlib.engines.slurm import Slurm as Engine
 from noxlib.errors import NoxlibError
-from noxlib.places import box, tars
+from noxlib.places import box, tars, trust
 from noxlib.places.files import INSIDE
 from noxlib.places.scheduler import HostTask
 from noxlib.places.sent import Sent
 from noxlib.places.slurm_outcome import UNPREPARED
+from noxlib.places.supervised import NO_ROOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +129,7 @@ def script(way: Way) -> str:
         python=way.nodes.python,
         site=box.SITE if way.nodes.prepared_site else "",
         unprepared=UNPREPARED,
+        no_room=NO_ROOM,
         **layout,
     )
 
@@ -153,7 +155,7 @@ def _packed(way: Way, tasks: tuple[HostTask, ...], made: Path) -> Iterator[IO[by
     with tars.pack(sent.files(), 0, 0) as workspace, (made / "workspace.tar").open("wb") as file:
         for chunk in iter(lambda: workspace.read(tars.CHUNK), b""):
             file.write(chunk)
-    entries = [*tars.folder("lib/noxlib_inside", INSIDE)]
+    entries = [*tars.folder("lib/noxlib_inside", INSIDE), *trust.files()]
     for index, task in enumerate(tasks):
         folder = made / "tasks" / str(index)
         folder.mkdir(parents=True)  # without the folder of its output a job fails, and says nothing

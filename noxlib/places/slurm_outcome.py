@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Optional
 from noxlib.engines import slurm_text
 from noxlib.places.host import Exit
 from noxlib.places.scheduler import Result, TaskState
+from noxlib.places.supervised import NO_ROOM
 
 if TYPE_CHECKING:
     from noxlib.engines.slurm_text import Task
@@ -80,7 +81,9 @@ def _without_file(task: Task, said: str, where: str) -> Result:
         return Result("done", Exit(_SIGNAL + number, "signal"))
     if task.state == "COMPLETED":
         return Result("failed", None, f"COMPLETED{where}, but it left no result{last}", "lost")
+    if task.code == NO_ROOM:
+        return Result("failed", None, f"a disk is full{where}, so that there is no result{last}", "disk-full")
     if task.code == UNPREPARED:
         return Result("failed", None, f"the workspace could not be laid out{where}{last}", "node")
     how = f"{task.state} with exit code {task.code}" if task.code is not None else task.state
-    return Result("failed", None, f"{how}{where} before the tests could begin{last}", "lost")
+    return Result("failed", None, f"{how}{where}, and it left no result{last}", "lost")

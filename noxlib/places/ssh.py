@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import tempfile
@@ -14,7 +13,7 @@ from noxlib.engines import ssh_errors
 from noxlib.engines.process import last_line, stream
 from noxlib.errors import EngineError, NoxlibError
 from noxlib.ledger import Ledger
-from noxlib.places import box, remote, supervised, tars
+from noxlib.places import box, remote, supervised, tars, trust
 from noxlib.places.files import INSIDE
 from noxlib.places.host import Command, Exit, Facts
 from noxlib.places.limits import confess
@@ -162,29 +161,24 @@ class SSHHost:
     def _files(self) -> Iterator[tuple[str, Path]]:
         yield from ((f"workspace/{name}", path) for name, path in self._sent.files())
         yield from tars.folder("lib/noxlib_inside", INSIDE)
+        yield from trust.files()
         if self._site is not None:
             yield from tars.folder("site", self._site)
 
     def _give_order(self, token: str, command: Command) -> None:
-        order = {
-            "argv": command.argv,
-            "environment": self._variables(command),
-            "cwd": command.cwd or self.workspace,
-            "timeout": command.limits.timeout,
-            "exit": f"{self.scratch}/exit-{token}.json",
-            "watch": True,
-            "terminal": command.terminal,
-            "loopback": not command.limits.network and "network" in self.kept,
-        }
+        loopback = not command.limits.network and "network" in self.kept
+        given = supervised.order(
+            command, self._variables(command), f"{self.scratch}/exit-{token}.json", loopback=loopback
+        )
         with tempfile.TemporaryFile() as stream_:
-            stream_.write(json.dumps(order).encode())
+            stream_.write(given)
             stream_.seek(0)
             path = f"{self._folder}/run/order-{token}.json"
             self._send(("sh", "-c", 'umask 077; cat >"$1"', "order", path), stream_)
 
     def _variables(self, command: Command) -> dict[str, str]:
         terminal = {"TERM": os.environ.get("TERM", "xterm")} if command.terminal else {}
-        return {**box.environment(self._environment, 0), **terminal, **command.environment}
+        return {**box.environment(self._environment, 0), **trust.variables(), **terminal, **command.environment}
 
     def _enter(self, command: Command, order: str) -> tuple[str, ...]:
         network = () if command.limits.network else ("--net",)
@@ -203,6 +197,8 @@ class SSHHost:
         except ValueError as error:
             if code == supervised.LOST:
                 raise ssh_errors.lost(self.connection.target, said) from error
+            if code == supervised.NO_ROOM:
+                raise ssh_errors.full(self.connection.target) from error
             reason = last_line(said, f"it ended with {code} and left no word")
             what = f"the testground cannot be entered on {self.connection.target}: {reason}"
             raise EngineError(what, "the machine needs overlay and tmpfs, and root must be free to mount") from error

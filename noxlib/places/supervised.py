@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import tempfile
@@ -13,16 +14,34 @@ from noxlib.engines import ssh_errors
 from noxlib.engines.output import Output
 from noxlib.engines.process import GRACE, STOP_SECONDS
 from noxlib.errors import Cancelled
+from noxlib.places import box
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from noxlib.engines.ssh import Connection
     from noxlib.places.host import Command
 
 CHUNK = 64 * 1024
 LOST = 255  #: ssh's own exit code where it has no other
+NO_ROOM = 73  #: the supervisor's own where it cannot write how the command ended, for the disk is full
 MARGIN = 30.0  #: seconds that the far side gets beyond its own deadlines before it counts as lost
+
+
+def order(command: Command, environment: Mapping[str, str], exit_file: str, *, loopback: bool) -> bytes:
+    """The order for ``inside/supervise.py`` beside a caller who follows it: a file for its owner's eyes alone."""
+    return json.dumps(
+        {
+            "argv": command.argv,
+            "environment": dict(environment),
+            "cwd": command.cwd or box.WORKSPACE,
+            "timeout": command.limits.timeout,
+            "exit": exit_file,
+            "watch": True,
+            "terminal": command.terminal,
+            "loopback": loopback,
+        }
+    ).encode()
 
 
 def follow(connection: Connection, argv: Sequence[str], command: Command) -> tuple[int, str]:

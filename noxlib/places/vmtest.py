@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from noxlib.engines import qemu, savedram, vmtest
 from noxlib.engines.process import GRACE
 from noxlib.errors import EngineError, PlaceError
 from noxlib.ledger import Ledger
-from noxlib.places import box, machines, share, tars, watching
+from noxlib.places import box, machines, share, supervised, tars, trust, watching
 from noxlib.places.files import INSIDE, copy
 from noxlib.places.host import Exit, Facts
 from noxlib.places.limits import confess
@@ -154,18 +153,11 @@ class Vmtest:
         return self._exit(made, token)
 
     def _give_order(self, token: str, command: Command) -> None:
-        order = {
-            "argv": command.argv,
-            "environment": {**box.environment(self._environment, 0), **command.environment},
-            "cwd": command.cwd or self.workspace,
-            "timeout": command.limits.timeout,
-            "exit": f"{self.scratch}/exit-{token}.json",
-            "watch": True,
-            "loopback": not command.limits.network,
-        }
+        environment = {**box.environment(self._environment, 0), **trust.variables(), **command.environment}
+        exit_file = f"{self.scratch}/exit-{token}.json"
         path = self._run / f"order-{token}.json"
         path.touch(mode=0o600)
-        path.write_text(json.dumps(order), encoding="utf-8")
+        path.write_bytes(supervised.order(command, environment, exit_file, loopback=not command.limits.network))
 
     def _words(self, command: Command, token: str) -> tuple[str, ...]:
         """What the script in the guest is told."""
@@ -189,6 +181,7 @@ class Vmtest:
     def _content(self) -> Iterator[tuple[str, Path]]:
         yield from ((f"workspace/{name}", path) for name, path in self._sent.files())
         yield from tars.folder("lib/noxlib_inside", INSIDE)
+        yield from trust.files()
         if self._site is not None:
             yield from tars.folder("site", self._site)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from noxlib.config.project import Project
 from noxlib.engines.compose import Compose
-from noxlib.places import stack
+from noxlib.places import box, foreign, stack
 from noxlib.places.compose import Services
 from noxlib.places.host import Host
 from noxlib.sessions import compose_files, container_ground
@@ -37,6 +37,7 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
     made = container_ground.make(context.python, project, docker, effort)
 
     def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
+        foreign.check(services, docker, made.testground.id, box.labels(folder.name, project.name))
         return Services(
             docker,
             made.testground.id,

@@ -19,7 +19,7 @@ from noxlib.engines.docker import Docker
 from noxlib.engines.slurm import Runner, told
 from noxlib.engines.slurm import Slurm as Engine
 from noxlib.errors import NoxlibError, UsageError
-from noxlib.places import box, slurm_job
+from noxlib.places import box, slurm_job, trust
 from noxlib.places.host import Host
 from noxlib.places.limits import confess
 from noxlib.places.scheduler import HostTask
@@ -201,4 +201,4 @@ class _Submit:
 def _environment(runner: Runner, image: dict[str, str]) -> dict[str, str]:
     """The image's own variables and ours, for the user that we are there."""
     (user,) = told(runner, ("id", "-un"))
-    return {**image, **box.environment(image, os.getuid()), "USER": user, "LOGNAME": user}
+    return {**image, **box.environment(image, os.getuid()), **trust.variables(), "USER": user, "LOGNAME": user}

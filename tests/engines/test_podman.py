@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -104,3 +105,23 @@ def test_what_a_killed_run_left_in_podman_is_removed(podman: Podman, engine: Doc
     assert left(engine, nox) == []
     assert left_of_state(own_state) == []
     assert (nox.record.outcome, nox.record.counts.passed) == ("cancelled", 1)
+
+
+def test_services_run_in_podman_and_one_that_is_asked_for_its_health_is_refused(podman: Podman, engine: Docker) -> None:
+    nox = podman("flat")
+    (nox.folder / "noxlib.toml").write_text('[compose_integration]\nselect = ""\n')
+    (nox.folder / "tests" / "test_net.py").write_text(
+        "import urllib.request\n\ndef test_it_answers(): urllib.request.urlopen('http://pages:8000')\n"
+    )
+    pages = {"image": "python:3.10-slim", "command": ["python", "-m", "http.server", "8000"], "expose": ["8000"]}
+    check = {"test": ["CMD", "true"], "start_period": "60s"}
+    for services in ({**pages, "healthcheck": check}, pages):
+        stack = {"services": {"pages": services, "test-runner": {"image": "python:3.10-slim"}}}
+        (nox.folder / "docker-compose.test.yml").write_text(json.dumps(stack))
+        ended = nox("-s", "compose_integration-3.10")
+        if "healthcheck" in services:
+            assert told(ended) == 2, ended.output
+            assert "podman does not ask pages of docker-compose.test.yml for health" in ended.output
+        else:
+            assert ended.code == 0, ended.output
+    assert left(engine, nox) == []

@@ -98,6 +98,11 @@ def test_the_own_configuration_must_be_there(tmp_path: Path) -> None:
         ("ssh: Could not resolve hostname x: Name or service not known", PlaceError, "there is no host x"),
         ("root@x: Permission denied (publickey).", PlaceError, "accepts none of your keys"),
         ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", PlaceError, "host key"),
+        (
+            "No ED25519 host key is known for x and you have requested strict checking.\nHost key verification failed.",
+            PlaceError,
+            "is not known, and your ssh configuration accepts none",
+        ),
         ("ssh: connect to host x port 22: Connection refused", EngineError, "no SSH server listens"),
         ("ssh: connect to host x port 22: Connection timed out", EngineError, "does not answer"),
         ("ssh: connect to host x port 22: No route to host", EngineError, "does not answer"),

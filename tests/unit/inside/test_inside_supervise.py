@@ -93,6 +93,16 @@ def test_a_missing_program_is_127_and_a_file_that_is_none_126(tmp_path: Path) ->
     assert Supervised(tmp_path / "second", (str(tmp_path),)).end()[1] == ended(126)
 
 
+def test_an_end_that_cannot_be_written_is_one_line_and_a_code_of_its_own(tmp_path: Path) -> None:
+    one = Supervised(tmp_path, code("print('ran')"))
+    one.exit.mkdir()  # a file cannot take its place
+    with one.process as process:
+        assert process.stdout is not None
+        lines = process.stdout.read().decode().splitlines()
+    assert lines == ["ran", "noxlib: the command ended with 0, which cannot be written: Is a directory"]
+    assert process.returncode == 71
+
+
 def test_at_the_deadline_the_command_may_end_by_itself(tmp_path: Path) -> None:
     assert Supervised(tmp_path, code(GENTLE), timeout=1).end()[1] == ended(9, "timeout")
 

@@ -21,6 +21,7 @@ from noxlib.places import slurm_job, slurm_outcome
 from noxlib.places.host import Exit
 from noxlib.places.scheduler import HostTask
 from noxlib.places.slurm_job import Nodes, Way
+from noxlib.places.supervised import NO_ROOM
 from noxlib.plan import Limits
 from noxlib.testground import sif
 
@@ -46,6 +47,8 @@ WAY = Way(NODES, "/shared/runs/r1", "r1")
         (Task(0, "FAILED", 0, 53), None, ("failed", None, "lost")),
         (Task(0, "FAILED", 127, node="c1"), None, ("failed", None, "lost")),
         (Task(0, "FAILED", slurm_outcome.UNPREPARED, node="c1"), None, ("failed", None, "node")),
+        (Task(0, "FAILED", NO_ROOM, node="c1"), None, ("failed", None, "disk-full")),
+        (Task(0, "FAILED", NO_ROOM, node="c1"), Exit(NO_ROOM), ("done", Exit(NO_ROOM), None)),
         (Task(0, "TIMEOUT", 0, node="c1"), None, ("done", Exit(143, "timeout"), None)),
         (Task(0, "TIMEOUT", 0, node="c1"), Exit(9, "cancelled"), ("done", Exit(9, "timeout"), None)),
         (Task(0, "DEADLINE"), None, ("done", Exit(143, "timeout"), None)),
@@ -70,7 +73,7 @@ def test_the_state_and_the_result_file_are_taken_together(
 def test_what_the_task_said_last_explains_a_loss() -> None:
     result = slurm_outcome.result(Task(0, "FAILED", 255, node="c1"), None, "FATAL: no space left on device")
     assert result.message == (
-        "FAILED with exit code 255 on c1 before the tests could begin; it said: FATAL: no space left on device"
+        "FAILED with exit code 255 on c1, and it left no result; it said: FATAL: no space left on device"
     )
 
 
