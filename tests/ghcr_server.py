@@ -269,6 +269,7 @@ class Ghcr:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True  # headers and body go in two parts: the second would wait for an acknowledgement
     protocol_version = "HTTP/1.1"
     world: Ghcr
 

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noxlib import atomic, manifest
@@ -187,7 +187,7 @@ def test_a_link_that_points_elsewhere_is_damage(cache: Cache) -> None:
     assert cache.get("key") is None
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25)
 @given(
     files=st.dictionaries(
         st.binary(min_size=1, max_size=20).filter(lambda name: not set(name) & {0, 47} and name not in {b".", b".."}),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noxlib import owner as owner_module
@@ -182,7 +182,7 @@ def test_what_a_killed_writer_left_half_written_is_swept_later(ledger: Ledger) -
     assert (young.exists(), old.exists()) == (True, False)
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50)
 @given(
     kind=st.text(min_size=1),
     name=st.text(alphabet=st.characters()) | st.binary().map(os.fsdecode),

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from noxlib.config.environment import RESERVED, keys, tables
@@ -322,7 +322,6 @@ def test_every_key_has_a_variable_of_its_own() -> None:
     assert not RESERVED & set(variables)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(table=TABLE)
 def test_a_file_and_variables_of_the_same_values_give_the_same_configuration(
     table: dict[str, Any], tmp_path: Path
@@ -336,7 +335,6 @@ def test_a_file_and_variables_of_the_same_values_give_the_same_configuration(
     assert load_config(tmp_path, environ) == msgspec.convert(table, Config)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @example(name="NOXLIB_APT", text="[\ud800")  # a byte that is no UTF-8
 @example(name="NOXLIB_PLACE", text="\ud800")
 @example(name="NOXLIB_CONSTRAINTS", text='["\\ud800"]')  # the same, as JSON escapes it

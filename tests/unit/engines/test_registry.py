@@ -38,6 +38,7 @@ class Peer:
         peer = self
 
         class Handler(BaseHTTPRequestHandler):
+            disable_nagle_algorithm = True
             protocol_version = "HTTP/1.1"
 
             def handle_any(self) -> None:

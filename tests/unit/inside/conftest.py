@@ -46,8 +46,14 @@ class Run:
 StartRun = Callable[..., Run]
 
 
+@pytest.fixture(scope="session")
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder in which Pythons share what they compile: most of a short run's time would be compiling."""
+    return str(tmp_path_factory.mktemp("bytecode"))
+
+
 @pytest.fixture
-def start(tmp_path: Path) -> StartRun:
+def start(tmp_path: Path, bytecode: str) -> StartRun:
     """Start ``run.py`` on a project; keywords overwrite entries of its task."""
 
     def start_run(project: str, *arguments: str, environment: dict[str, str] | None = None, **task: Any) -> Run:
@@ -68,6 +74,8 @@ def start(tmp_path: Path) -> StartRun:
         # The plugins of this environment cost more than a run does.
         variables = {
             **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": bytecode,
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "PYTHONPATH": str(tmp_path / "workspace/src"),
             **(environment or {}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noxlib.inside import report as module
@@ -90,7 +90,7 @@ def test_a_report_that_cannot_be_written_does_not_fail_the_tests(tmp_path: Path)
     assert report.counts()["passed"] == 1
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(max_examples=50)
 @given(name=st.text(st.characters(), min_size=1))
 def test_any_test_id_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
     (tmp_path / "report.jsonl").unlink(missing_ok=True)

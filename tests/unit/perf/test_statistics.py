@@ -30,7 +30,7 @@ def noisy(seconds: float, factors: list[float], seed: int) -> list[float]:
 
 
 @given(PAIRS, THRESHOLDS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_swapping_the_sides_flips_the_verdict(pairs: list[tuple[float, float]], threshold: float) -> None:
     base, head = sides(pairs)
     found, swapped = interval(base, head), interval(head, base)
@@ -42,7 +42,7 @@ def test_swapping_the_sides_flips_the_verdict(pairs: list[tuple[float, float]], 
 
 
 @given(st.lists(SECONDS, min_size=LEAST_PAIRS, max_size=30), st.floats(0.001, 100))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_identical_data_is_the_same_and_never_slower(times: list[float], threshold: float) -> None:
     found = interval(times, times)
     assert (found.low, found.estimate, found.high) == (1.0, 1.0, 1.0)
@@ -50,7 +50,7 @@ def test_identical_data_is_the_same_and_never_slower(times: list[float], thresho
 
 
 @given(PAIRS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_estimate_lies_in_its_interval_and_that_within_the_data(pairs: list[tuple[float, float]]) -> None:
     base, head = sides(pairs)
     ratios = log_ratios(base, head)
@@ -62,7 +62,7 @@ def test_the_estimate_lies_in_its_interval_and_that_within_the_data(pairs: list[
 
 
 @given(st.integers(0, 10_000), st.lists(st.floats(1, 10), min_size=10, max_size=10))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_an_injected_slowdown_is_found_however_the_machine_drifts(seed: int, drift: list[float]) -> None:
     base, head = noisy(0.010, drift, seed), noisy(0.012, drift, seed + 1)
     assert verdict(interval(base, head), 5) == "slower"
@@ -70,7 +70,7 @@ def test_an_injected_slowdown_is_found_however_the_machine_drifts(seed: int, dri
 
 
 @given(st.integers(0, 10_000), st.lists(st.floats(1, 10), min_size=10, max_size=10))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_same_code_on_a_machine_that_drifts_is_the_same(seed: int, drift: list[float]) -> None:
     base, head = noisy(0.010, drift, seed), noisy(0.010, drift, seed + 1)
     assert verdict(interval(base, head), 5) == "same"

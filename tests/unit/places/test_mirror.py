@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noxlib.places.mirror import snapshot, sync
@@ -129,7 +129,7 @@ def make(root: Path, tree: dict[str, object]) -> None:
             path.write_text(str(content))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(before=trees, after=trees)
 def test_any_tree_becomes_any_other(
     tmp_path_factory: pytest.TempPathFactory, before: dict[str, object], after: dict[str, object]

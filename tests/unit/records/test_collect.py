@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noxlib.engines.git import Head
@@ -268,7 +268,7 @@ def test_a_result_of_wrong_types_does_not_count(folder: store.RunFolder, changes
     assert read_result(folder.path / "result") is None
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60)
 @given(
     data=st.binary(max_size=200)
     | st.dictionaries(st.sampled_from(sorted(RESULT)), st.integers()).map(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noxlib.config.detect import load_project
@@ -59,7 +59,6 @@ def test_a_branch_is_asked_for_as_it_was_published(project: Project) -> None:
     assert remote.identifiers("1.1.0", project) == ("1.1.0", "v1.1.0")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text() | st.sampled_from(["--all", "-x~1", "../..", "HEAD@{1}^", "0" * 7, "$(touch x)"]))
 def test_every_word_becomes_tags_and_nothing_else(project: Project, word: str) -> None:
     for identifier in remote.identifiers(word, project):
