@@ -10,7 +10,7 @@ import io
 from typing import IO, TYPE_CHECKING
 
 from noxlib.engines import archiveformat, frames
-from noxlib.engines.archiveformat import TRAILER, Contents, Member, header, trailer
+from noxlib.engines.archiveformat import TRAILER, Contents, Member, folders, header, trailer
 from noxlib.engines.frames import Frame
 from noxlib.errors import CacheError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _TAIL = 64 << 20  # bytes of what describes the rest
 _RATIO, _FREE = 200, 1 << 30  # an archive that becomes more than its size so many times, and 1 GB, is a bomb
+_Piece = tuple[Member, int, Frame, bytes]  # its number, 0 for the header, and the bytes in the file
 
 
 class Archive:
@@ -49,7 +50,8 @@ class Archive:
             CacheError: A byte is not what it was.
         """
         try:
-            for _ in frames.side_by_side(_checked, self._pieces(members)):
+            self._check_head()
+            for _ in frames.side_by_side(self._checked, self._pieces(members)):
                 pass
         except ValueError as error:
             raise damaged(self.name, str(error)) from error
@@ -62,7 +64,7 @@ class Archive:
         """
         hashing, left = hashlib.sha256(), member.size
         try:
-            for piece in frames.side_by_side(_unpacked, self._pieces((member,), first=1)):
+            for piece in frames.side_by_side(self._unpacked, self._pieces((member,), first=1)):
                 hashing.update(memoryview(piece)[:left])
                 left -= min(left, len(piece))
                 if not left and hashing.hexdigest() != member.sha256:
@@ -71,13 +73,32 @@ class Archive:
         except ValueError as error:
             raise damaged(self.name, str(error)) from error
 
-    def _pieces(self, members: Iterable[Member], first: int = 0) -> Iterator[tuple[Member, int, Frame, bytes]]:
+    def _pieces(self, members: Iterable[Member], first: int = 0) -> Iterator[_Piece]:
         for member in members:
             at = self._at[member.name]
             for number, frame in enumerate(member.frames):
                 if number >= first:
                     yield member, number, frame, self._read(at, frame.length)
                 at += frame.length
+
+    def _check_head(self) -> None:
+        at, content = 0, b""
+        for frame in self.contents.head:
+            content += frames.unpack(frame, self._read(at, frame.length), self.contents.level)
+            at += frame.length
+        if content != folders(self.members):
+            raise ValueError("its folders are not those of its files")
+
+    def _checked(self, piece: _Piece) -> None:
+        member, number, frame, data = piece
+        if number == 0:
+            if frames.unpack(frame, data, self.contents.level) != header(member.name, member.size):
+                raise ValueError(f"{member.name} is something else than it says")
+        elif hashlib.sha256(data).hexdigest() != frame.sha256:
+            raise ValueError(f"{member.name} is not what it was when the archive was made")
+
+    def _unpacked(self, piece: _Piece) -> bytes:
+        return frames.unpack(piece[2], piece[3], self.contents.level)
 
     def _trailer(self) -> tuple[int, int, bytes]:
         if self.size < TRAILER.size:
@@ -121,23 +142,10 @@ def damaged(name: str, why: str) -> CacheError:
 
 def _offsets(contents: Contents, end: int) -> list[int]:
     """Where each member begins: one after the other, without a gap. Raises ValueError."""
-    offsets, at = [], 0
+    offsets, at = [], sum(frame.length for frame in contents.head)
     for member in contents.members:
         offsets.append(at)
         at += sum(frame.length for frame in member.frames)
     if at != end:
         raise ValueError("its parts are not where they were")
     return offsets
-
-
-def _checked(piece: tuple[Member, int, Frame, bytes]) -> None:
-    member, number, frame, data = piece
-    if number == 0:
-        if frames.unpack(frame, data) != header(member.name, member.size):
-            raise ValueError(f"{member.name} is something else than it says")
-    elif hashlib.sha256(data).hexdigest() != frame.sha256:
-        raise ValueError(f"{member.name} is not what it was when the archive was made")
-
-
-def _unpacked(piece: tuple[Member, int, Frame, bytes]) -> bytes:
-    return frames.unpack(piece[2], piece[3])

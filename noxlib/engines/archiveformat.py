@@ -3,6 +3,7 @@
 The file is a tar (an OCI image layout, with docker's ``manifest.json``) in zstd frames: a member's header is one frame,
 its content the next ones; the last frame holds what describes the rest, ``noxlib.json`` among it. A skippable frame
 ends the file and says where that last frame is. So each byte is under a SHA-256, of ``noxlib.json`` or of the trailer.
+A plain tar is made in the same way of frames that are not packed: readers of tar pass over what follows its end.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import io
 import re
 import struct
 import tarfile
-from typing import Optional
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
 from noxlib import atomic
 from noxlib.engines import frames
 from noxlib.engines.frames import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CONTENTS = "noxlib.json"
 BLOBS = "blobs/sha256/"  #: an image layout names its files by their own digest
@@ -94,8 +99,9 @@ class Contents(msgspec.Struct, frozen=True):
     images: tuple[Image, ...]
     members: tuple[Member, ...] = ()
     base: tuple[Base, ...] = ()  #: of a delta
+    head: tuple[Frame, ...] = ()  #: the folders of the tar, before all members
     zstd: str = ""  #: version of the library that packed it: another one may give other bytes
-    level: int = frames.LEVEL
+    level: int = frames.LEVEL  #: 0: a plain tar, whose frames are as they are
     piece: int = frames.SIZE
     version: int = 2
 
@@ -110,6 +116,17 @@ def header(name: str, size: int) -> bytes:
     member = tarfile.TarInfo(name)
     member.size, member.mode = size, 0o644
     return member.tobuf(tarfile.PAX_FORMAT)
+
+
+def folders(names: Iterable[str]) -> bytes:
+    """The tar headers of all folders in which these members lie: some readers make none by themselves."""
+    every = {str(folder) for name in names for folder in PurePosixPath(name).parents} - {"."}
+    entries = []
+    for name in sorted(every):
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+        entries.append(entry.tobuf(tarfile.PAX_FORMAT))
+    return b"".join(entries)
 
 
 def padding(size: int) -> bytes:
@@ -138,6 +155,8 @@ def contents(tail: bytes) -> Contents:
         hexadecimal = [image.fingerprint, *(digest[2] for digest in digests)]
         if not (all(map(_HEX.fullmatch, hexadecimal)) and _PYTHON.fullmatch(image.python)):
             raise ValueError(f"{image.reference!r} is no image of ours")
+    if not all(map(frames.sound, found.head)):
+        raise ValueError("its folders have not the size that they say")
     return found
 
 

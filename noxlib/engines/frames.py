@@ -36,13 +36,13 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
     sha256: str  #: of the bytes in the file, hexadecimal
 
 
-def pack(content: bytes) -> tuple[Frame, bytes]:
-    """One frame, with the checksum of its content and its size in its header."""
-    data: bytes = _compressor().compress(content)
+def pack(content: bytes, level: int = LEVEL) -> tuple[Frame, bytes]:
+    """One frame, with the checksum of its content and its size in its header; at level 0 the content as it is."""
+    data: bytes = _compressor().compress(content) if level else content
     return Frame(len(data), len(content), hashlib.sha256(data).hexdigest()), data
 
 
-def unpack(frame: Frame, data: bytes) -> bytes:
+def unpack(frame: Frame, data: bytes, level: int = LEVEL) -> bytes:
     """The content of a frame, in no more memory than it says.
 
     Raises:
@@ -52,6 +52,10 @@ def unpack(frame: Frame, data: bytes) -> bytes:
 
     if hashlib.sha256(data).hexdigest() != frame.sha256:
         raise ValueError("a part is not what it was when the archive was made")
+    if not level:
+        if len(data) != frame.size:
+            raise ValueError("a part has another size than it says")
+        return data
     try:
         if not 0 <= frame.size == zstandard.frame_content_size(data):  # read first: so much is allocated
             raise ValueError("a part has another size than it says")
@@ -62,9 +66,11 @@ def unpack(frame: Frame, data: bytes) -> bytes:
 
 
 def unpack_tail(data: bytes, digest: bytes, limit: int) -> bytes:
-    """The content of one frame of which nothing but its SHA-256 is known. Raises ValueError."""
+    """The content of one frame of which nothing but its SHA-256 is known; it may not be packed. Raises ValueError."""
     import zstandard  # noqa: PLC0415 - as above
 
+    if not data.startswith(zstandard.FRAME_HEADER):
+        return unpack(Frame(len(data), len(data), digest.hex()), data, 0)
     try:
         size = zstandard.frame_content_size(data)
     except zstandard.ZstdError as error:

@@ -51,13 +51,15 @@ class Saved:
     Args:
         chunks: The tar.
         aside: A file in which its content is kept, packed.
+        level: Of zstd; 0: not packed.
 
     Raises:
         EngineError: It is cut short, or no tar of images.
         OSError: The file cannot be written.
     """
 
-    def __init__(self, chunks: Iterable[bytes], aside: IO[bytes]) -> None:
+    def __init__(self, chunks: Iterable[bytes], aside: IO[bytes], level: int = frames.LEVEL) -> None:
+        self._level = level
         self.pieces: dict[str, Piece] = {}  #: by ``sha256:…`` of their content
         self._named: dict[str, Piece] = {}
         self._links: dict[str, str] = {}
@@ -93,7 +95,7 @@ class Saved:
         if name == _MANIFEST and member.size <= _LIMIT:
             self._entries = msgspec.json.decode(content.read(), type=list[_Entry])
             return
-        piece = pack(content, member.size, aside)
+        piece = pack(content, member.size, aside, self._level)
         self._named[name] = self.pieces[f"sha256:{piece.sha256}"] = piece
 
     def _blob(self, name: str, media: str = "") -> Descriptor:
@@ -104,7 +106,7 @@ class Saved:
         return Descriptor(f"sha256:{piece.sha256}", piece.size, media or imagelayout.layer_media(piece.first))
 
 
-def pack(content: IO[bytes], size: int, aside: IO[bytes]) -> Piece:
+def pack(content: IO[bytes], size: int, aside: IO[bytes], level: int = frames.LEVEL) -> Piece:
     """Pack so many bytes to the end of a file, padded as a tar pads them.
 
     Raises:
@@ -125,7 +127,7 @@ def pack(content: IO[bytes], size: int, aside: IO[bytes]) -> Piece:
             left -= len(data)
             yield data if left else data + padding(size)  # a frame's size is a multiple of a block
 
-    for frame, data in frames.side_by_side(frames.pack, pieces()):
+    for frame, data in frames.side_by_side(lambda data: frames.pack(data, level), pieces()):
         aside.write(data)
         found.append(frame)
     return Piece(hashing.hexdigest(), size, start, tuple(found), first)

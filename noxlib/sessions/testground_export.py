@@ -9,7 +9,7 @@ from pathlib import Path
 from noxlib import temporary
 from noxlib.config.detect import load_project
 from noxlib.config.project import Project
-from noxlib.engines import layers
+from noxlib.engines import frames, layers
 from noxlib.engines.archive import Archive
 from noxlib.engines.archiveformat import Base
 from noxlib.engines.docker import Docker
@@ -26,7 +26,7 @@ BASE = Option(
     "--base", "leave out what another archive, or an image of the engine, has; may be given again", "OLD", many=True
 )
 FILE = "testgrounds.tar.zst"
-_ZSTD = b"\x28\xb5\x2f\xfd"
+_BEGINNINGS = (b"\x28\xb5\x2f\xfd", b"blobs\0")  # of zstd, and of a tar of images
 
 
 def run(context: Context) -> None:
@@ -51,11 +51,16 @@ def run(context: Context) -> None:
     wanted = [_wanted(project, python, docker, effort) for python in pythons]
     say(f"noxlib: saving {len(wanted)} testgrounds")
     with temporary.folder(target.parent, ".noxlib-export-") as aside:
-        contents = archiving.export(wanted, project.name, docker, aside / FILE, base=base)
+        contents = archiving.export(wanted, project.name, docker, aside / FILE, base=base, level=_level(target))
         (aside / FILE).replace(target)
     size = f"{target.stat().st_size / 1e6:.0f} MB"
     needs = f", a delta that needs {', '.join(one.reference for one in contents.base)}" if contents.base else ""
     say(f"{context.session}: {shown(context, target)}: Python {', '.join(pythons)} in {size}{needs}")
+
+
+def _level(target: Path) -> int:
+    """Apptainer reads no zstd: a file that is called ``….tar`` is one, as it is."""
+    return 0 if target.suffix == ".tar" else frames.LEVEL
 
 
 def shown(context: Context, path: Path) -> str:
@@ -86,7 +91,8 @@ def _check_replaceable(context: Context, target: Path) -> None:
     plain = stat.S_ISREG(target.lstat().st_mode)
     if plain:
         with target.open("rb") as file:
-            plain = file.read(len(_ZSTD)) in (_ZSTD, b"")
+            first = file.read(8)
+            plain = not first or first.startswith(_BEGINNINGS)
     if not plain:
         raise UsageError(
             f"{context.session}: {shown(context, target)} is there and is no archive: it is left as it is",

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from noxlib.engines import archive, archiveformat, archivewriter, imagelayout, images, layers, saved
+from noxlib.engines import archive, archiveformat, archivewriter, frames, imagelayout, images, layers, saved
 from noxlib.engines.archiveformat import BLOCK, FILES, Base, Contents, Image, Member
 from noxlib.errors import CacheError
 
@@ -42,6 +42,7 @@ def export(
     *,
     base: Mapping[Base, Layers] | None = None,
     files: Mapping[str, Path] | None = None,
+    level: int = frames.LEVEL,
 ) -> Contents:
     """Write an archive of images of the engine.
 
@@ -52,6 +53,7 @@ def export(
         target: The file, which is overwritten.
         base: What the other side has: its layers are left out.
         files: What else goes in, by its name in the archive.
+        level: Of zstd; 0 for a plain tar.
 
     Raises:
         EngineError: The engine fails.
@@ -59,7 +61,7 @@ def export(
     """
     try:
         with tempfile.TemporaryFile(dir=target.parent) as aside, target.open("wb") as out:
-            found = saved.Saved(images.save([one.reference for one in wanted], docker), aside)
+            found = saved.Saved(images.save([one.reference for one in wanted], docker), aside, level)
             every = tuple(
                 Image(one.python, one.reference, one.fingerprint, *found.image(one.reference), builder=one.builder)
                 for one in wanted
@@ -67,17 +69,18 @@ def export(
             without = elsewhere(every, base or {})
             blobs = {blob.name: blob.digest for image in every for blob in image.blobs}
             pieces = {name: found.pieces[digest] for name, digest in blobs.items() if digest not in without}
-            pieces.update({name: _packed(path, aside) for name, path in sorted((files or {}).items())})
-            return archivewriter.write(out, Contents(project, every, base=_used(without, base or {})), pieces, aside)
+            pieces.update({name: _packed(path, aside, level) for name, path in sorted((files or {}).items())})
+            contents = Contents(project, every, base=_used(without, base or {}), level=level)
+            return archivewriter.write(out, contents, pieces, aside)
     except OSError as error:
         error.filename = error.filename or str(target)  # a full disk is told by the file that it happened to
         raise
 
 
-def _packed(path: Path, aside: IO[bytes]) -> Piece:
+def _packed(path: Path, aside: IO[bytes], level: int) -> Piece:
     aside.seek(0, 2)
     with path.open("rb") as content:
-        return saved.pack(content, path.stat().st_size, aside)
+        return saved.pack(content, path.stat().st_size, aside, level)
 
 
 def elsewhere(every: Iterable[Image], base: Mapping[Base, Layers]) -> frozenset[str]:

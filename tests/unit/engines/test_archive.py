@@ -17,7 +17,18 @@ from hypothesis import strategies as st
 from noxlib import atomic
 from noxlib.engines import archive, archivewriter, frames
 from noxlib.engines.archive import Archive
-from noxlib.engines.archiveformat import BLOCK, CONTENTS, TRAILER, Contents, Image, Member, header, member_of, trailer
+from noxlib.engines.archiveformat import (
+    BLOCK,
+    CONTENTS,
+    TRAILER,
+    Contents,
+    Image,
+    Member,
+    folders,
+    header,
+    member_of,
+    trailer,
+)
 from noxlib.engines.saved import Saved
 from noxlib.errors import CacheError, EngineError
 
@@ -83,18 +94,19 @@ def chunks(data: bytes, size: int = 700) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
-def packed(tar: bytes, project: str = "demo") -> bytes:
+def packed(tar: bytes, project: str = "demo", level: int = frames.LEVEL) -> bytes:
     out = io.BytesIO()
     with tempfile.TemporaryFile() as aside:
-        found = Saved(chunks(tar), aside)
+        found = Saved(chunks(tar), aside, level)
         every = tuple(Image(p, REFERENCES[p], "0" * 64, *found.image(REFERENCES[p])) for p in OWN)
         blobs = {blob.name: blob.digest for image in every for blob in (image.config, *image.layers)}
         pieces = {name: found.pieces[digest] for name, digest in blobs.items()}
-        archivewriter.write(out, Contents(project, every), pieces, aside)
+        archivewriter.write(out, Contents(project, every, level=level), pieces, aside)
     return out.getvalue()
 
 
 WHOLE = packed(saved_by_docker())
+PLAIN = packed(saved_by_docker(), level=0)
 
 
 def opened(data: bytes) -> Archive:
@@ -107,11 +119,11 @@ def verified(data: bytes) -> Contents:
 
 def members_of(data: bytes) -> dict[str, bytes]:
     """What an ordinary reader of zstd and tar makes of it, which knows nothing of our index."""
-    with (
-        zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True) as stream,
-        tarfile.open(fileobj=stream, mode="r|") as tar,
-    ):
-        return {member.name: (tar.extractfile(member) or io.BytesIO()).read() for member in tar}
+    unpacking = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True)
+    with tarfile.open(fileobj=io.BytesIO(data) if data is PLAIN else unpacking, mode="r|") as tar:
+        found = {member.name: (tar.extractfile(member) or io.BytesIO()).read() for member in tar}
+    assert (found.pop("blobs"), found.pop("blobs/sha256")) == (b"", b"")  # Apptainer makes no folder by itself
+    return found
 
 
 def test_what_was_packed_is_verified_and_told() -> None:
@@ -123,8 +135,9 @@ def test_what_was_packed_is_verified_and_told() -> None:
     assert (found.zstd, found.level) == (frames.library(), frames.LEVEL)
 
 
-def test_an_ordinary_reader_finds_an_image_layout_and_what_docker_wants() -> None:
-    found = members_of(WHOLE)
+@pytest.mark.parametrize("whole", [WHOLE, PLAIN], ids=["zstd", "tar"])
+def test_an_ordinary_reader_finds_an_image_layout_and_what_docker_wants(whole: bytes) -> None:
+    found = members_of(whole)
     index = json.loads(found["index.json"])
     for entry, python in zip(index["manifests"], OWN):
         told = found[f"blobs/{entry['digest'].replace(':', '/')}"]
@@ -170,33 +183,36 @@ def test_of_one_python_nothing_else_is_read() -> None:
     found.check(mine)
     assert b"".join(found.content(mine[2]))[: len(LAYERS[2])] == LAYERS[2]
     other = sum(frame.length for frame in found.members[by_digest()[LAYERS[1]]].frames)
-    own = sum(frame.length for member in mine for frame in member.frames)
+    own = sum(frame.length for member in mine for frame in member.frames) + found.contents.head[0].length
     ends = TRAILER.size + TRAILER.unpack(WHOLE[-TRAILER.size :])[3]
     assert found.taken == own + sum(frame.length for frame in mine[2].frames[1:]) + ends
     assert found.taken <= found.size - other + sum(frame.length for frame in mine[2].frames[1:])
 
 
-def regions() -> dict[str, tuple[int, int]]:
+def regions(whole: bytes) -> dict[str, tuple[int, int]]:
     """The parts that an archive has, each as its first byte and the one behind it."""
-    member = opened(WHOLE).contents.members[0]
-    offset, length = TRAILER.unpack(WHOLE[-TRAILER.size :])[2:4]
-    first = member.frames[0].length
+    contents = opened(whole).contents
+    offset, length = TRAILER.unpack(whole[-TRAILER.size :])[2:4]
+    head = contents.head[0].length
+    first, second = (frame.length for frame in contents.members[0].frames)
     return {
-        "a header's frame": (0, first),
-        "the frame of a blob": (first, first + member.frames[1].length),
+        "the folders": (0, head),
+        "a header": (head, head + first),
+        "a blob": (head + first, head + first + second),
         "what describes the rest": (offset, offset + length),
-        "the trailer": (offset + length, len(WHOLE)),
-        "anything": (0, len(WHOLE)),
+        "the trailer": (offset + length, len(whole)),
+        "anything": (0, len(whole)),
     }
 
 
-@pytest.mark.parametrize("region", regions())
+@pytest.mark.parametrize("region", regions(WHOLE))
+@pytest.mark.parametrize("whole", [WHOLE, PLAIN], ids=["zstd", "tar"])
 @given(st.data())
-def test_no_byte_can_be_changed_and_no_end_cut_off(region: str, data: st.DataObject) -> None:
-    start, end = regions()[region]
+def test_no_byte_can_be_changed_and_no_end_cut_off(whole: bytes, region: str, data: st.DataObject) -> None:
+    start, end = regions(whole)[region]
     at = data.draw(st.integers(start, end - 1))
-    changed = WHOLE[:at] + bytes([WHOLE[at] ^ (1 << data.draw(st.integers(0, 7)))]) + WHOLE[at + 1 :]
-    for damaged in (changed, WHOLE[:at], WHOLE[:at] + WHOLE[at + 1 :], WHOLE + WHOLE[at:]):
+    changed = whole[:at] + bytes([whole[at] ^ (1 << data.draw(st.integers(0, 7)))]) + whole[at + 1 :]
+    for damaged in (changed, whole[:at], whole[:at] + whole[at + 1 :], whole + whole[at:]):
         with pytest.raises(CacheError, match="nothing of it was loaded"):
             verified(damaged)
 
@@ -217,7 +233,9 @@ def rewritten(change: Callable[[dict[str, Any]], None], content: dict[str, bytes
     """The archive as somebody would change it who can compute every checksum again."""
     offset = TRAILER.unpack(WHOLE[-TRAILER.size :])[2]
     told = json.loads(atomic.to_json(opened(WHOLE).contents))
-    body = WHOLE[:offset]
+    first, first_bytes = frames.pack(folders([*(member["name"] for member in told["members"]), *(content or {})]))
+    body = first_bytes + WHOLE[told["head"][0][0] : offset]
+    told["head"] = [json.loads(atomic.to_json(first))]
     for name, data in (content or {}).items():
         (head, head_bytes), (frame, frame_bytes) = frames.pack(header(name, len(data))), frames.pack(padded(data))
         body += head_bytes + frame_bytes
@@ -274,9 +292,11 @@ def test_a_link_or_another_name_in_the_tar_than_is_told_is_refused() -> None:
         whole = rewritten(change)
         offset = TRAILER.unpack(whole[-TRAILER.size :])[2]
         tail = whole[offset : -TRAILER.size]
-        evil = whole[:offset] + data + tail + trailer(offset + len(data), len(tail), sha256(tail).digest())
-        with pytest.raises(CacheError, match="something else than it says"):
-            verified(evil)
+        found = opened(whole[:offset] + data + tail + trailer(offset + len(data), len(tail), sha256(tail).digest()))
+        with pytest.raises(CacheError, match="folders are not those of its files"):
+            found.check(found.contents.members)
+        with pytest.raises(ValueError, match="something else than it says"):
+            found._checked((found.members["noxlib/wheels/a"], 0, frame, data))
 
 
 def test_a_blob_that_is_not_what_its_name_says_is_refused_though_all_checksums_are_told() -> None:
