@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import tempfile
 import time
 from typing import IO, TYPE_CHECKING, Any, Optional, Protocol
 
@@ -78,22 +79,19 @@ class Here:
 
     def feed(self, argv: Sequence[str], chunks: Iterable[bytes], *, through: Sequence[str] = ()) -> None:  # noqa: ARG002
         """As ``Connection.feed``; nothing has to be made smaller for the way. Raises EngineError."""
-        with _started(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with _piped(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
             assert process.stdin is not None
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(BrokenPipeError):  # its words say why
                 for chunk in chunks:
                     process.stdin.write(chunk)
-            _, err = process.communicate()
-        if process.returncode != 0:
-            raise _failed(argv, process.returncode, err.decode("utf-8", "replace"))
+                process.stdin.close()
 
     def fetch(self, argv: Sequence[str]) -> Iterator[bytes]:
         """As ``Connection.fetch``. Raises EngineError."""
-        with _started(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+        with _piped(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
             assert process.stdout is not None
-            yield from iter(lambda: process.stdout.read(CHUNK), b"")  # type: ignore[union-attr]
-        if process.returncode != 0:
-            raise _failed(argv, process.returncode, "")
+            while chunk := process.stdout.read(CHUNK):
+                yield chunk
 
 
 def told(runner: Runner, argv: Sequence[str], count: int = 1) -> list[str]:
@@ -158,12 +156,12 @@ class Slurm:
         knows those that have. Without it the controller is asked, which forgets a job some minutes after its end.
         """
         queue = ("squeue", *self._of, "-h", "-r", "-t", "all", "-j", job, "-o", slurm_text.SQUEUE)
-        live = slurm_text.of_squeue(self._said(*queue), job)
+        live = slurm_text.of_squeue(self._said(*queue), job, since)
         if live and not any(task.ended for task in live.values()):
             return live
         told = slurm_text.of_sacct(self._accounted(job), job, since)
         if not told:
-            told = slurm_text.of_scontrol(self._said("scontrol", *self._of, "-o", "show", "job", job), job)
+            told = slurm_text.of_scontrol(self._said("scontrol", *self._of, "-o", "show", "job", job), job, since)
         waiting = {index: task for index, task in live.items() if not task.ended or index not in told}
         return {**told, **waiting}
 
@@ -194,11 +192,19 @@ class Slurm:
         return done.stdout if done.returncode == 0 else ""
 
 
-def _started(argv: Sequence[str], **pipes: Any) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(list(argv), **pipes)
-    except OSError as error:
-        raise _not_here(argv, error) from error
+@contextlib.contextmanager
+def _piped(argv: Sequence[str], **pipes: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A command of this machine, waited for; where it fails, its own words are told. Raises EngineError."""
+    with tempfile.TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(list(argv), stderr=errors, **pipes)
+        except OSError as error:
+            raise _not_here(argv, error) from error
+        with process:
+            yield process
+        if process.returncode != 0:
+            errors.seek(0)
+            raise _failed(argv, process.returncode, errors.read().decode("utf-8", "replace"))
 
 
 def _not_here(argv: Sequence[str], error: Exception) -> EngineError:
@@ -206,4 +212,6 @@ def _not_here(argv: Sequence[str], error: Exception) -> EngineError:
 
 
 def _failed(argv: Sequence[str], code: int, said: str) -> EngineError:
+    if "No space left on device" in said:
+        return EngineError("a disk of the cluster is full", "free space: `df -h` shows where", cause="disk-full")
     return EngineError(f"{argv[0]} ended with {code}: {last_line(said)}", "run it by hand to see why")

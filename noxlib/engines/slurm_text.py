@@ -18,7 +18,7 @@ WAITING = frozenset(
 )
 RUNNING = frozenset({"RUNNING", "COMPLETING", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED"})
 SACCT = "JobID,State,ExitCode,NodeList,ElapsedRaw,Submit"
-SQUEUE = "%i|%T|%N|%r"
+SQUEUE = "%i|%T|%N|%r|%V"
 _LIMIT = 100_000  #: tasks of an array that are believed; MaxArraySize is 1001 by default
 
 _ID = re.compile(r"(\d+)(?:;([\w.-]+))?")
@@ -108,7 +108,7 @@ def of_sacct(text: str, job: str, since: float = 0.0) -> dict[Optional[int], Tas
     """
     found: dict[Optional[int], Task] = {}
     for row in _rows(text, 6):
-        if (_number(row[5]) or 0.0) + 1 < since or "." in row[0]:
+        if not _is_ours(row[5], since) or "." in row[0]:
             continue
         code, signal = exit_code(row[2])
         for index in _of_job(row[0], job):
@@ -118,21 +118,27 @@ def of_sacct(text: str, job: str, since: float = 0.0) -> dict[Optional[int], Tas
     return found
 
 
-def of_squeue(text: str, job: str) -> dict[Optional[int], Task]:
-    """Each task of a job from ``squeue -h -o SQUEUE``."""
+def of_squeue(text: str, job: str, since: float = 0.0) -> dict[Optional[int], Task]:
+    """Each task of a job from ``squeue -h -o SQUEUE``; ``since`` is as of ``of_sacct``."""
     return {
         index: Task(index, state(row[1]), node=row[2], reason=row[3])
-        for row in _rows(text, 4)
+        for row in _rows(text, 5)
         for index in _of_job(row[0], job)
+        if _is_ours(row[4], since)
     }
 
 
-def of_scontrol(text: str, job: str) -> dict[Optional[int], Task]:
-    """Each task of a job from ``scontrol -o show job``; a pending rest of an array is one line of them all."""
+def of_scontrol(text: str, job: str, since: float = 0.0) -> dict[Optional[int], Task]:
+    """Each task of a job from ``scontrol -o show job``; a pending rest of an array is one line of them all.
+
+    ``since`` is as of ``of_sacct``.
+    """
     found: dict[Optional[int], Task] = {}
     for line in text.splitlines():
         pairs = dict(_PAIR.findall(line))
         if "JobState" not in pairs or job not in (pairs.get("ArrayJobId"), pairs.get("JobId")):
+            continue
+        if not _is_ours(pairs.get("SubmitTime", ""), since):
             continue
         array = pairs.get("ArrayTaskId")
         code, signal = exit_code(pairs.get("ExitCode", ""))
@@ -149,6 +155,12 @@ def of_scontrol(text: str, job: str) -> dict[Optional[int], Task]:
         for index in _safe(f"{job}_[{array}]")[1] if array else (None,):
             found[index] = msgspec.structs.replace(one, index=index)
     return found
+
+
+def _is_ours(submitted: str, since: float) -> bool:
+    """Whether a job is no older than ours: ids are given out again. A time that is no number tells nothing."""
+    seconds = _number(submitted)
+    return seconds is None or seconds + 1 >= since
 
 
 def _of_job(text: str, job: str) -> tuple[Optional[int], ...]:

@@ -60,6 +60,17 @@ class Facts(msgspec.Struct, frozen=True):
     services: tuple[Service, ...] = ()
 
 
+class Layout(Protocol):
+    """Where on a host things lie that a command names; see ``Host``."""
+
+    @property
+    def python(self) -> str: ...
+    @property
+    def inside(self) -> str: ...
+    @property
+    def scratch(self) -> str: ...
+
+
 class Host(Protocol):
     """A context manager: entering starts it, leaving always stops it.
 

@@ -41,6 +41,14 @@ class Nodes(msgspec.Struct, frozen=True):
     environment: dict[str, str] = {}  #: of every command
 
 
+class Layout(msgspec.Struct, frozen=True):
+    """Where things lie on the host that a task makes on its node, as ``noxlib.places.host.Layout`` wants it."""
+
+    python: str
+    inside: str = box.LIB
+    scratch: str = box.RUN
+
+
 class Way(msgspec.Struct, frozen=True):
     """How a job is submitted."""
 

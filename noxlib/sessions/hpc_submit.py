@@ -20,11 +20,10 @@ from noxlib.engines.slurm import Runner, told
 from noxlib.engines.slurm import Slurm as Engine
 from noxlib.errors import NoxlibError, UsageError
 from noxlib.places import box, slurm_job, trust
-from noxlib.places.host import Host
 from noxlib.places.limits import confess
 from noxlib.places.scheduler import HostTask
 from noxlib.places.slurm import Slurm
-from noxlib.places.slurm_job import Nodes, Way
+from noxlib.places.slurm_job import Layout, Nodes, Way
 from noxlib.plan import Plan
 from noxlib.records import collect, store
 from noxlib.records.record import timestamp
@@ -89,14 +88,6 @@ def _way(config: Config, folder: str, run: str, nodes: Nodes) -> Way:
     return Way(nodes, folder, run, config.hpc.time or "", (*hpc.options(config), *config.hpc.sbatch))
 
 
-class _Layout(msgspec.Struct, frozen=True):
-    """Where things lie on the host that a task makes on its node."""
-
-    python: str
-    inside: str = box.LIB
-    scratch: str = box.RUN
-
-
 class _Submit:
     """One submission, from the run's folder to the job."""
 
@@ -131,16 +122,16 @@ class _Submit:
     def _submit(
         self, folder: RunFolder, story: collect.Story, source: Callable[[], Optional[git.Head]]
     ) -> hpc.Submission:
-        made, ground = slurm_ground.made(
-            self.context, self.project, self.placement, "no-build" if self.arguments["no_build"] else "all"
-        )
-        plan = self._plan(ground)
-        story.planned(plan, ground.section)
-        store.write_plan(folder, plan)
-        docker = cast("Docker", self.placement.engine)
-        image = docker.image(made.testground.id)
-        with hpc.reached(self.host) as runner:
+        with hpc.reached(self.host) as runner:  # first: a wrong host or key is told before anything is built
             home = hpc.home(runner, self.project.config)
+            made, ground = slurm_ground.made(
+                self.context, self.project, self.placement, "no-build" if self.arguments["no_build"] else "all"
+            )
+            plan = self._plan(ground)
+            story.planned(plan, ground.section)
+            store.write_plan(folder, plan)
+            docker = cast("Docker", self.placement.engine)
+            image = docker.image(made.testground.id)
             path = sif.ensure(docker, made.testground.id, Engine(runner), home, hpc.options(self.project.config))
             nodes = Nodes(
                 path,
@@ -187,7 +178,7 @@ class _Submit:
         own.mkdir(parents=True)
         task = msgspec.structs.replace(plan.task, shard=(index, self.shards))
         (own / "task.json").write_bytes(msgspec.json.encode(task))
-        command = planning.command(cast("Host", _Layout(way.nodes.python)), plan, hpc.log_of(folder, index))
+        command = planning.command(Layout(way.nodes.python), plan, hpc.log_of(folder, index))
         return HostTask(
             command.argv,
             command.environment,

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from noxlib.config.project import Project
-from noxlib.places.host import Command, Host
+from noxlib.places.host import Command, Layout
 from noxlib.plan import Plan, Task
 from noxlib.secret import known_secrets
 from noxlib.sessions.arguments import Arguments
@@ -45,7 +45,7 @@ def plan(
     )
 
 
-def command(host: Host, planned: Plan, log: Path) -> Command:
+def command(host: Layout, planned: Plan, log: Path) -> Command:
     """What the host is asked to execute for a plan whose task lies in its scratch folder as ``task.json``."""
     limits = msgspec.structs.replace(planned.limits, timeout=planned.limits.timeout + PLACE_GRACE)
     return Command(

@@ -101,12 +101,13 @@ def test_an_older_job_of_the_same_id_is_another() -> None:
 
 
 def test_the_queue_tells_of_what_waits_and_why() -> None:
-    text = "7_[1-2]|PENDING||Resources\n7_0|RUNNING|c1|None\n9|RUNNING|c1|None\n"
+    text = "7_[1-2]|PENDING||Resources|100\n7_0|RUNNING|c1|None|N/A\n9|RUNNING|c1|None|100\n"
     assert slurm_text.of_squeue(text, "7") == {
         0: Task(0, "RUNNING", node="c1", reason="None"),
         1: Task(1, "PENDING", reason="Resources"),
         2: Task(2, "PENDING", reason="Resources"),
     }
+    assert list(slurm_text.of_squeue(text, "7", since=200.0)) == [0]  # a job of the same id, from before
 
 
 def test_the_controller_tells_where_there_is_no_accounting() -> None:

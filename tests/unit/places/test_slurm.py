@@ -155,7 +155,7 @@ def test_a_refusal_of_sbatch_is_two_lines() -> None:
 
 
 def test_the_accounting_is_not_asked_while_the_queue_knows_all() -> None:
-    runner = Recorder({"squeue": Completed(0, "7_0|RUNNING|c1|None\n", "")})
+    runner = Recorder({"squeue": Completed(0, "7_0|RUNNING|c1|None|100\n", "")})
     assert Slurm(runner).tasks("7") == {0: Task(0, "RUNNING", node="c1", reason="None")}
     assert [words[0] for words in runner.called] == ["squeue"]
 
