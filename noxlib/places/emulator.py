@@ -27,7 +27,7 @@ def require(docker: Docker) -> None:
         PlaceError: There is no emulator (cause ``emulator``).
         EngineError: The engine fails.
     """
-    if docker.platform != docker.native and _visible(docker) and not emulates(docker.platform):
+    if docker.platform != docker.native and _visible(docker) and not emulates(docker.platform, FORMATS):
         raise absent(docker)
 
 
@@ -55,7 +55,7 @@ def tried(docker: Docker, image: str, ledger: Ledger) -> None:
         raise absent(docker)
 
 
-def emulates(platform: str, formats: Path = FORMATS) -> bool:
+def emulates(platform: str, formats: Path) -> bool:
     """Whether binfmt_misc starts a platform's programs by an emulator that containers reach.
 
     That is one with the flag F: the kernel has opened it already, so that no container needs a copy of it

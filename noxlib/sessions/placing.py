@@ -60,8 +60,12 @@ def _wanted(config: Config, asked: Optional[str]) -> tuple[str, str]:
     return config.place, f"configured: place = {config.place!r}"
 
 
-def engine(platform: Optional[str] = None) -> Docker:
+def engine(platform: Optional[str] = None, *, runs: bool = True) -> Docker:
     """The engine, for steps that need one whatever the place of the tests; for images of another platform, if asked.
+
+    Args:
+        platform: As the user wrote it.
+        runs: Whether something of that platform is to run; what is only moved needs no emulator.
 
     Raises:
         UsageError: there is no such platform.
@@ -70,7 +74,7 @@ def engine(platform: Optional[str] = None) -> Docker:
     """
     from noxlib.engines.docker import Docker  # noqa: PLC0415 - a venv pays for no engine
 
-    return _of_platform(Docker.connect(), platform)
+    return _of_platform(Docker.connect(), platform, runs=runs)
 
 
 def choose_on(config: Config, asked: Optional[str], platform: Optional[str]) -> Placement:
@@ -90,19 +94,20 @@ def on_platform(chosen: Placement, platform: Optional[str]) -> Placement:
         raise UsageError(
             f"--platform chooses an image, and the place {chosen.name} has none", "leave it out, or --place container"
         )
-    docker = _of_platform(chosen.engine, platform)
+    docker = _of_platform(chosen.engine, platform, runs=True)
     how = docker.platform if docker.platform == docker.native else f"{docker.platform} under emulation"
     return msgspec.structs.replace(chosen, engine=docker, reason=f"{chosen.reason}; {how}")
 
 
-def _of_platform(docker: Docker, platform: Optional[str]) -> Docker:
+def _of_platform(docker: Docker, platform: Optional[str], *, runs: bool) -> Docker:
     if platform is None:
         return docker
     from noxlib.places import emulator  # noqa: PLC0415 - few runs ask for it
     from noxlib.testground import platforms  # noqa: PLC0415
 
     other = docker.for_platform(platforms.parse(platform))
-    emulator.require(other)
+    if runs:
+        emulator.require(other)
     return other
 
 

@@ -55,7 +55,7 @@ def _pull(
         say(f"{context.session}: would pull {registry.image}@{found.digest} ({found.tag or 'by digest'})")
         return None
     credentials = registryauth.find(registry.host, os.environ)
-    puller = Puller(project, placing.engine(arguments["platform"]), registry, credentials, say)
+    puller = Puller(project, placing.engine(arguments["platform"], runs=False), registry, credentials, say)
     asked = arguments.rest[0] if arguments.rest else ""
     result, info = puller.take(context.python, found, asked, fresh=arguments["fresh"])
     writing.tell_workflow(results.outputs(result), os.environ)
@@ -92,7 +92,7 @@ def _here(context: Context, project: Project, arguments: Arguments, effort: Effo
     head = git.head(project.root)
     fingerprint, unknown = None, ""
     try:
-        docker = placing.engine(arguments["platform"])
+        docker = placing.engine(arguments["platform"], runs=False)
         locked = container_ground.lock_of(project, context.python, docker, effort)
         fingerprint = image.wanted(project, context.python, locked, docker)
     except NoxlibError as error:

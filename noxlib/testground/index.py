@@ -185,10 +185,11 @@ def cover(registry: Registry, settled: Manifest, found: Sequence[Part]) -> dict[
     Raises:
         EngineError: It was published first and lacks one (cause ``conflict``), or one is gone.
     """
-    there = parts(settled) if settled.is_index else {}
-    lacking = sorted({part.platform for part in found} - there.keys())
+    there = parts(settled)
+    known = set(there) if settled.is_index else set(find(registry, settled, "")[1])
+    lacking = sorted({part.platform for part in found} - known)
     if lacking:
-        raise published_first(registry, settled, lacking[0], there or find(registry, settled, lacking[0])[1])
+        raise published_first(registry, settled, lacking[0], known)
     for platform, digest in there.items():
         if registry.digest(digest) is None:
             what = f"{registry.image}@{settled.digest} names {digest} for {platform}, and that is gone"
