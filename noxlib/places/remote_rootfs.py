@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from noxlib.ledger import Ledger
 
 _UNPACK = 'umask 077; mkdir -p "$1" && mkdir -m 755 "$2" && cd "$2" && umask 022 && {}tar -xpf - --numeric-owner'
-_PUBLISH = 'mv -T -- "$1" "$2" 2>/dev/null || { test -d "$2" && rm -rf -- "$1"; }'
+_PUBLISH = 'touch "$1"; mv -T -- "$1" "$2" 2>/dev/null || { test -d "$2" && rm -rf -- "$1"; }'
+KEPT_DAYS = 14  #: that a testground is kept which no run has entered
+#: Each run touches the one that it enters: what is old has not been entered for as long.
+_TAKE = 'test -d "$1" && touch "$1"'
+# $1 the folder of all. What some process has mounted is in use, however old; out of sight first, then gone.
+_FORGET = f"""
+find "$1" -mindepth 1 -maxdepth 1 -type d -name "[0-9a-f]*" -mtime +{KEPT_DAYS - 1} | while read -r old; do
+    grep -lqsF "$old" /proc/[0-9]*/mountinfo && continue
+    mv -T "$old" "$1/.old-${{old##*/}}"
+done
+rm -rf "$1"/.old-*
+"""
 #: How a tar is made small on the way, the best first: program here, program there.
 _WAYS = (
     (("zstd", "-1", "-q", "-c"), "zstd -dcq | "),
@@ -43,7 +54,7 @@ def ensure(connection: Connection, ledger: Ledger, image: str, chunks: Callable[
     if not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise EngineError(f"{image!r} is no id of an image", "see `docker image inspect`")
     folder = f"{remote.BASE}/testgrounds/{digest}"
-    if connection.run(("test", "-d", folder), check=False).returncode != 0:
+    if connection.run(("sh", "-c", _TAKE, "take", folder), check=False).returncode != 0:
         print(f"noxlib: sending the testground to {connection.target}, once for this image", flush=True)
         _send(connection, ledger, folder, chunks())
     return folder
@@ -52,6 +63,7 @@ def ensure(connection: Connection, ledger: Ledger, image: str, chunks: Callable[
 def _send(connection: Connection, ledger: Ledger, folder: str, chunks: Iterable[bytes]) -> None:
     parent, _, name = folder.rpartition("/")
     aside = f"{parent}/.{name[:16]}-{secrets.token_hex(4)}"
+    connection.run(("sh", "-c", _FORGET, "forget", parent), check=False)
     through, unpack = _way(connection)
     entry = remote.note(ledger, connection, aside)
     try:

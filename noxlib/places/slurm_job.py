@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from noxlib.engines.slurm import Runner
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "templates" / "slurm" / "job.sh.j2"
+_RECEIVE = 'mkdir -p -m 700 "$1" && exec tar -x -C "$1"'
 GRACE = 60.0  #: seconds that the job's limit is longer than its task's, so that the task's own deadline comes first
 
 
@@ -94,9 +95,8 @@ def submit(runner: Runner, way: Way, tasks: tuple[HostTask, ...]) -> Job:
 
 
 def _submit(runner: Runner, way: Way, tasks: tuple[HostTask, ...]) -> Job:
-    runner.run(("mkdir", "-p", "-m", "700", way.folder))
     with temporary.folder() as made, _packed(way, tasks, made) as packed:
-        runner.feed(("tar", "-x", "-C", way.folder), iter(lambda: packed.read(tars.CHUNK), b""))
+        runner.feed(("sh", "-c", _RECEIVE, "sh", way.folder), iter(lambda: packed.read(tars.CHUNK), b""))
     engine = Engine(runner)
     submitted = engine.now()
     job, cluster = engine.submit(f"{way.folder}/job.sh", words(way, tasks))

@@ -63,8 +63,8 @@ def host_of(config: Config, arguments: Arguments) -> tuple[str, str]:
     )
 
 
-def home(runner: Runner, config: Config) -> str:
-    """Our folder on the cluster, as an absolute path in its shared home.
+def account(runner: Runner, config: Config) -> tuple[str, str]:
+    """Who we are on the cluster, and our folder there: an absolute path in the shared home.
 
     Raises:
         UsageError: the folder's name holds what a job script or Apptainer could not be told.
@@ -73,11 +73,11 @@ def home(runner: Runner, config: Config) -> str:
     if not _FOLDER.fullmatch(own):
         what = f"folder = {own!r} in [tool.noxlib.hpc] holds a blank or a sign"
         raise UsageError(what, "use letters, digits, . _ / + -")
-    (there,) = told(runner, ("sh", "-c", "cd && pwd -P"))
+    user, there = told(runner, ("sh", "-c", "id -un && cd && pwd -P"), 2)
     folder = own if own.startswith("/") else f"{there}/{own}"
     if not _FOLDER.fullmatch(folder):
         raise PlaceError(f"the home {there!r} holds a blank or a sign", "name another folder in [tool.noxlib.hpc]")
-    return folder
+    return user, folder
 
 
 def options(config: Config) -> tuple[str, ...]:

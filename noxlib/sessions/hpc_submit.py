@@ -16,7 +16,7 @@ from noxlib.config.models import Config
 from noxlib.config.project import Project
 from noxlib.engines import git
 from noxlib.engines.docker import Docker
-from noxlib.engines.slurm import Runner, told
+from noxlib.engines.slurm import Runner
 from noxlib.engines.slurm import Slurm as Engine
 from noxlib.errors import NoxlibError, UsageError
 from noxlib.places import box, slurm_job, trust
@@ -123,7 +123,7 @@ class _Submit:
         self, folder: RunFolder, story: collect.Story, source: Callable[[], Optional[git.Head]]
     ) -> hpc.Submission:
         with hpc.reached(self.host) as runner:  # first: a wrong host or key is told before anything is built
-            home = hpc.home(runner, self.project.config)
+            user, home = hpc.account(runner, self.project.config)
             made, ground = slurm_ground.made(
                 self.context, self.project, self.placement, "no-build" if self.arguments["no_build"] else "all"
             )
@@ -139,7 +139,7 @@ class _Submit:
                 self.project.root,
                 made.site,
                 made.tree,
-                _environment(runner, image.environment if image else {}),
+                _environment(user, image.environment if image else {}),
             )
             way = _way(self.project.config, f"{home}/runs/{folder.name}", folder.name, nodes)
             return self._send(runner, way, folder, plan, hpc.Known(ground.section, collect.source_section(source())))
@@ -189,7 +189,6 @@ class _Submit:
         )
 
 
-def _environment(runner: Runner, image: dict[str, str]) -> dict[str, str]:
+def _environment(user: str, image: dict[str, str]) -> dict[str, str]:
     """The image's own variables and ours, for the user that we are there."""
-    (user,) = told(runner, ("id", "-un"))
     return {**image, **box.environment(image, os.getuid()), **trust.variables(), "USER": user, "LOGNAME": user}

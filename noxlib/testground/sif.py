@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from noxlib.engines.slurm import Slurm
 
 SECONDS = 1800.0  #: for a node to be free and to build
+KEPT_DAYS = 14  #: that a SIF is kept which no run has asked for
+#: $1 the SIF. Each run touches the one that it takes: what is old has not been taken for as long.
+_TAKE = 'test -s "$1" && touch -c "$1"'
+# $1 our folder. One that a run's job script names is in use, however long that run has been waiting.
+_FORGET = f"""
+find "$1/sif" -maxdepth 1 -name "*.sif" -mtime +{KEPT_DAYS - 1} | while read -r sif; do
+    grep -lqsF "${{sif##*/}}" "$1"/runs/*/job.sh || rm -f "$sif"
+done
+"""
 #: Level 1 of zstd makes in seconds what gzip makes in a minute, and is read faster.
 COMPRESSION = "-comp zstd -Xcompression-level 1"
 #: $1 the archive. A sender that was killed left its own; none takes a day.
@@ -46,12 +55,13 @@ def ensure(docker: Docker, image: str, slurm: Slurm, folder: str, options: tuple
         BuildError: Apptainer refuses the image, or no node has it.
     """
     target = f"{folder}/sif/{image.partition(':')[2]}.sif"
-    if slurm.runner.run(("test", "-s", target), check=False).returncode == 0:
+    if slurm.runner.run(("sh", "-c", _TAKE, "sh", target), check=False).returncode == 0:
         return target
     print("noxlib: the testground goes to the cluster and becomes a SIF there, once", flush=True)
     began = time.monotonic()
     archive = f"{target}.{secrets.token_hex(4)}.tar"
     slurm.runner.run(("mkdir", "-p", "-m", "700", folder, f"{folder}/sif"))
+    slurm.runner.run(("sh", "-c", _FORGET, "sh", folder), check=False)
     try:
         slurm.runner.feed(("sh", "-c", _RECEIVE, "sh", archive), images.save((image,), docker))
         _build(slurm, archive, target, options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ import pytest
 from noxlib.engines import qemu
 from noxlib.engines.golden import Golden
 from noxlib.engines.process import Completed
+from noxlib.engines.slurm import Here
 from noxlib.engines.ssh import Connection, Target
 from noxlib.errors import EngineError, PlaceError
 from noxlib.ledger import Ledger
-from noxlib.places import remote
+from noxlib.places import remote, remote_rootfs
 from noxlib.places.host import Exit
 from noxlib.places.limits import confess
 from noxlib.places.machines import Wanted
@@ -104,3 +107,14 @@ def test_an_exit_is_the_supervisors_own_word(tmp_path: Path) -> None:
         ledger=Ledger(tmp_path),
     )
     assert host._exit("t", 255, "") == Exit(137, "signal")
+
+
+def test_a_testground_that_no_run_entered_for_long_goes(tmp_path: Path) -> None:
+    for name, days in (("0old", 15), ("1young", 13), ("2taken", 15), (".half-made", 15), (".old-3", 0)):
+        (tmp_path / name / "usr").mkdir(parents=True)
+        when = time.time() - days * 24 * 3600
+        os.utime(tmp_path / name, (when, when))
+    here = Here()
+    here.run(("sh", "-c", remote_rootfs._TAKE, "take", f"{tmp_path}/2taken"))
+    here.run(("sh", "-c", remote_rootfs._FORGET, "forget", str(tmp_path)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".half-made", "1young", "2taken"]

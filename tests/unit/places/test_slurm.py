@@ -219,6 +219,21 @@ def test_what_a_killed_sender_left_goes_with_the_next_one(tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new.tar", "old.sif", "young.sif.2.tar"]
 
 
+def test_a_sif_that_no_run_took_for_long_goes_unless_a_run_that_waits_names_it(tmp_path: Path) -> None:
+    (tmp_path / "sif").mkdir()
+    (tmp_path / "runs" / "waits").mkdir(parents=True)
+    (tmp_path / "runs" / "waits" / "job.sh").write_text("apptainer exec /home/you/sif/waited.sif python")
+    for name, days in (("old.sif", 15), ("waited.sif", 15), ("young.sif", 13), ("taken.sif", 15)):
+        (tmp_path / "sif" / name).write_text("x")
+        when = time.time() - days * 24 * 3600
+        os.utime(tmp_path / "sif" / name, (when, when))
+    here = Here()
+    here.run(("sh", "-c", sif._TAKE, "sh", f"{tmp_path}/sif/taken.sif"))
+    here.run(("sh", "-c", sif._FORGET, "sh", str(tmp_path)))
+    assert sorted(path.name for path in (tmp_path / "sif").iterdir()) == ["taken.sif", "waited.sif", "young.sif"]
+    assert here.run(("sh", "-c", sif._TAKE, "sh", f"{tmp_path}/sif/none.sif"), check=False).returncode != 0
+
+
 def test_here_runs_feeds_and_fetches_on_this_machine(tmp_path: Path) -> None:
     here = Here()
     here.feed(("sh", "-c", 'cat >"$1"', "sh", str(tmp_path / "f")), [b"a", b"b"])

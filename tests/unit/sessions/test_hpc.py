@@ -28,7 +28,7 @@ class Home(Here):
         self.home = home
 
     def run(self, *_: object, **__: object) -> Completed:
-        return Completed(0, f"welcome to the site\n{self.home}\n", "")
+        return Completed(0, f"welcome to the site\nyou\n{self.home}\n", "")
 
 
 def configured(**keys: object) -> Config:
@@ -44,26 +44,26 @@ def test_the_option_comes_before_the_configuration_and_none_is_refused() -> None
 
 
 def test_the_folder_is_absolute_below_the_home_or_as_configured() -> None:
-    assert hpc.home(Home("/h/you"), Config()) == "/h/you/.noxlib"
-    assert hpc.home(Home("/h/you"), configured(folder="/scratch/you")) == "/scratch/you"
+    assert hpc.account(Home("/h/you"), Config()) == ("you", "/h/you/.noxlib")
+    assert hpc.account(Home("/h/you"), configured(folder="/scratch/you")) == ("you", "/scratch/you")
 
 
 @pytest.mark.parametrize("folder", ["a b", "a:b", "a,b", "%a", "$(x)", "a\nb", ""])
 def test_a_folder_that_could_not_be_told_to_slurm_or_apptainer_is_refused(folder: str) -> None:
     with pytest.raises(UsageError, match="holds a blank or a sign"):
-        hpc.home(Home("/h/you"), configured(folder=folder))
+        hpc.account(Home("/h/you"), configured(folder=folder))
 
 
 def test_a_home_with_such_a_sign_is_refused_too() -> None:
     with pytest.raises(PlaceError, match="holds a blank"):
-        hpc.home(Home("/h/y:ou"), Config())
+        hpc.account(Home("/h/y:ou"), Config())
 
 
 def test_a_login_node_that_says_nothing_is_told_in_two_lines() -> None:
     silent = Home("")
     silent.run = lambda *_, **__: Completed(0, "\n", "")  # type: ignore[method-assign]
-    with pytest.raises(PlaceError, match="does not answer to 'sh -c cd && pwd -P'"):
-        hpc.home(silent, Config())
+    with pytest.raises(PlaceError, match="does not answer to 'sh -c id -un && cd && pwd -P'"):
+        hpc.account(silent, Config())
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "1001", "1.5", ""])
