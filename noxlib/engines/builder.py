@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Optional, cast
 import msgspec
 
 from noxlib import atomic, temporary
-from noxlib.engines import client, podman, process
+from noxlib.engines import client, offline, podman, process
 from noxlib.engines.buildfailure import failure, registry_failure
 from noxlib.engines.index import ca_bundle, index_secrets, mask
 from noxlib.errors import EngineError
@@ -55,6 +55,7 @@ def build(wanted: Build, docker: Docker) -> None:
     """
     from python_on_whales.exceptions import DockerException  # noqa: PLC0415 - this module's one heavy import, when needed
 
+    offline.forbid(f"the image {wanted.tags[0]}", "base images and package indexes, of which it is built")
     last: deque[str] = deque(maxlen=_KEPT)
     with _secrets() as secrets, _family_stopped_on_error():
         try:
@@ -123,6 +124,7 @@ def pull(reference: str, docker: Docker) -> None:
     """Pull an image. Raises EngineError, a rate limit (429) explained as such."""
     from python_on_whales.exceptions import DockerException  # noqa: PLC0415
 
+    offline.forbid(f"the image {reference}", "its registry")
     try:
         _client(docker).image.pull(reference, quiet=True)
     except DockerException as error:

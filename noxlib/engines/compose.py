@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noxlib.engines import client, process, strays
+from noxlib.engines import client, offline, process, strays
 from noxlib.engines.images import untag
 from noxlib.errors import PlaceError
 from noxlib.secret import known_secrets, mask
@@ -63,7 +63,9 @@ class Compose:
     @contextlib.contextmanager
     def up(self, services: Sequence[str], log: Path, *, build: bool) -> Iterator[subprocess.Popen[bytes]]:
         """Start services in the background; what compose prints goes to ``log``. Leaving the block stops it."""
-        words = ["up", "--detach", "--quiet-pull", "--build" if build else "--no-build", *services]
+        may_build = build and not offline.wanted()
+        words = ["up", "--detach", "--quiet-pull", "--build" if may_build else "--no-build", *services]
+        words[1:1] = ["--pull", "never"] if offline.wanted() else []
         argv = [str(word) for word in (*self._client().client_config.docker_compose_cmd, *words)]
         log.parent.mkdir(parents=True, exist_ok=True)
         # python-on-whales waits for its command and cannot be told to stop, so its words are carried out by us.

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from noxlib.engines import registryauth
+from noxlib.engines import offline, registryauth
 from noxlib.engines.index import ca_bundle
 from noxlib.errors import ConfigError, EngineError
 
@@ -80,6 +80,7 @@ class GitHub:
         Raises:
             EngineError: Nobody answers, it fails itself again and again, or a limit lasts too long.
         """
+        offline.forbid("the answer of GitHub's API", urlsplit(self.url).netloc)
         for attempt in range(1, ATTEMPTS + 1):
             self._keep_pace(method)
             try:

@@ -12,7 +12,7 @@ import msgspec
 from noxlib import atomic, temporary
 from noxlib.cache import Cache, state_folder
 from noxlib.config import scaffold
-from noxlib.engines import guestkernel, process
+from noxlib.engines import guestkernel, offline, process
 from noxlib.errors import EngineError
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def _make(target: Path, say: Callable[[str], None]) -> None:
 
 def _mirror() -> str:
     """The mirror that this machine's own apt takes the suite from."""
+    offline.forbid("the golden image of virtual machines", "the mirror of Debian's packages")
     wanted = ("apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)")
     lines = [line.split() for line in process.run(wanted, check=True, timeout=60).stdout.splitlines()]
     found = [words[1] for words in lines if len(words) == 2 and words[0] == SUITE]  # noqa: PLR2004 - release, address

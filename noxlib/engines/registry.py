@@ -15,7 +15,7 @@ import msgspec
 import requests
 import tenacity
 
-from noxlib.engines import registryauth
+from noxlib.engines import offline, registryauth
 from noxlib.engines.index import ca_bundle
 from noxlib.engines.registryfailure import Again, absent, failure, seconds_to_wait, unreachable
 from noxlib.errors import EngineError
@@ -163,6 +163,7 @@ class Registry:
             retry=tenacity.retry_if_exception_type(Again),
             reraise=True,
         )
+        offline.forbid(f"what is published as {self.image}", f"the registry {self.host}")
         try:
             return retrying(self._once, method, str(path), write, **what)
         except Again as error:

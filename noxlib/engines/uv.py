@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
-from noxlib.engines import process
+from noxlib.engines import offline, process
 from noxlib.engines.index import index_environment, mask
 from noxlib.errors import BuildError, LockError
 
@@ -60,6 +60,9 @@ def compile_lock(request: Request) -> str:
     Raises:
         LockError: The index cannot be reached, or nothing satisfies the requirements (in uv's own words).
     """
+    offline.forbid(
+        f"the lock of {request.cwd.name} for Python {request.python}", "a resolution against the package index"
+    )
     argv = [binary(), "pip", "compile", "--quiet", "--format", "pylock.toml", "--no-header", *_arguments(request)]
     done = process.run(argv, cwd=request.cwd, env=_environment(), input="\n".join((*request.requirements, "")))
     if done.returncode != 0:
@@ -139,13 +142,15 @@ def _install_step(argv: list[str], cwd: Optional[Path], text: Optional[str] = No
     done = process.run(argv, cwd=cwd, env=_environment(), input=text)
     if done.returncode != 0:
         failure = explained(done.stderr)
+        if offline.wanted():
+            raise offline.missing(f"a package ({failure.what.splitlines()[0]})", "the package index")
         raise BuildError(failure.what, failure.todo, cause=failure.cause)
 
 
 def _environment() -> Mapping[str, str]:
     import os  # noqa: PLC0415 - read at the time of the call
 
-    return {**os.environ, **index_environment(os.environ), **_NO_DOWNLOADS}
+    return {**os.environ, **index_environment(os.environ), **_NO_DOWNLOADS, **offline.environment()}
 
 
 def explained(stderr: str) -> LockError:

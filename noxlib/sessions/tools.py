@@ -7,7 +7,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from noxlib.engines import process
+from noxlib.engines import offline, process
 from noxlib.errors import NoxlibError, UsageError
 
 
@@ -39,7 +39,9 @@ def run(session: str, command: tuple[str, ...], root: Path, *, environment: dict
     """
     # What such a tool starts by name, a hook of pre-commit for one, stands beside this interpreter.
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
-    ended = process.stream(command, cwd=root, env={**os.environ, "PATH": path, **(environment or {})})
+    ended = process.stream(
+        command, cwd=root, env={**os.environ, "PATH": path, **offline.environment(), **(environment or {})}
+    )
     if ended.code != 0:
         raise ToolFailed(f"{session}: {_name(command)} ended with {ended.code}", "its own lines above say what to do")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
+from noxlib.engines import offline
 from noxlib.errors import BuildError
 from noxlib.ledger import Ledger, state_folder
 from noxlib.places import box, emulator
@@ -49,11 +50,18 @@ def find_or_build(project: Project, python: str, lock: Lock, docker: Docker, *, 
         BuildError: The build failed, or ``build`` is False and there is none.
         EngineError: The engine, the builder or a registry fails.
     """
-    order = _order(project, python, lock, docker, pull=build)
+    what = f"the testground of Python {python}"
+    try:
+        order = _order(project, python, lock, docker, pull=build and not offline.wanted())
+    except BuildError as error:
+        if error.cause == "absent":
+            offline.forbid(what, "its base image and package indexes")
+        raise
     found = _found(docker, order.reference, order.fingerprint)
     if found is None and not build:
-        what = f"the testground of Python {python} is not built"
-        raise BuildError(what, f"run: nox -s testground_build-{python} (or leave --no-build out)", cause="absent")
+        raise BuildError(
+            f"{what} is not built", f"run: nox -s testground_build-{python} (or leave --no-build out)", cause="absent"
+        )
     return _testground(found or _build_locked(order, docker), order)
 
 

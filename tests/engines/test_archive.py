@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
+from noxlib.engines.docker import Docker
+from noxlib.engines.slurm_cluster import Simulation
 from noxlib.ledger import Ledger
 
-from .checks import remove_images, rename
-from .conftest import Nox, kill_group, wait_until
+from .checks import remove_images, rename, told
+from .conftest import NOXFILE, PROJECTS, Nox, kill_group, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Adopt = Callable[..., Nox]
-
 pytestmark = [pytest.mark.docker]
 
 FILE = Path(".noxlib", "testgrounds.tar.zst")
+CONFIGURATION = 'pythons = ["3.10", "3.12"]\npackages = ["iniconfig"]\n'
 
 
 class Archivist(Nox):
@@ -33,87 +37,181 @@ class Archivist(Nox):
         remove_images(self.name)
 
     def images(self) -> set[str]:
-        listed = ["docker", "image", "ls", "--format", "{{.Tag}}", f"{self.name}-testground"]
-        tags = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split()
-        return {tag for tag in tags if "-fp-" in tag and not tag.endswith("-builder")}
+        listed = ["docker", "image", "ls", "--format", "{{.Tag}} {{.ID}}", f"{self.name}-testground"]
+        tags = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.splitlines()
+        return {tag for tag in tags if "-fp-" in tag and "-builder" not in tag}
+
+    def tag(self, python: str) -> str:
+        (tag,) = (image.partition(" ")[0] for image in self.images() if image.startswith(f"py{python}-"))
+        return tag
 
 
-@pytest.fixture
-def nox(adopt: Adopt) -> Iterator[Archivist]:
-    adopted = adopt("flat", configuration='pythons = ["3.10", "3.12"]\npackages = ["iniconfig"]\n')
-    nox = Archivist(adopted.folder, adopted.environment)
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archivist]:
+    """One project for all tests here, its testgrounds of two Pythons built and exported."""
+    folder = tmp_path_factory.mktemp("archive") / "project"
+    shutil.copytree(PROJECTS / "flat", folder)
+    (folder / "noxfile.py").write_text(NOXFILE)
+    (folder / "noxlib.toml").write_text(CONFIGURATION)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("NOXLIB_") or k == "NOXLIB_CACHE_DIR"}
+    kept.pop("CI", None)
+    nox = Archivist(folder, kept)
     nox.name = rename(nox)
+    exported = nox("-s", "testground_export")
+    assert exported.code == 0, exported.output
     yield nox
     nox.forget()
 
 
+@pytest.fixture
+def nox(project: Archivist) -> Archivist:
+    """The same, with an engine that has none of its images."""
+    project.forget()
+    assert project.images() == set()
+    return project
+
+
+def read(output: str) -> float:
+    """Which share of an archive was read."""
+    (found,) = re.findall(r": read ([0-9.]+) of ([0-9.]+) MB", output)
+    return float(found[0]) / float(found[1])
+
+
 def test_what_was_exported_is_loaded_where_there_is_nothing_and_runs_the_tests(nox: Archivist, tmp_path: Path) -> None:
-    exported = nox("-s", "testground_export")
-    assert exported.code == 0, exported.output
+    one = nox("-s", "testground_load-3.12")
+    assert one.code == 0, one.output
+    assert [image[:6] for image in nox.images()] == ["py3.12"]
+    assert read(one.output) < 0.8  # what the two share, and its own
+    loaded = nox("-s", "testground_load")
+    assert loaded.code == 0, loaded.output
     before = nox.images()
     assert len(before) == 2
+    ran = nox("-s", "unit-3.10", "unit-3.12", "--", "--no-build")
+    assert ran.code == 0, ran.output
     again = tmp_path / "again.tar.zst"
     assert nox("-s", "testground_export", "--", "--no-build", str(again)).code == 0
     assert again.read_bytes() == (nox.folder / FILE).read_bytes()
-    sizes = []
-    for python in ("3.10", "3.12"):
-        one = tmp_path / f"{python}.tar.zst"
-        assert nox("-s", "testground_export", "--", "--python", python, str(one)).code == 0
-        sizes.append(one.stat().st_size)
-    assert again.stat().st_size < 0.8 * sum(sizes)  # layers that two Pythons share are in it once
-    nox.forget()
-    assert nox.images() == set()
-    loaded = nox("-s", "testground_load")
-    assert loaded.code == 0, loaded.output
-    assert nox.images() == before
-    ran = nox("-s", "unit-3.10", "unit-3.12", "--", "--no-build")
-    assert ran.code == 0, ran.output
     nox.forget()
     subprocess.run(["docker", "load", "-q", "-i", str(again)], check=True, capture_output=True)
     assert nox.images() == before
 
 
-def test_nothing_of_a_damaged_archive_is_loaded(nox: Archivist) -> None:
-    assert nox("-s", "testground_export", "--", "--python", "3.10").code == 0
-    path = nox.folder / FILE
-    data = path.read_bytes()
+def test_nothing_of_a_damaged_archive_is_loaded(nox: Archivist, tmp_path: Path) -> None:
+    data = (nox.folder / FILE).read_bytes()
     middle = len(data) // 2
-    nox.forget()
     for damage, damaged in {
-        "cut at its end": data[:-2],
         "cut in the middle": data[:middle],
         "one bit": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
-        "empty": b"",
         "something else": b"PK\3\4 is a zip" * 100,
-        "appended": data + b"more",
     }.items():
+        path = tmp_path / "damaged.tar.zst"
         path.write_bytes(damaged)
-        ended = nox("-s", "testground_load")
-        assert (ended.code, "and nothing of it was loaded" in ended.output) == (1, True), damage + ended.output
-        assert "Traceback" not in ended.output
+        ended = nox("-s", "testground_load", "--", str(path))
+        assert (told(ended), "and nothing of it was loaded" in ended.output) == (2, True), damage + ended.output
         assert nox.images() == set(), damage
 
 
-def test_a_python_or_a_file_that_is_not_there_is_told_in_two_lines(nox: Archivist) -> None:
-    for words, text in (
-        (("testground_export", "--", "--python", "2.7"), "has no Python '2.7'"),
-        (("testground_export", "--", "nowhere/x.tar.zst"), "there is no folder nowhere"),
-        (("testground_load", "--", "absent.tar.zst"), "there is no file"),
-        (("testground_load", "--", "a", "b"), "takes one file"),
+def test_a_delta_is_loaded_on_what_it_was_made_against_and_on_nothing_else(nox: Archivist, tmp_path: Path) -> None:
+    old, new = tmp_path / "old.tar.zst", tmp_path / "new.tar.zst"
+    assert nox("-s", "testground_load").code == 0
+    assert nox("-s", "testground_export", "--", "--no-build", "--python", "3.10", str(old)).code == 0
+    made = nox("-s", "testground_export", "--", "--no-build", "--python", "3.12", "--base", str(old), str(new))
+    assert made.code == 0, made.output
+    assert f"a delta that needs {nox.name}-testground:py3.10-fp-" in made.output
+    assert new.stat().st_size < 0.8 * (nox.folder / FILE).stat().st_size - 0.3 * old.stat().st_size
+    (by_name, *_) = (f"{nox.name}-testground:{image.partition(' ')[0]}" for image in nox.images() if "3.10" in image)
+    again = tmp_path / "again.tar.zst"
+    words = ("--no-build", "--python", "3.12", "--base", by_name, str(again))
+    assert nox("-s", "testground_export", "--", *words).code == 0
+    assert abs(again.stat().st_size - new.stat().st_size) < 1000  # the base by its name in the engine
+    nox.forget()
+    refused = nox("-s", "testground_load", "--", str(new))
+    assert (told(refused), "is a delta, and nothing of it was loaded" in refused.output) == (2, True), refused.output
+    assert by_name in refused.output
+    assert nox.images() == set()
+    loaded = nox("-s", "testground_load", "--", "--base", str(old), str(new))
+    assert loaded.code == 0, loaded.output
+    assert [image[:6] for image in nox.images()] == ["py3.12"]
+    nox.forget()
+    assert nox("-s", "testground_load-3.10").code == 0
+    loaded = nox("-s", "testground_load", "--", str(new))
+    assert loaded.code == 0, loaded.output
+    ran = nox("-s", "unit-3.12", "--", "--no-build")
+    assert ran.code == 0, ran.output
+
+
+@pytest.mark.slurm
+def test_apptainer_builds_its_image_of_a_plain_archive(nox: Archivist, tmp_path: Path) -> None:
+    plain = tmp_path / "one.tar"
+    assert nox("-s", "testground_load-3.10").code == 0
+    assert nox("-s", "testground_export", "--", "--no-build", "--python", "3.10", str(plain)).code == 0
+    simulation = Simulation(Docker.connect(), tmp_path)
+    simulation.build()
+    script = (
+        "set -e; export APPTAINER_MKSQUASHFS_ARGS='-comp zstd -Xcompression-level 1'; for kind in docker oci; do "
+        "apptainer --quiet build --force /tmp/x.sif $kind-archive:/one.tar; apptainer exec /tmp/x.sif python -m pytest --version; done"
+    )
+    loose = [f"--security-opt={name}=unconfined" for name in ("seccomp", "apparmor", "systempaths")]
+    argv = ["docker", "run", "--rm", *loose, "--device=/dev/fuse", "--tmpfs=/tmp:exec", f"--volume={plain}:/one.tar:ro"]
+    ended = subprocess.run(
+        [*argv, "--entrypoint=sh", simulation.image, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout.count("pytest ")) == (0, 2), ended.stdout + ended.stderr
+    nox.forget()
+    assert nox("-s", "testground_load", "--", str(plain)).code == 0
+    assert len(nox.images()) == 1
+
+
+def test_what_cannot_be_taken_is_told_in_two_lines(nox: Archivist, tmp_path: Path) -> None:
+    mine, foreign = nox.folder / "pyproject.toml", tmp_path / "foreign"
+    shutil.copytree(PROJECTS / "flat", foreign)
+    (foreign / "noxfile.py").write_text(NOXFILE)
+    before = mine.read_bytes()
+    other = Archivist(foreign, nox.environment)
+    other.name = rename(other)
+    for who, words, text in (
+        (nox, ("testground_export", "--", "--python", "2.7"), "has no Python '2.7'"),
+        (nox, ("testground_export", "--", "nowhere/x.tar.zst"), "there is no folder nowhere"),
+        (nox, ("testground_export", "--", "pyproject.toml"), "is there and is no archive: it is left as it is"),
+        (nox, ("testground_export", "--", "--base", "absent", "x.tar"), "no such image in the engine"),
+        (nox, ("testground_load", "--", "absent.tar.zst"), "there is no file"),
+        (nox, ("testground_load", "--", "a", "b"), "takes one file"),
+        (other, ("testground_load", "--", str(nox.folder / FILE)), "and this project is"),
     ):
-        ended = nox("-s", *words)
-        assert (ended.code, text in ended.output, "Traceback" in ended.output) == (1, True, False), ended.output
+        ended = who("-s", *words)
+        assert (told(ended), text in ended.output) == (2, True), ended.output
+    assert mine.read_bytes() == before
+    assert nox.images() == other.images() == set()
+
+
+def test_a_disk_that_is_full_leaves_no_half_archive(nox: Archivist, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    assert nox("-s", "testground_load-3.10").code == 0
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=9m", "noxlib-test", small], check=True)
+    try:
+        ended = nox("-s", "testground_export", "--", "--no-build", "--python", "3.10", str(small / "x.tar.zst"))
+        assert (told(ended), "No space left on device" in ended.output) == (2, True), ended.output
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "--lazy", small], check=True)
 
 
 def test_an_export_that_was_killed_leaves_nothing_and_no_archive(nox: Archivist, own_state: Path) -> None:
-    assert nox("-s", "testground_build-3.10").code == 0
-    process = nox.start("-s", "testground_export", "--", "--python", "3.10")
+    assert nox("-s", "testground_load-3.10", NOXLIB_CACHE_DIR=str(own_state)).code == 0
+    started = nox.start(
+        "-s", "testground_export", "--", "--python", "3.10", "x.tar.zst", NOXLIB_CACHE_DIR=str(own_state)
+    )
     try:
-        wait_until(lambda: list((nox.folder / ".noxlib").glob(".noxlib-export-*/*")), "a half-written archive")
+        wait_until(lambda: list(nox.folder.glob(".noxlib-export-*/*")), "a half-written archive")
     finally:
-        kill_group(process, signal.SIGKILL)
-    process.communicate()
-    assert not (nox.folder / FILE).exists()
-    assert nox("-s", "reap").code == 0
-    assert list((nox.folder / ".noxlib").glob(".noxlib-export-*")) == []
+        kill_group(started, signal.SIGKILL)
+    started.communicate()
+    assert not (nox.folder / "x.tar.zst").exists()
+    assert nox("-s", "reap", NOXLIB_CACHE_DIR=str(own_state)).code == 0
+    assert list(nox.folder.glob(".noxlib-export-*")) == []
     assert Ledger(own_state).entries() == ()
