@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     text = "write a noxfile.py and commented settings where there are none; nothing is overwritten"
     init = commands.add_parser("init", help=text, description=text.capitalize() + ".", allow_abbrev=False)
     init.add_argument("--devcontainer", action="store_true", help="write .devcontainer/devcontainer.json as well")
-    init.add_argument("--workflows", action="store_true", help="write workflows for GitHub Actions as well")
+    init.add_argument("--github", action="store_true", help="write workflows for GitHub Actions as well")
     init.set_defaults(run=_init)
     text = "print the JSON schema of [tool.noxlib], for editors"
     commands.add_parser("schema", help=text, description=text.capitalize() + ".").set_defaults(run=_schema)
@@ -53,7 +53,7 @@ def _init(options: argparse.Namespace) -> int:
     root = _root()
     # The devcontainer first of all, since it may refuse the project.
     written = [*(_devcontainer(root) if options.devcontainer else ())]
-    written += [write_settings(root), write_noxfile(root), *(write_workflows(root) if options.workflows else ())]
+    written += [write_settings(root), write_noxfile(root), *(write_workflows(root) if options.github else ())]
     for path, what in sorted(written):
         print(f"{what:>8}  {path}")
     print(f"next: `uvx nox -l` in {root}")

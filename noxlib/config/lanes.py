@@ -22,13 +22,14 @@ class Occasion(msgspec.Struct, frozen=True):
     """What decides about the lanes. Empty where GitHub tells nothing, as on a laptop."""
 
     name: str = ""  #: ``push``, ``pull_request``, ``schedule``, …
-    branch: str = ""  #: the branch pushed to, or the one that a pull request is for; empty for a tag
+    branch: str = ""  #: the branch pushed to, or the one that a pull request is for
     default_branch: str = ""
     cron: str = ""  #: the line of the schedule
     commit: str = ""  #: the head's commit, where the event does not hold its message
     message: str = ""  #: of the head's commit
     labels: tuple[str, ...] = ()
     extended: bool = False  #: the input of that name, of a workflow started by hand
+    tag: str = ""  #: the tag pushed
 
 
 def lanes(occasion: Occasion) -> tuple[Lane, ...]:
@@ -39,10 +40,8 @@ def lanes(occasion: Occasion) -> tuple[Lane, ...]:
     """
     if occasion.name == "schedule":
         return ("cloud",) if _weekly(occasion.cron) else ("basic", "extended")
-    if occasion.name in BRANCHES and occasion.branch not in (
-        *BRANCHES[occasion.name],
-        occasion.default_branch or "main",
-    ):
+    tested = (*BRANCHES.get(occasion.name, ()), occasion.default_branch or "main")
+    if occasion.name in BRANCHES and not occasion.tag and occasion.branch not in tested:
         return ()
     extended = occasion.extended or MARK in occasion.message or LABEL in occasion.labels
     return ("basic", "extended") if extended else ("basic",)
@@ -65,10 +64,12 @@ def occasion(environ: Mapping[str, str], payload: object) -> Occasion:
     name = "pull_request" if name == "pull_request_target" else name
     ref = environ.get("GITHUB_REF", "")
     pushed = ref[len("refs/heads/") :] if ref.startswith("refs/heads/") else ""
+    tag = ref[len("refs/tags/") :] if ref.startswith("refs/tags/") and name == "push" else ""
     labels = at(payload, "pull_request", "labels")
     return Occasion(
         name=name,
         branch=environ.get("GITHUB_BASE_REF", "") if name == "pull_request" else pushed,
+        tag=tag,
         default_branch=_text(payload, "repository", "default_branch"),
         cron=_text(payload, "schedule"),
         commit=_text(payload, "pull_request", "head", "sha"),

@@ -124,6 +124,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fallback: bool = False  #: allow, under CI, to take the venv where no engine is at hand
     import_names: Optional[tuple[str, ...]] = None  #: top-level packages that the guard checks
     mirrors: dict[str, str] = {}  #: registry prefix -> its replacement, for base images
+    platforms: tuple[Literal["linux/amd64", "linux/arm64"], ...] = ()  #: what CI builds and tests; default its own
     write_back: tuple[str, ...] = ()  #: globs of files that tests may write into the checkout
     unit: SuiteConfig = SuiteConfig()  #: the unit tests
     integration: IntegrationConfig = IntegrationConfig()  #: the tests that need services

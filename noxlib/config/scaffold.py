@@ -7,11 +7,12 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+from noxlib import __version__
 from noxlib.config.files import read_toml
 from noxlib.errors import UsageError
 
-WORKFLOWS = ("test", "publish", "nightly", "cleanup", "research-environment")
-NOX = "uvx nox"  #: the command in the templates of workflows
+WORKFLOWS = ("test", "nightly", "cleanup", "research-environment")
+_RELEASE = "@RELEASE "  #: in the templates of workflows, what follows the name of a workflow of noxlib's
 
 
 class Written(NamedTuple):
@@ -84,9 +85,9 @@ def write_noxfile(root: Path) -> Written:
     return write_new(root, "noxfile.py", template("noxfile.py"))
 
 
-def workflow(name: str, nox: str = NOX) -> str:
-    """The text of a workflow for GitHub Actions, in which ``nox`` is the command that runs nox."""
-    return template(f"{name}.yml", "workflows").replace(f"{NOX} ", f"{nox} ")
+def workflow(name: str) -> str:
+    """The text of a workflow for GitHub Actions that calls noxlib's own, of the release that is installed."""
+    return template(f"{name}.yml", "workflows").replace(_RELEASE, f"@v{__version__} ")
 
 
 def write_workflows(root: Path) -> tuple[Written, ...]:

@@ -26,35 +26,64 @@ from noxlib.sessions.writing import append
 OUTPUT = Option("--github-output", "write the outputs of a step of GitHub Actions, one line each, instead of JSON")
 SPARE = 10  #: minutes of a job beside its suite: checkout, testground, records
 LONGEST = 360  #: minutes that GitHub lets a job run
+#: GitHub's machines by their architecture.
+RUNNERS = {"amd64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """One job of the matrix: ``nox -s SESSION -- ARGUMENTS``, within so many minutes.
-
-    ``python`` is that of the testground; the newest one where the session's name holds none.
-    """
+class Suite(msgspec.Struct, frozen=True):
+    """One job: ``nox -s SESSION -- ARGUMENTS``, within so many minutes, on a machine of that architecture."""
 
     session: str
     step: str
-    python: str
     lane: Lane
     arguments: str
     minutes: int
+    architecture: str
+    runner: str
 
 
-class Matrix(msgspec.Struct, frozen=True):
+class Machine(msgspec.Struct, frozen=True):
+    """One job that builds a testground for its own architecture."""
+
+    architecture: str  #: ``amd64``, as in ``linux/amd64``
+    runner: str
+
+
+class Suites(msgspec.Struct, frozen=True):
     """What GitHub Actions takes as ``strategy.matrix``."""
 
-    include: tuple[Entry, ...]
+    include: tuple[Suite, ...]
+
+
+class Machines(msgspec.Struct, frozen=True):
+    """What GitHub Actions takes as ``strategy.matrix``."""
+
+    include: tuple[Machine, ...]
+
+
+class Testground(msgspec.Struct, frozen=True):
+    """One Python: where its testground is built, and what waits for that and for nothing else.
+
+    A session whose name holds no Python belongs to the testground that it takes, that of the newest one by default.
+    """
+
+    python: str
+    machines: Machines
+    suites: Suites
+
+
+class Testgrounds(msgspec.Struct, frozen=True):
+    """What GitHub Actions takes as ``strategy.matrix``."""
+
+    include: tuple[Testground, ...]
 
 
 class Outputs(msgspec.Struct, frozen=True):
-    """All that a workflow needs to know, each an output of its own."""
+    """All that a workflow needs to know, each an output of its own. Without lanes there is nothing to do."""
 
     lanes: tuple[Lane, ...]
-    pythons: tuple[str, ...]
     checks: tuple[str, ...]  #: sessions without a testground: lint, types, docs
-    suites: Matrix
+    testgrounds: Testgrounds
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -147,8 +176,14 @@ def of(
     rows = [row for row in (*_ROWS, *_others(names)) if row.lane in wanted and row.step in steps]
     rows = [row for row in rows if (row.step in names if names else row.of_use(project))]
     checks = tuple(name for name, of_use in _CHECKS.items() if name in steps and of_use(project))
-    suites = Matrix(tuple(entry for row in rows for entry in _entries(row, project, steps)))
-    return Outputs(wanted, project.pythons, checks, suites)
+    machines = _machines(project)
+    pairs = [pair for row in rows for pair in _suites(row, project, steps, machines)]
+    pythons = dict.fromkeys((*(project.pythons if wanted else ()), *(python for python, _ in pairs)))
+    testgrounds = (
+        Testground(python, Machines(machines), Suites(tuple(suite for own, suite in pairs if own == python)))
+        for python in pythons
+    )
+    return Outputs(wanted, checks if wanted else (), Testgrounds(tuple(testgrounds)))
 
 
 def _others(names: tuple[str, ...]) -> Iterator[_Row]:
@@ -157,14 +192,25 @@ def _others(names: tuple[str, ...]) -> Iterator[_Row]:
     return (_Row("basic", name) for name in names if name not in known)
 
 
-def _entries(row: _Row, project: Project, steps: dict[str, tuple[str, ...]]) -> Iterator[Entry]:
+def _suites(
+    row: _Row, project: Project, steps: dict[str, tuple[str, ...]], machines: tuple[Machine, ...]
+) -> Iterator[tuple[str, Suite]]:
+    """The jobs of a row, each with the Python of its testground."""
     suite = getattr(project.config, row.step, None)
     seconds = suite.timeout if isinstance(suite, SuiteConfig) else SuiteConfig().timeout
     other = (suite.python if isinstance(suite, ScriptConfig) else None) or newest(project.pythons)
     minutes = min(math.ceil(seconds / 60) + SPARE, LONGEST)
     for python in steps[row.step] or ("",):
         session = f"{row.step}-{python}" if python else row.step
-        yield Entry(session, row.step, python or other, row.lane, row.arguments, minutes)
+        for machine in machines:
+            job = Suite(session, row.step, row.lane, row.arguments, minutes, machine.architecture, machine.runner)
+            yield python or other, job
+
+
+def _machines(project: Project) -> tuple[Machine, ...]:
+    """Where a testground is built and tested, for each platform a machine of GitHub's that is one itself."""
+    architectures = [platform.rpartition("/")[2] for platform in project.config.platforms or ("linux/amd64",)]
+    return tuple(Machine(name, RUNNERS[name]) for name in dict.fromkeys(architectures))
 
 
 def _write(outputs: Outputs) -> None:

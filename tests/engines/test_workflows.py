@@ -6,14 +6,14 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from noxlib.config import scaffold
 from noxlib.engines import archive
 from noxlib.records import store
-from tests.engines.acting import PYTHONS, Repository, outputs, summaries, tool
+from tests.engines.acting import PYTHONS, Repository, outputs, printed, summaries, tool
 from tests.engines.conftest import PROJECTS
 from tests.engines.registries import PASSWORD, USER, RegistryServer
 
@@ -61,9 +61,10 @@ def test_zizmor_finds_nothing(workflows: Path) -> None:
 
 @pytest.mark.parametrize("found", ["run: echo ${{ github.head_ref }}", "uses: actions/checkout@v7"])
 def test_the_checks_would_find_something(tmp_path: Path, found: str) -> None:
-    scaffold.write_workflows(tmp_path)
-    file = tmp_path / ".github" / "workflows" / "test.yml"
-    file.write_text(file.read_text().replace("run: uvx nox -s coverage", found))
+    file = tmp_path / ".github" / "workflows" / "lifecycle.yml"
+    file.parent.mkdir(parents=True)
+    text = (ROOT / ".github" / "workflows" / file.name).read_text()
+    file.write_text(text.replace("run: $NOX -s coverage", found))
     done = subprocess.run(
         (tool("zizmor"), "--offline", "--no-config", "."), cwd=tmp_path, capture_output=True, check=False
     )
@@ -81,79 +82,18 @@ MAIN = {"ref": "refs/heads/main", "repository": {"default_branch": "main"}}
 PULL = {"number": 3, "pull_request": {"base": {"ref": "main"}, "head": {"ref": "main", "sha": ""}}}
 
 
-@pytest.mark.parametrize(
-    ("workflow", "event", "payload", "lanes"),
-    [
-        ("test", "push", {**MAIN, "head_commit": {"message": "Mend it"}}, ["basic"]),
-        ("test", "push", {**MAIN, "head_commit": {"message": "[extended-tests] Mend"}}, ["basic", "extended"]),
-        ("test", "pull_request", PULL, ["basic"]),
-        ("test", "workflow_dispatch", {**MAIN, "inputs": {"extended": "true"}}, ["basic", "extended"]),
-        ("nightly", "schedule", {**MAIN, "schedule": "0 2 * * *"}, ["basic", "extended"]),
-    ],
-)
-def test_an_event_has_the_jobs_of_its_lanes(
-    repository: Repository, workflow: str, event: str, payload: dict[str, Any], lanes: list[str]
-) -> None:
-    repository.file("tests/integration/test_service.py", "def test_one(): pass\n")
-    repository.commit("Integration")
-    acted = repository.act(workflow, event, payload, "-j", "plan")
-    assert acted.jobs == {"plan": "success"}, acted.output
-    assert outputs(acted, "lanes") == lanes
-    assert outputs(acted, "pythons") == list(PYTHONS)
-    suites = {(entry["step"], entry["lane"]) for entry in outputs(acted, "suites")["include"]}
-    assert ("unit", "basic") in suites
-    assert {lane for _, lane in suites} <= set(lanes)
-
-
-def test_the_message_of_a_pull_requests_head_counts_not_that_of_the_merge(repository: Repository) -> None:
-    head = repository.commit("Try it [extended-tests]")
-    repository.commit("Merge it")
-    payload = {**PULL, "pull_request": {"base": {"ref": "main"}, "head": {"ref": "topic", "sha": head}}}
-    assert outputs(repository.act("test", "pull_request", payload, "-j", "plan"), "lanes") == ["basic", "extended"]
-
-
-def test_a_pull_request_starts_no_publication(repository: Repository) -> None:
-    assert repository.act("publish", "pull_request", PULL).jobs == {}
-
-
-@pytest.mark.docker
-def test_the_test_workflow_builds_loads_tests_and_reports(repository: Repository) -> None:
-    acted = repository.act("test", "push", {**MAIN, "head_commit": {"message": "Mend it"}})
-    assert acted.code == 0, acted.output
-    jobs = [
-        f"{kind} {name}" for python in PYTHONS for kind, name in (("testground", python), ("suite", f"unit-{python}"))
-    ]
-    assert acted.jobs == dict.fromkeys(["plan", "check lint", *jobs, "report", "all-green"], "success")
-    assert (repository.artifacts / "coverage" / "html" / "index.html").exists()
-    for python in PYTHONS:
-        file = repository.artifacts / f"testground-{python}" / "testgrounds.tar.zst"
-        with file.open("rb") as stream:
-            (image,) = archive.verify(stream, str(file)).images
-        (run,) = (repository.artifacts / f"runs-unit-{python}-basic").iterdir()
-        record = store.read_record(run)
-        assert record.outcome == "passed"
-        assert record.testground is not None
-        assert (record.python, record.testground.digest) == (image.python, image.id) == (python, image.id)
-    assert "| unit-3.11 | ✅ passed | 5 |" in summaries(acted)
-
-
-@pytest.mark.docker
-def test_a_failing_test_makes_the_whole_workflow_red_and_is_reported(repository: Repository) -> None:
-    repository.file("tests/test_red.py", "def test_red():\n    assert 1 == 2\n")
-    repository.file("noxlib.toml", 'pythons = ["3.10"]\n')
-    repository.commit("Break it")
-    acted = repository.act("test", "push", MAIN)
-    assert acted.code != 0
-    assert acted.jobs["all-green"] == "failure"
-    assert acted.jobs["report"] == "success"
-    assert "assert 1 == 2" in summaries(acted)
+def test_an_event_without_a_lane_has_nothing_to_do_and_is_green(repository: Repository) -> None:
+    acted = repository.act("test", "push", {**MAIN, "ref": "refs/heads/feature"})
+    assert acted.jobs == {"plan": "success", "all-green": "success"}, acted.output
+    assert outputs(acted, "lanes") == []
 
 
 @pytest.fixture
 def registry(repository: Repository, tmp_path: Path) -> Iterator[RegistryServer]:
     """A registry that the repository's workflows publish to."""
     server = RegistryServer(tmp_path / "registry").start()
-    repository.file("noxlib.toml", f'pythons = ["3.10"]\nimage = "{server.host}/{repository.name}"\n')
+    repository.settings(f'pythons = {list(PYTHONS)}\nimage = "{server.host}/{repository.name}"')
+    repository.with_secrets("NOXLIB_REGISTRY_USER", "NOXLIB_REGISTRY_PASSWORD")
     repository.commit("A registry")
     repository.variables = {"NOXLIB_REGISTRY_USER": USER, "NOXLIB_REGISTRY_PASSWORD": PASSWORD}
     yield server
@@ -163,13 +103,27 @@ def registry(repository: Repository, tmp_path: Path) -> Iterator[RegistryServer]
 
 @pytest.mark.docker
 @pytest.mark.registry
-def test_a_push_to_main_publishes_and_the_cleanup_deletes_what_its_plan_says(
+def test_a_push_to_main_is_built_published_tested_reported_and_cleaned_up(
     repository: Repository, registry: RegistryServer
 ) -> None:
-    published = repository.act("publish", "push", MAIN)
-    assert published.jobs == {"publish": "success"}, published.output
-    tags = registry.repository(repository.name).tags()
-    assert {f"py3.10-{repository.git('rev-parse', 'HEAD')}", "py3.10-main"} <= set(tags)
+    acted = repository.act("adopted-test", "push", {**MAIN, "head_commit": {"message": "Mend it"}})
+    assert acted.code == 0, acted.output
+    jobs = [f"{python}/{name}" for python in PYTHONS for name in ("testground", f"unit-{python}")]
+    assert acted.jobs == dict.fromkeys(["plan", "lint", *jobs, "report", "all-green"], "success")
+    assert (repository.artifacts / "coverage" / "html" / "index.html").exists()
+    tags = set(registry.repository(repository.name).tags())
+    for python in PYTHONS:
+        assert {f"py{python}-{repository.git('rev-parse', 'HEAD')}", f"py{python}-main"} <= tags
+        assert _tested(repository, python) == _published(registry, repository, python)
+    assert "| unit-3.11 | ✅ passed | 5 |" in summaries(acted)
+
+    repository.artifacts_anew()
+    pulled = repository.act("adopted-test", "pull_request", PULL)
+    assert pulled.jobs == acted.jobs, pulled.output
+    assert "building the" not in printed(pulled)
+    assert printed(pulled).count("nothing is pushed: ") == len(PYTHONS)
+    assert set(registry.repository(repository.name).tags()) == tags
+
     for tag, days in (("py3.10-pr-6", 40), ("py3.10-pr-7", 30)):
         registry.put_image(repository.name, [tag], days=days)
     cleaned = repository.act("cleanup", "workflow_dispatch", {**MAIN, "inputs": {"apply": "true"}})
@@ -179,24 +133,67 @@ def test_a_push_to_main_publishes_and_the_cleanup_deletes_what_its_plan_says(
     assert set(registry.repository(repository.name).tags()) == {*tags, "py3.10-pr-7"}
 
 
+def _tested(repository: Repository, python: str) -> str:
+    """The id of the image in which the unit tests of a Python ran; it is that of the archive."""
+    file = repository.artifacts / f"testground-{python}-amd64" / "testgrounds.tar.zst"
+    with file.open("rb") as stream:
+        (image,) = archive.verify(stream, str(file)).images
+    (run,) = (repository.artifacts / f"runs-unit-{python}-basic-amd64").iterdir()
+    record = store.read_record(run)
+    assert record.outcome == "passed"
+    assert record.testground is not None
+    assert (record.python, record.testground.digest) == (image.python, image.id) == (python, image.id)
+    return image.id
+
+
+def _published(registry: RegistryServer, repository: Repository, python: str) -> str:
+    """The id of the image that the branch's tag names in the registry."""
+    manifest = registry.repository(repository.name).manifest(f"py{python}-main")
+    assert manifest is not None
+    return str(manifest.content()["config"]["digest"])
+
+
+@pytest.mark.docker
+def test_a_check_that_fails_makes_the_whole_workflow_red_without_hiding_the_tests(repository: Repository) -> None:
+    repository.file("tests/test_unused.py", "import os\n")
+    repository.with_own_archives()
+    acted = repository.act("test", "push", MAIN)
+    assert acted.code != 0
+    jobs = ["plan", "3.10/testground", "3.10/unit-3.10", "report"]
+    assert acted.jobs == {**dict.fromkeys(jobs, "success"), "lint": "failure", "all-green": "failure"}, acted.output
+
+
+@pytest.mark.docker
+def test_a_failing_test_makes_the_whole_workflow_red_and_leaves_its_record(repository: Repository) -> None:
+    repository.file("tests/test_red.py", "def test_red():\n    assert 1 == 2\n")
+    repository.with_own_archives()
+    acted = repository.act("test", "push", MAIN)
+    assert acted.code != 0
+    assert acted.jobs["3.10/unit-3.10"] == "failure"
+    assert "all-green" not in acted.jobs  # act ends where a called workflow failed; GitHub would go on, to a red one
+    (run,) = (repository.artifacts / "runs-unit-3.10-basic-amd64").iterdir()
+    assert store.read_record(run).outcome == "failed"
+
+
 @pytest.mark.docker
 @pytest.mark.registry
 def test_a_cleanup_by_hand_deletes_nothing_unless_it_is_told_to(
     repository: Repository, registry: RegistryServer
 ) -> None:
     registry.put_image(repository.name, ["py3.10-pr-7"], days=30)
-    cleaned = repository.act("cleanup", "workflow_dispatch", {**MAIN, "inputs": {"apply": "false"}})
+    cleaned = repository.act(repository.adopt("cleanup"), "workflow_dispatch", {**MAIN, "inputs": {"apply": "false"}})
     assert cleaned.jobs == {"plan": "success"}, cleaned.output
     assert list(registry.repository(repository.name).tags()) == ["py3.10-pr-7"]
 
 
 @pytest.mark.docker
 @pytest.mark.slurm
-def test_the_nightly_workflow_runs_a_suite_on_a_simulated_cluster(repository: Repository) -> None:
-    repository.file("noxlib.toml", 'pythons = ["3.10"]\n')
+def test_the_nightly_workflow_runs_the_extended_lane_and_a_suite_on_a_simulated_cluster(repository: Repository) -> None:
+    repository.settings('pythons = ["3.10"]')
     repository.commit("One Python")
-    acted = repository.act("nightly", "schedule", {**MAIN, "schedule": "0 2 * * *"}, "-j", "cluster")
-    assert acted.jobs == {"cluster": "success"}, acted.output
+    acted = repository.act(repository.adopt("nightly"), "schedule", {**MAIN, "schedule": "0 2 * * *"})
+    jobs = ["plan", "lint", "3.10/testground", "3.10/unit-3.10", "report", "cluster", "all-green"]
+    assert acted.jobs == dict.fromkeys(jobs, "success"), acted.output
     (run,) = (repository.artifacts / "runs-cluster").iterdir()
     record = store.read_record(run)
     assert record.place is not None
@@ -205,11 +202,11 @@ def test_the_nightly_workflow_runs_a_suite_on_a_simulated_cluster(repository: Re
 
 @pytest.mark.docker
 def test_a_research_environment_is_chosen_by_hand(repository: Repository) -> None:
-    repository.file("noxlib.toml", 'pythons = ["3.10"]\n')
+    repository.settings('pythons = ["3.10"]')
     repository.file("tests/integration/test_service.py", "def test_one() -> None:\n    pass\n")
     repository.commit("Integration")
     inputs = {"environment": "hpc-cluster", "level": "basic"}
-    acted = repository.act("research-environment", "workflow_dispatch", {**MAIN, "inputs": inputs})
+    acted = repository.act(repository.adopt("research-environment"), "workflow_dispatch", {**MAIN, "inputs": inputs})
     assert acted.jobs == {"integration": "success"}, acted.output
     (run,) = (repository.artifacts / "runs-hpc-cluster").iterdir()
     profile = store.read_record(run).profile

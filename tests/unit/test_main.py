@@ -89,7 +89,7 @@ def test_init_says_of_each_file_what_became_of_it(project: Path, capsys: pytest.
 def test_init_writes_workflows_only_where_asked_to(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init"]) == 0
     assert not (project / ".github").exists()
-    assert main(["init", "--workflows"]) == 0
+    assert main(["init", "--github"]) == 0
     assert " written  .github/workflows/test.yml" in capsys.readouterr().out.splitlines()
 
 

@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from noxlib.config import scaffold
-from noxlib.registration import STEPS
-
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 CHECKS = ROOT / "scripts" / "checks"
@@ -78,42 +75,6 @@ def test_every_script_can_be_run() -> None:
     scripts = [path for path in files() if path.parent.name in {"scripts", "testbed", "checks", ".ci"}]
     assert len(scripts) >= 6
     assert [str(path) for path in scripts if not os.access(path, os.X_OK) or path.read_bytes()[:2] != b"#!"] == []
-
-
-def test_there_is_a_workflow() -> None:
-    assert WORKFLOWS
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_pins_each_action_by_a_whole_commit_and_names_its_version(path: Path) -> None:
-    used = re.findall(r"uses: *(.+)", path.read_text(encoding="utf-8"))
-    assert used
-    assert [action for action in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*", action)] == []
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_has_no_permission_but_what_a_job_asks_for(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert re.search(r"^permissions: \{\}$", text, re.MULTILINE)
-    assert re.search(r"^concurrency:$", text, re.MULTILINE)
-
-
-def test_our_workflows_are_those_that_a_project_gets() -> None:
-    assert {path.stem for path in WORKFLOWS} == set(scaffold.WORKFLOWS)
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in WORKFLOWS}
-    assert texts == {name: scaffold.workflow(name, "./scripts/nox") for name in texts}  # scripts/workflows writes them
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_runs_sessions_that_there_are_and_nothing_else(path: Path) -> None:
-    known = {step.name for step in STEPS}
-    text = path.read_text(encoding="utf-8")
-    commands = re.findall(r"run: (?:\| # .*\n +# .*\n +)?(.+)", text)
-    assert commands
-    for command in commands:
-        name = re.match(r'\./scripts/nox -s (?:(\w+)(?: |$)|"(\w+)-\$PYTHON"|"\$SESSION")', command)
-        assert name is not None, command
-        assert {name[1], name[2]} - {None} <= known, command
 
 
 def test_the_own_testground_takes_its_dependencies_from_pyproject() -> None:

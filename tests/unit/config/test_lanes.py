@@ -47,8 +47,14 @@ def test_a_push_is_told_by_its_ref_and_its_heads_message() -> None:
     assert occasion(environ, payload) == Occasion("push", "main", "trunk", message=f"a {MARK}")
 
 
-def test_a_tag_is_no_branch() -> None:
-    assert lanes(occasion({"GITHUB_EVENT_NAME": "push", "GITHUB_REF": "refs/tags/main"}, {})) == ()
+@pytest.mark.parametrize("tag", ["v1.2.3", "main", "feature"])
+def test_a_tag_that_a_workflow_is_started_for_is_tested(tag: str) -> None:
+    found = occasion({"GITHUB_EVENT_NAME": "push", "GITHUB_REF": f"refs/tags/{tag}"}, {})
+    assert (found.branch, found.tag, lanes(found)) == ("", tag, BASIC)
+
+
+def test_a_run_by_hand_on_a_tag_is_no_push_of_one() -> None:
+    assert occasion({"GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_REF": "refs/tags/v1"}, {}).tag == ""
 
 
 def test_a_pull_request_is_for_its_base_whoever_may_have_named_its_own_branch() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from noxlib import __version__
 from noxlib.config.detect import load_project
 from noxlib.config.devcontainer import user_of, write_devcontainer
 from noxlib.config.files import read_toml
@@ -170,15 +171,9 @@ def test_the_workflows_are_written_where_there_are_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_each_step_of_a_workflow_is_a_session_by_the_given_command(name: str) -> None:
-    text = workflow(name, "./scripts/nox")
-    assert "uvx" not in text
-    commands = [line.strip() for line in text.splitlines() if "nox -s" in line]
-    assert commands
-    assert [line for line in commands if not re.match(r"(- )?(run: )?\./scripts/nox -s \S+", line)] == []
-
-
-@pytest.mark.parametrize("name", WORKFLOWS)
-def test_no_expression_stands_in_a_command(name: str) -> None:
-    commands = re.findall(r"run: (.+(?:\n {10}.+)*)", workflow(name))
-    assert [command for command in commands if "${{" in command] == []
+def test_a_workflow_calls_that_of_the_installed_release_and_does_nothing_else(name: str) -> None:
+    called = re.findall(
+        r"^    uses: noxlib/noxlib/\.github/workflows/([\w-]+)\.yml@(\S+)", workflow(name), re.MULTILINE
+    )
+    assert called == [("lifecycle" if name == "test" else name, f"v{__version__}")]
+    assert "run:" not in workflow(name)

@@ -27,7 +27,11 @@ def folder(tmp_path: Path) -> Path:
 
 def sessions(folder: Path, lanes: tuple[Lane, ...], *names: str) -> list[str]:
     found = ci_matrix.of(load_project(folder), STEPS, lanes, names)
-    return [f"{entry.session} {entry.arguments}".strip() for entry in found.suites.include]
+    return [f"{suite.session} {suite.arguments}".strip() for suite in suites(found)]
+
+
+def suites(found: ci_matrix.Outputs) -> list[ci_matrix.Suite]:
+    return [suite for testground in found.testgrounds.include for suite in testground.suites.include]
 
 
 def test_a_project_without_integration_tests_gets_no_job_for_them(folder: Path) -> None:
@@ -36,9 +40,11 @@ def test_a_project_without_integration_tests_gets_no_job_for_them(folder: Path) 
 
 def test_the_extended_lane_has_the_extended_level(folder: Path) -> None:
     (folder / "tests" / "integration").mkdir(parents=True)
-    assert sessions(folder, ("basic", "extended"))[2:] == [
+    assert sessions(folder, ("basic", "extended")) == [
+        "unit-3.10 --coverage",
         "integration-3.10 --level basic",
         "integration-3.10 --level extended",
+        "unit-3.11 --coverage",
     ]
 
 
@@ -57,7 +63,38 @@ def test_a_session_without_a_python_is_given_that_of_its_testground(folder: Path
     with (folder / "pyproject.toml").open("a") as file:
         file.write(configured)
     found = ci_matrix.of(load_project(folder), {"script": ()}, ("basic",), ())
-    assert [(entry.session, entry.python) for entry in found.suites.include] == [("script", python)]
+    with_suites = [ground for ground in found.testgrounds.include if ground.suites.include]
+    assert [(ground.python, ground.suites.include[0].session) for ground in with_suites] == [(python, "script")]
+
+
+def test_each_python_has_its_own_suites_and_waits_for_no_other(folder: Path) -> None:
+    (folder / "tests" / "integration").mkdir(parents=True)
+    found = ci_matrix.of(load_project(folder), STEPS, ("basic",), ())
+    assert {
+        ground.python: [suite.session for suite in ground.suites.include] for ground in found.testgrounds.include
+    } == {
+        "3.10": ["unit-3.10", "integration-3.10"],
+        "3.11": ["unit-3.11"],
+    }
+
+
+def test_each_platform_is_built_and_tested_on_a_machine_of_its_own(folder: Path) -> None:
+    with (folder / "pyproject.toml").open("a") as file:
+        file.write('platforms = ["linux/amd64", "linux/arm64"]\n')
+    (ground, _) = ci_matrix.of(load_project(folder), STEPS, ("basic",), ("unit",)).testgrounds.include
+    runners = [("amd64", "ubuntu-24.04"), ("arm64", "ubuntu-24.04-arm")]
+    assert [(machine.architecture, machine.runner) for machine in ground.machines.include] == runners
+    assert [(suite.architecture, suite.runner) for suite in ground.suites.include] == runners
+
+
+def test_a_testground_without_a_suite_is_built_all_the_same(folder: Path) -> None:
+    (ground,) = ci_matrix.of(load_project(folder), {"lint": ()}, ("basic",), ()).testgrounds.include
+    assert (ground.python, ground.suites.include) == ("3.10", ())
+
+
+def test_without_a_lane_there_is_nothing_to_do(folder: Path) -> None:
+    found = ci_matrix.of(load_project(folder), STEPS, (), ())
+    assert (found.lanes, found.checks, found.testgrounds.include) == ((), (), ())
 
 
 def test_the_cloud_lane_is_nothing_else(folder: Path) -> None:
@@ -77,7 +114,7 @@ def test_a_job_lives_a_little_longer_than_its_suite(folder: Path, seconds: int, 
     with (folder / "pyproject.toml").open("a") as file:
         file.write(f"[tool.noxlib.unit]\ntimeout = {seconds}\n")
     found = ci_matrix.of(load_project(folder), STEPS, ("basic",), ("unit",))
-    assert {entry.minutes for entry in found.suites.include} == {minutes}
+    assert {suite.minutes for suite in suites(found)} == {minutes}
 
 
 def test_only_what_the_project_configures_is_checked(folder: Path) -> None:
@@ -97,8 +134,10 @@ def test_outputs_are_lines_of_json(folder: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.delenv(name, raising=False)
     ci_matrix.run(Context("ci_matrix", "ci_matrix", "", "", folder, ("--github-output", "unit")))
     lines = dict(line.split("=", 1) for line in file.read_text().splitlines())
-    assert (json.loads(lines["lanes"]), json.loads(lines["pythons"])) == (["basic"], ["3.10"])
-    assert [entry["session"] for entry in json.loads(lines["suites"])["include"]] == ["unit-3.10", "unit-3.11"]
+    assert (json.loads(lines["lanes"]), json.loads(lines["checks"])) == (["basic"], ["lint"])
+    grounds = json.loads(lines["testgrounds"])["include"]
+    assert [ground["python"] for ground in grounds] == ["3.10", "3.11"]
+    assert grounds[0]["suites"]["include"][0]["session"] == "unit-3.10"
 
 
 def test_outputs_without_a_file_for_them_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
