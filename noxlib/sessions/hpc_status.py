@@ -28,7 +28,7 @@ def _state(submission: hpc.Submission) -> str:
         with hpc.reached(submission.host) as runner:
             tasks = Slurm(runner, job=submission.job).known()
     except NoxlibError as error:
-        return f"not known: {error.what}"
+        return f"not known: {error}"
     words = Counter(task.state for task in tasks.values())
     details = {
         task.state: task.node or (task.reason if task.reason not in ("", "None") else "")

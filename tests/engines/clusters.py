@@ -45,6 +45,11 @@ class Cluster:
         words = ("docker", "exec", self.simulation.container(service), *argv)
         return subprocess.run(words, capture_output=True, text=True, check=check).stdout
 
+    def privileged(self, service: str, *argv: str) -> None:
+        """The same with all that the kernel lets a root do."""
+        words = ("docker", "exec", "--privileged", self.simulation.container(service), *argv)
+        subprocess.run(words, check=True)
+
     def answers(self, service: str, *argv: str) -> bool:
         """Whether a command as root in a member succeeds; a busy controller may refuse one."""
         words = ("docker", "exec", self.simulation.container(service), *argv)

@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Callable
 
 import pytest
 
+from noxlib.engines.compose import PROJECT
+from noxlib.engines.docker import Docker
+from noxlib.engines.slurm_cluster import Simulation
 from noxlib.errors import PlaceError
 from noxlib.ledger import Ledger
 from noxlib.places.host import Exit
+from noxlib.places.scheduler import HostTask
 from noxlib.places.slurm import Slurm
-from noxlib.places.slurm_job import name_of
+from noxlib.places.slurm_job import Job, name_of
 from noxlib.records import store
 from noxlib.records.record import Record
+from noxlib.sessions import hpc
 from tests.engines.clusters import task, until
 from tests.engines.conftest import kill_group
 
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slurm, pytest.mark.docker]
 SLEEP = "import time; print('up', flush=True); time.sleep(200)"
 ROOT = Path(__file__).parents[2]
+MEMBERS = 6  #: containers of a simulated cluster
 
 
 def test_slurms_own_time_limit_is_told_apart(cluster: Cluster, tmp_path: Path) -> None:
@@ -65,6 +71,33 @@ def test_a_task_that_takes_its_result_file_away_is_lost(cluster: Cluster, tmp_pa
         (name,) = slurm.submit((task("import os; os.mkdir('/opt/noxlib/run/exit.json')", tmp_path / "out"),))
         result = slurm.fetch(name)
     assert (result.state, result.exit, result.cause) == ("failed", None, "lost")
+
+
+FILLS = """
+import itertools
+try:
+    with open("/opt/noxlib/run/filler", "wb", buffering=0) as stream:
+        for _ in itertools.count():
+            stream.write(bytes(512))
+except OSError:
+    print("full")
+"""
+
+
+def test_a_disk_without_room_for_the_result_is_told(cluster: Cluster, tmp_path: Path) -> None:
+    small = 'cp -a "$1" /tmp/its && mount -t tmpfs -o size=100k,mode=777 small "$1" && cp -a /tmp/its/. "$1"'
+    with cluster.scheduler(tmp_path / "co", "--nodelist=c1", "--hold") as slurm:
+        (name,) = slurm.submit((task(FILLS, tmp_path / "out"),))
+        assert slurm.job is not None
+        folder = f"{slurm.job.folder}/tasks/0"
+        cluster.privileged("c1", "sh", "-c", small, "sh", folder)
+        try:
+            until(lambda: cluster.answers("controller", "scontrol", "release", slurm.job.id), "its start")
+            result = slurm.fetch(name)
+        finally:
+            cluster.privileged("c1", "sh", "-c", 'umount "$1"; rm -rf /tmp/its', "sh", folder)
+    assert (result.word, result.state, result.exit, result.cause) == ("FAILED", "failed", None, "disk-full")
+    assert "a disk is full on c1" in result.message
 
 
 def test_without_accounting_the_controller_is_asked(cluster: Cluster, tmp_path: Path) -> None:
@@ -230,14 +263,15 @@ def test_a_suite_that_kills_its_own_supervisor_has_failed_and_the_test_is_named(
     assert [failure.id for failure in project.record.failures] == ["tests/test_more.py::test_kills"]
 
 
-def test_ctrl_c_while_it_is_waited_loses_nothing(project: Nox) -> None:
-    (project.folder / "tests" / "test_more.py").write_text("import time\ndef test_sleeps(): time.sleep(8)\n")
+def test_an_end_by_force_while_it_is_waited_loses_nothing(project: Nox) -> None:
+    (project.folder / "tests" / "test_more.py").write_text("import time\ndef test_sleeps(): time.sleep(9)\n")
     assert project("-s", "hpc_submit", "--", "--python", "3.10").code == 0
-    waiting = project.start("-s", "hpc_fetch", "--", "--wait")
-    time.sleep(2)
-    kill_group(waiting, signal.SIGINT)
-    assert "Traceback" not in waiting.communicate(timeout=60)[0]
-    assert waiting.returncode != 0
+    for number in (signal.SIGKILL, signal.SIGINT):
+        waiting = project.start("-s", "hpc_fetch", "--", "--wait")
+        time.sleep(2)
+        kill_group(waiting, number)
+        assert "Traceback" not in waiting.communicate(timeout=60)[0]
+        assert waiting.returncode != 0
     ended = project("-s", "hpc_fetch", "--", "--wait")
     assert ended.code == 0, ended.output
 
@@ -272,6 +306,73 @@ def test_what_a_killed_submission_left_is_removed_by_the_next_start(cluster: Clu
     ended = project("-s", "reap")
     assert ended.code == 0, ended.output
     until(lambda: remote(cluster) == "", "the end of the job")
+
+
+def fake(project: Nox, host: str) -> str:
+    """A run that was submitted to a host, as far as this machine knows; its name."""
+    folder = store.new_run(project.folder, "hpc_submit")
+    job = Job("7", "/home/hpc/.noxlib/runs/fake", time.time(), (HostTask(()),))
+    hpc.write(folder, hpc.Submission(folder.name, host, "3.10", job, "", hpc.Known()), ())
+    hpc.note(host, folder, job.folder, job=job.id, expires=time.time() + 600)
+    return folder.name
+
+
+STEPS = ("hpc_status", "hpc_fetch", "hpc_cancel", "hpc_submit")
+KNOWN_TO_NOBODY = "  StrictHostKeyChecking yes\n  UserKnownHostsFile /dev/null\n  GlobalKnownHostsFile /dev/null\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("  Port 9\n", "no SSH server listens at login"),
+        ("  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n", "login accepts none of your keys"),
+        (KNOWN_TO_NOBODY, "the host key of login is not known, and your ssh configuration accepts none that is new"),
+    ],
+    ids=["nobody listens", "wrong key", "unknown host key"],
+)
+def test_a_login_node_that_takes_nobody_in_is_two_lines_for_every_step(
+    cluster: Cluster, project: Nox, tmp_path: Path, settings: str, said: str
+) -> None:
+    subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")), check=True)
+    port = cluster.simulation.target().port
+    own = f"Host login\n{settings}  HostName 127.0.0.1\n  Port {port}\n  User hpc\n  IdentityAgent none\n"
+    (tmp_path / "config").write_text(f"{own}  IdentityFile {tmp_path / 'other'}\n  IdentitiesOnly yes\n")
+    run = fake(project, "login")
+    try:
+        ended = project("-s", *STEPS, NOXLIB_SSH_CONFIG=str(tmp_path / "config"), NOXLIB_HPC_HOST="login")
+    finally:
+        hpc.strike(run)
+    assert ended.code == 1
+    assert "Traceback" not in ended.output
+    assert ended.output.count(said) == len(STEPS), ended.output
+    assert "locking" not in ended.output  # nothing is built for a cluster that cannot be reached
+    assert project.record.outcome == "error"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_cluster_that_is_not_up_yet_when_its_session_ends_is_removed(
+    adopt: Callable[..., Nox], own_state: Path, number: signal.Signals
+) -> None:
+    nox = adopt("flat", CONFIGURATION)
+    docker = Docker.connect()
+    simulation = Simulation(docker, own_state)
+    label = {PROJECT: simulation.project}
+    process = nox.start("-s", "hpc_simulation")
+    until(lambda: len(docker.containers(label)) == MEMBERS, "its containers")
+    for one in (signal.SIGSTOP, number, signal.SIGCONT):  # stopped, it cannot be ready before it is told to end
+        kill_group(process, one)
+    output, _ = process.communicate(timeout=120)
+    assert "Traceback" not in output
+    assert "up after" not in output
+    ended = nox("-s", "reap", "hpc_fetch")
+    assert (f"removed the simulation {simulation.project}" in ended.output) == (number == signal.SIGKILL), ended.output
+    assert (docker.containers(label), docker.networks(label), docker.volumes(label)) == ((), (), ())
+    assert Ledger(own_state).entries() == ()
+    run = fake(nox, "simulation")
+    ended = nox("-s", "hpc_fetch")
+    hpc.strike(run)
+    assert "the simulated cluster is not up\n  nox -s hpc_simulation" in ended.output
+    docker.close()
 
 
 @pytest.mark.parametrize(
