@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from typing import TYPE_CHECKING, Any, Optional
+import time
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
+from noxlib.engines import offline
 from noxlib.engines.buildfailure import registry_failure
 from noxlib.engines.refusals import absent_is_none, speaking
 from noxlib.errors import EngineError
@@ -18,7 +20,21 @@ if TYPE_CHECKING:
     from noxlib.engines.registryauth import Credentials
 
 _REFUSED = re.compile(r"unauthorized|authentication required|no basic auth|denied", re.IGNORECASE)
+_BUSY = re.compile(r"toomanyrequests|\b429\b|HTTP status: 5[0-9]{2}|status 5[0-9]{2}", re.IGNORECASE)
+_PLAIN = re.compile(r"gave HTTP response to HTTPS client")  # of podman, for a registry of this machine too
+_KNOWN = (
+    (re.compile("no space left", re.IGNORECASE), "free space there", "disk-full"),
+    (re.compile(r"toomanyrequests|\b429\b", re.IGNORECASE), "run this again later", "rate-limit"),
+    (
+        re.compile("certificate"),
+        "give the engine its CA: /etc/docker/certs.d/HOST:PORT/ca.crt (podman: /etc/containers)",
+        "registry",
+    ),
+    (_PLAIN, "give it TLS, or name it as insecure to the engine (podman: registries.conf)", "registry"),
+)
 _CHUNK = 1 << 20
+WAITS = (2.0, 10.0)  #: seconds before a busy registry is asked again
+_PATIENT = 30.0  # seconds after which the engine itself has tried again
 
 
 def push(reference: str, docker: Docker, credentials: Optional[Credentials]) -> None:
@@ -28,23 +44,66 @@ def push(reference: str, docker: Docker, credentials: Optional[Credentials]) -> 
         EngineError: The registry refuses, or does not answer.
     """
     image, _, tag = reference.rpartition(":")
-    with _moving(docker, f"pushing {reference}"):
-        stream = docker._api.push(image, tag, stream=True, decode=True, auth_config=_config(credentials))  # noqa: SLF001
-        error = _error(stream)
+    asked = _Asked(f"pushing {reference}", "/images/{0}/push", (image,), {"tag": tag}, credentials)
+    error = _patiently(lambda: _move(asked, docker))
     if error is not None:
         raise _refusal(f"{reference} cannot be pushed", error)
 
 
 def pull(reference: str, docker: Docker, credentials: Optional[Credentials]) -> None:
     """Pull ``name@sha256:…``. Raises EngineError."""
+    offline.forbid(f"the image {reference}", "its registry")
     image, _, digest = reference.rpartition("@")
-    with _moving(docker, f"pulling {reference}"):
-        stream = docker._api.pull(image, digest, stream=True, decode=True, auth_config=_config(credentials))  # noqa: SLF001
-        error = _error(stream)
+    named = {"fromImage": image, "tag": digest}
+    error = _patiently(lambda: _move(_Asked(f"pulling {reference}", "/images/create", (), named, credentials), docker))
     if error is not None:
-        if _REFUSED.search(error):
+        if _REFUSED.search(error) or _PLAIN.search(error):
             raise _refusal(f"{reference} cannot be pulled", error)
         raise registry_failure(reference, error)
+
+
+class _Asked(NamedTuple):
+    """A request to the engine that moves an image, and its answer a stream of what happens."""
+
+    doing: str
+    path: str
+    words: tuple[str, ...]  #: for the places in the path
+    parameters: dict[str, str]
+    credentials: Optional[Credentials]
+
+
+def _patiently(move: Callable[[], Optional[str]]) -> Optional[str]:
+    """What a move ends with. An engine tries a layer again for a minute, but no manifest, and nothing after a 429."""
+    for seconds in WAITS:
+        began = time.monotonic()
+        error = move()
+        if error is None or not _BUSY.search(error) or time.monotonic() - began > _PATIENT:
+            return error
+        time.sleep(seconds)
+    return move()
+
+
+def _move(asked: _Asked, docker: Docker) -> Optional[str]:
+    """The engine's own words for what went wrong. The SDK's calls look for one of the two forms of an error only."""
+    from docker.auth import encode_header  # noqa: PLC0415 - 0.1 s: only where an engine is used
+
+    api = docker._api  # noqa: SLF001
+    headers = {"X-Registry-Auth": encode_header(_config(asked.credentials)).decode()}
+    with _moving(docker, asked.doing):
+        url = api._url(asked.path, *asked.words)  # noqa: SLF001
+        with api._post(url, params=asked.parameters, headers=headers, stream=True) as answer:  # noqa: SLF001
+            if answer.ok:
+                return _error(api._stream_helper(answer, decode=True))  # noqa: SLF001
+            return _said(answer.text) or f"it answers {answer.status_code}"
+
+
+def _said(text: str) -> str:
+    """Of an answer that is no stream: docker's ``message``, podman's ``error``."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text.strip()
+    return _error([found]) or "" if isinstance(found, dict) else ""
 
 
 def tag(reference: str, new: str, docker: Docker) -> None:
@@ -94,8 +153,8 @@ def _moving(docker: Docker, doing: str) -> Iterator[None]:
         raise EngineError(f"the engine broke off while {doing}", "run this again", cause="lost") from error
 
 
-def _config(credentials: Optional[Credentials]) -> Optional[dict[str, str]]:
-    """None would have the SDK look into docker's store, which has been done; empty: anonymous."""
+def _config(credentials: Optional[Credentials]) -> dict[str, str]:
+    """Empty: anonymous."""
     return {"username": credentials.user, "password": credentials.password} if credentials else {}
 
 
@@ -117,6 +176,8 @@ def _refusal(what: str, said: str) -> EngineError:
             "check the credentials: docker login, or NOXLIB_REGISTRY_USER and NOXLIB_REGISTRY_PASSWORD",
             cause="credentials",
         )
-    full = "no space left" in reason.lower()
-    todo = "free space there" if full else "see whether the registry runs, then run this again: it goes on where it was"
-    return EngineError(f"{what}: {reason}", todo, cause="disk-full" if full else "registry")
+    for form, todo, cause in _KNOWN:
+        if form.search(reason):
+            return EngineError(f"{what}: {reason}", todo, cause=cause)
+    todo = "see whether the registry runs, then run this again: it goes on where it was"
+    return EngineError(f"{what}: {reason}", todo, cause="registry")

@@ -21,11 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tests.engines.clusters import Cluster
+    from tests.engines.publishers import Publisher
+    from tests.engines.registries import RegistryServer
     from tests.engines.ssh_host import Machine
 
 PROJECTS = Path(__file__).resolve().parent.parent / "projects"
 NOXFILE = "import noxlib\n\nnoxlib.register()\n"
 DEADLINE = 300.0
+#: What takes longest begins first: the end of a run does not wait for one test alone.
+FIRST = ("test_own_suite.py", "test_real_projects.py", "test_equal_records.py", "test_kill.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long tests first; all else stays in its order."""
+    places = {name: at for at, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(FIRST)))
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -142,6 +152,30 @@ def ssh_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("NOXLIB_SSH_CONFIG", str(machine.config))
             yield machine
+
+
+@pytest.fixture(scope="session")
+def registry_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    """A registry, one for all tests of a worker; each has a repository of its own there."""
+    from tests.engines.registries import RegistryServer
+
+    server = RegistryServer(tmp_path_factory.mktemp("registry") / "own").start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def publisher(
+    adopt: Callable[..., Nox],
+    registry_server: RegistryServer,
+    environment: dict[str, str],
+    request: pytest.FixtureRequest,
+) -> Iterator[Publisher]:
+    """A project that publishes there."""
+    from tests.engines.publishers import publishing
+
+    with publishing(adopt, registry_server, environment, request.node.name) as publisher:
+        yield publisher
 
 
 @pytest.fixture(scope="session")

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
+import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any, Callable
 
 from .checks import git
-from .registries import PASSWORD, USER, RegistryServer
+from .conftest import Nox
+from .registries import PASSWORD, USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from .conftest import Ended, Nox
+    from .between import Between
+    from .conftest import Ended
+    from .registries import RegistryServer
 
 
 class Publisher:
@@ -34,7 +40,21 @@ class Publisher:
 
     @property
     def variables(self) -> dict[str, str]:
-        return {"NOXLIB_IMAGE": self.image, "NOXLIB_REGISTRY_USER": USER, "NOXLIB_REGISTRY_PASSWORD": PASSWORD}
+        login = {"NOXLIB_REGISTRY_USER": USER, "NOXLIB_REGISTRY_PASSWORD": PASSWORD}
+        return {"NOXLIB_IMAGE": self.image, **login, **self.server.variables}
+
+    def beside(self, folder: Path) -> Publisher:
+        """Another checkout of the same commit, as another job would have it."""
+        other = copy.copy(self)
+        shutil.copytree(self.nox.folder, folder)
+        other.nox = Nox(folder, self.nox.environment)
+        return other
+
+    def through(self, between: Between) -> Publisher:
+        """The same repository, by way of a proxy. What the registry has of it is not sent again."""
+        other = copy.copy(self)
+        other.image = f"{between.host}/{self.registry.name}"
+        return other
 
     def commit(self, message: str) -> str:
         git(self.nox.folder, "add", "-A")
@@ -51,10 +71,20 @@ class Publisher:
     def publish(self, ref: str = "refs/heads/main", **more: str) -> Ended:
         return self("testground_publish-3.10", **self.event(ref, **more))
 
-    def result(self, name: str = "published.json") -> dict[str, Any]:
+    def start(self, python: str = "3.10", **more: str) -> subprocess.Popen[str]:
+        """Begin to publish a push to main."""
+        variables = {**self.variables, **self.event("refs/heads/main", **more)}
+        return self.nox.start("-s", f"testground_publish-{python}", **variables)
+
+    def result(self, name: str = "published.json", python: str = "3.10") -> dict[str, Any]:
         text = (self.nox.folder / ".noxlib" / name).read_text()
-        found: dict[str, Any] = json.loads(text)["testgrounds"]["3.10"]
+        found: dict[str, Any] = json.loads(text)["testgrounds"][python]
         return found
+
+    def listing(self, *words: str, **variables: str) -> Any:
+        """What a session that prints JSON has printed."""
+        ended = self(*words, "--", "--json", **variables)
+        return json.loads("\n".join(line for line in ended.output.splitlines() if not line.startswith("nox >")))
 
     def forget(self) -> None:
         """Remove this repository's images from the engine."""
@@ -63,7 +93,7 @@ class Publisher:
         names = {line.rpartition("@")[0] for line in lines} | {
             f"{self.image}@{line.rpartition('@')[2]}" for line in lines
         }
-        names = {name for name in names if "<none>" not in name}
+        names = {name for name in names if "<none>" not in name and not name.endswith("@")}
         if names:
             subprocess.run(["docker", "image", "rm", "--force", *names], check=True, capture_output=True)
 

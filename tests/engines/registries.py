@@ -1,4 +1,4 @@
-"""Registries of a test's own: on a free port of this machine, with a user, deletion and a log; distribution 3 or 2.8."""
+"""Registries of a test's own: on a free port of this machine, with a user, deletion and a log; three programs."""
 
 from __future__ import annotations
 

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import os
+import itertools
 import subprocess
-from pathlib import Path
+import threading
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
-from noxlib.engines.index import ca_bundle
+from noxlib.engines.registry import Registry
+from noxlib.engines.registryauth import Credentials
 from noxlib.testground import names
 
-from . import publishers
-from .conftest import Nox
-from .publishers import Publisher
-from .registries import USER, RegistryServer, TlsServer
+from .between import Between
+from .conftest import DEADLINE, Nox
+from .publishers import Publisher, publishing
+from .registries import PASSWORD, USER, RegistryServer, TlsServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 Adopt = Callable[..., Nox]
 
 pytestmark = [pytest.mark.registry, pytest.mark.docker]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
-    server = RegistryServer(tmp_path_factory.mktemp("registry") / "own").start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def publisher(
-    adopt: Adopt, server: RegistryServer, environment: dict[str, str], request: pytest.FixtureRequest
-) -> Iterator[Publisher]:
-    with publishers.publishing(adopt, server, environment, request.node.name) as publisher:
-        yield publisher
 
 
 def test_a_rebuild_of_a_release_stands_beside_it(publisher: Publisher) -> None:
@@ -126,12 +112,8 @@ def test_a_moving_tag_is_asked_for_and_fresh_drops_the_copy_here(publisher: Publ
 def test_what_is_published_is_listed_with_what_is_here(publisher: Publisher) -> None:
     assert publisher.publish("refs/tags/v1.1.0").code == 0
     published = publisher.result()
-    listed = publisher("testground_list", "--", "--json")
-    assert listed.code == 0, listed.output
-    (row,) = json.loads("\n".join(line for line in listed.output.splitlines() if not line.startswith("nox >")))
-    assert row["digest"] == published["digest"]
+    (row,) = publisher.listing("testground_list")
     assert row["tags"][:2] == ["py3.10-latest", "py3.10-v1.1.0"]
-    assert (row["local"], row["pythons"]) == (True, ["3.10"])
     assert row["size"] > 1_000_000
     publisher.forget()
     table = publisher("testground_list")
@@ -165,12 +147,12 @@ def test_a_commit_runs_as_it_was_in_its_own_testground(publisher: Publisher) -> 
 
 
 def findings(publisher: Publisher, **variables: str) -> dict[str, dict[str, Any]]:
-    ended = publisher("doctor", "--", "--json", **variables)
-    text = "\n".join(line for line in ended.output.splitlines() if not line.startswith("nox >"))
-    return {one["name"]: one for one in json.loads(text)}
+    return {one["name"]: one for one in publisher.listing("doctor", **variables)}
 
 
-def test_the_doctor_tells_what_stands_between_us_and_the_registry(publisher: Publisher) -> None:
+def test_the_doctor_tells_what_stands_between_us_and_the_registry(
+    publisher: Publisher, registry_server: RegistryServer
+) -> None:
     nobody = findings(publisher, NOXLIB_REGISTRY_USER="", NOXLIB_REGISTRY_PASSWORD="")
     assert "not logged in to 127.0.0.1" in nobody["registry"]["value"]
     wrong = findings(publisher, NOXLIB_REGISTRY_PASSWORD="wrong")
@@ -179,7 +161,7 @@ def test_the_doctor_tells_what_stands_between_us_and_the_registry(publisher: Pub
     assert publisher.publish().code == 0
     assert publisher("testground_pull-3.10", "--", "main").code == 0
     assert "py3.10-main" not in findings(publisher)
-    other = publisher.server.put_image(publisher.registry.name, ["py3.10-main"], days=0)
+    other = registry_server.put_image(publisher.registry.name, ["py3.10-main"], days=0)
     old = findings(publisher)["py3.10-main"]
     assert other[:19] in old["value"]
     assert old["fix"] == "nox -s testground_pull-3.10 -- main"
@@ -196,18 +178,53 @@ def tls(tmp_path: Path) -> Iterator[TlsServer]:
 def test_a_registry_under_a_private_ca_is_trusted_by_the_bundle_or_by_what_docker_was_given(
     adopt: Adopt, tls: TlsServer, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both = tmp_path / "both.pem"
-    here = ca_bundle(os.environ) or "/etc/ssl/certs/ca-certificates.crt"
-    both.write_text(Path(here).read_text() + tls.ca.read_text())
-    with publishers.publishing(adopt, tls, environment, "tls") as publisher:
-        refused = publisher.publish()
+    """And who logged in by docker gives no variables."""
+    with publishing(adopt, tls, environment, "tls") as publisher:
+        name = f"{publisher.registry.name}"
+        assert publisher("testground_list").code == 0
+        refused = publisher("testground_list", SSL_CERT_FILE="")
         assert (refused.code, "certificate is not trusted here" in refused.output) == (1, True), refused.output
-        ended = publisher.publish(SSL_CERT_FILE=str(both))
-        assert ended.code == 0, ended.output
-        publisher.forget()
-        assert publisher("testground_pull-3.10", "--", "main", SSL_CERT_FILE=str(both)).code == 0
+        own = {"NOXLIB_REGISTRY_USER": "", "NOXLIB_REGISTRY_PASSWORD": "", "DOCKER_CONFIG": str(tmp_path / "docker")}
+        nobody = publisher("testground_list", **own)
+        assert (nobody.code, "docker login" in nobody.output) == (1, True), nobody.output
+        login = ("docker", "--config", own["DOCKER_CONFIG"], "login", "--username", USER, "--password-stdin", tls.host)
+        subprocess.run(login, input=PASSWORD, text=True, check=True, capture_output=True)
+        assert publisher("testground_list", **own).code == 0
     folder = tmp_path / "home" / ".config" / "docker" / "certs.d" / tls.host
     folder.mkdir(parents=True)
     (folder / "ca.crt").write_text(tls.ca.read_text())
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert "py3.10-main" in tls.repository("tests/tls").tags()
+    assert Registry(f"{tls.host}/{name}", Credentials(USER, PASSWORD)).tags() == ()
+
+
+def test_two_who_publish_one_commit_at_once_agree_on_the_digest_of_one(
+    publisher: Publisher, registry_server: RegistryServer, tmp_path: Path
+) -> None:
+    assert publisher.publish().code == 0
+    publisher.commit("second")
+    looking, giving = (threading.Barrier(2, timeout=DEADLINE) for _ in range(2))
+    looks = itertools.count()
+
+    def meet(method: str, path: str) -> None:
+        """Neither gives the commit's tag before the other one has found it absent as well."""
+        if path.rpartition("/")[2] == f"py3.10-{publisher.head}":
+            if method == "HEAD" and next(looks) < 2:
+                looking.wait()
+            elif method == "PUT":
+                giving.wait()
+
+    with Between(registry_server) as between:
+        between.spoil = meet
+        one = publisher.through(between)
+        two = one.beside(tmp_path / "other")
+        versions = ("1.1.1", "2.0.0")
+        both = [each.start(NOXLIB_PACKAGES=f"iniconfig=={version}") for each, version in zip((one, two), versions)]
+        outputs = [process.communicate(timeout=2 * DEADLINE)[0] for process in both]
+        one.forget()
+    assert [process.returncode for process in both] == [0, 0], outputs
+    results = [each.result() for each in (one, two)]
+    winner = one.registry.digest(f"py3.10-{one.head}")
+    assert [result["digest"] for result in results] == [winner, winner]
+    assert sorted(result["uploaded"] for result in results) == [False, True]
+    assert sum("was published first" in output for output in outputs) == 1
+    assert one.registry.digest("py3.10-main") == winner
