@@ -136,4 +136,5 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     perf: SuiteConfig = SuiteConfig()  #: the benchmarks that perf_compare runs
     retention: RetentionConfig = RetentionConfig()  #: how long published testgrounds are kept
     environments: dict[str, EnvironmentConfig] = {}  #: environment profiles
+    workspace: dict[str, tuple[str, ...]] = {}  #: folder of an isolated workspace -> the project's variables for it
     env_aliases: dict[str, str] = {}  #: a variable of the project's own -> the one of ours that it stands for

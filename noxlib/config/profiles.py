@@ -18,6 +18,7 @@ VARIABLE = "NOXLIB_ENV"
 DEFAULT = "local"
 #: What tests see of a profile, and on a cluster of their allocation.
 VARIABLES = (VARIABLE, "NOXLIB_TIMEOUT_MULTIPLIER", "NOXLIB_CONCURRENT_LIMIT", "NOXLIB_HPC_NODES", "NOXLIB_HPC_TASKS")
+FOLDERS = ("cache", "config", "data", "state", "temp")  #: of the fixture ``isolated_workspace``
 UNSET = ("", "0", "false")  #: values of a variable that say no
 #: The profiles that there are without configuration, and the variables that speak for them, the first one that is set
 #: for all; what runs beside the tests reads the same file.
@@ -37,6 +38,7 @@ class Profile(msgspec.Struct, frozen=True):
     name: str = ""
     reason: str = ""  #: why it was taken
     aliases: dict[str, str] = {}  #: further names of our variables -> ours
+    folders: dict[str, tuple[str, ...]] = {}  #: folder of an isolated workspace -> further variables for it
 
 
 class _Table(msgspec.Struct, frozen=True):
@@ -86,7 +88,7 @@ def choose(config: Config, asked: Optional[str] = None, environ: Optional[Mappin
 
     Raises:
         UsageError: there is no such profile; the nearest name is told.
-        ConfigError: see ``configured`` and ``aliases``.
+        ConfigError: see ``configured``, ``aliases`` and ``folders``.
     """
     variables = os.environ if environ is None else environ
     own = configured(config)
@@ -95,7 +97,7 @@ def choose(config: Config, asked: Optional[str] = None, environ: Optional[Mappin
     name, reason = _wanted(asked, variables, others)
     if canonical(name) not in known:
         raise _unknown(UsageError, f"there is no environment {name!r} ({reason})", name, tuple(known))
-    return msgspec.structs.replace(known[canonical(name)], reason=reason, aliases=others)
+    return msgspec.structs.replace(known[canonical(name)], reason=reason, aliases=others, folders=folders(config))
 
 
 def aliases(config: Config) -> dict[str, str]:
@@ -110,6 +112,20 @@ def aliases(config: Config) -> dict[str, str]:
                 f"env_aliases.{alias}: {ours!r} is no variable that tests see", f"it is one of {', '.join(VARIABLES)}"
             )
     return config.env_aliases
+
+
+def folders(config: Config) -> dict[str, tuple[str, ...]]:
+    """The project's own variables for the folders of an isolated workspace.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    for name in config.workspace:
+        if name not in FOLDERS:
+            raise ConfigError(
+                f"workspace.{name}: there is no such folder of a workspace", f"it is one of {', '.join(FOLDERS)}"
+            )
+    return config.workspace
 
 
 def detect(environ: Mapping[str, str]) -> tuple[str, str]:

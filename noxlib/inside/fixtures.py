@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import options, slots, tasks
+from . import isolation, once, options, slots, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from . import data_files
     from . import network as network_
 
 
@@ -47,6 +49,23 @@ def noxlib_ssh(pytestconfig: pytest.Config) -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+def isolated_workspace(tmp_path: Path, noxlib_environment: dict[str, Any]) -> Iterator[isolation.Workspace]:
+    """Folders of the test's own for cache, configuration, data, state and temporary files; see ``isolation.py``."""
+    path = tmp_path / "workspace"
+    path.mkdir()
+    with isolation.isolated(path, noxlib_environment.get("folders") or {}) as workspace:
+        yield workspace
+
+
+@pytest.fixture(scope="session")
+def once_per_run(pytestconfig: pytest.Config) -> once.Once:
+    """Values that one worker of pytest-xdist makes for all of them; see ``once.py``."""
+    shared: Any = pytestconfig.pluginmanager.get_plugin("noxlib-once")
+    values: once.Once = shared.values
+    return values
+
+
 @pytest.fixture(scope="session")
 def noxlib_proxies() -> Iterator[network_.ProxyProcess]:
     """The process in which the proxies of ``network`` run."""
@@ -68,3 +87,13 @@ def network(noxlib_proxies: network_.ProxyProcess, noxlib_environment: dict[str,
             yield found
     finally:
         found.close()
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Iterator[data_files.TestData]:
+    """``test_data.archive(mb=10, files=100)`` and its like: data made once for all workers, the same for a seed."""
+    from . import data_files  # noqa: PLC0415 - few tests need it
+
+    found = data_files.TestData()
+    yield found
+    found.cache.close()

@@ -54,6 +54,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "what timeouts are multiplied by, instead of the profile's",
     },
     "max-concurrent": {"metavar": "N", "type": count, "help": "operations at once, instead of the profile's"},
+    "leaks": {
+        "metavar": "report|fail",
+        "choices": ("report", "fail"),
+        "help": "name the tests that leave processes, ports, threads, variables or files behind, or fail them",
+    },
     "ssh-host": {"metavar": "HOST", "help": "host that tests reach by SSH"},
     "ssh-port": {"metavar": "PORT", "type": port, "help": "its port; default 22"},
     "ssh-user": {"metavar": "USER", "help": "user there"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import os
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import fixtures, options, phases, tasks
+from . import fixtures, once, options, phases, registered, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,6 +103,10 @@ class Environment:
             setattr(config.option, options.destination(name), profile[key])
         setattr(config.option, options.destination("max-concurrent"), profile["concurrent"])
         config.pluginmanager.register(fixtures, "noxlib-fixtures")
+        config.pluginmanager.register(once.Shared(config), "noxlib-once")
+        self.leaks = looking(config)
+        with contextlib.suppress(OSError):  # a full disk, or somebody else's folder of that name
+            registered.sweep()
         if not self.own_timeout:
             limits = phases.Phases(config, self.base, float(profile["timeout_multiplier"]), profile["name"])
             config.pluginmanager.register(limits, "noxlib-phases")
@@ -132,6 +137,18 @@ class Environment:
             head, found, value = str(report.longrepr[2]).partition(self.prefix)
             if found and head in ("", "Skipped: "):
                 self.skipped[value] += 1
+
+
+def looking(config: Any) -> Any:
+    """The plugin that looks for what tests leave behind, where somebody asked for it."""
+    asked = options.value(config, "leaks")
+    if not asked:
+        return None
+    from . import leaks  # noqa: PLC0415 - its hooks cost something for each test
+
+    plugin = leaks.Leaks(config, fail=asked == "fail")
+    config.pluginmanager.register(plugin, "noxlib-leaks")
+    return plugin
 
 
 def hold(config: Any, task: Mapping[str, Any]) -> Environment:

@@ -130,6 +130,7 @@ class Session:
             "argv": self.argv,
             "shard": plugin.cut if plugin is not None else None,
             "profile": self.profile(plugin),
+            "leaks": self.leaks(plugin),
         }
 
     def profile(self, plugin: Any) -> dict[str, Any] | None:
@@ -141,6 +142,11 @@ class Session:
         keys = ("name", "reason", "level", "timeout_multiplier", "concurrent")
         skipped = dict(environment.skipped) if environment is not None else {}
         return {**{key: found[key] for key in keys if key in found}, "skipped": skipped}
+
+    def leaks(self, plugin: Any) -> list[dict[str, str]]:
+        """What tests left behind; nothing where nobody asked."""
+        found = getattr(getattr(plugin, "environment", None), "leaks", None)
+        return [{"test": test, "what": what} for test, left in (found.found.items() if found else ()) for what in left]
 
     def timings(self, plugin: Any) -> dict[str, float]:
         """Seconds until collection, of collection, of the tests, of what came after, and of all."""

@@ -114,6 +114,7 @@ class Story:
             timings={**timings, **{f"inside {name}": seconds for name, seconds in found.timings.items()}},
             imports=found.imports,
             profile=found.profile or self._planned_profile(),
+            leaks=found.leaks,
         )
         if found.argv:
             record = msgspec.structs.replace(record, argv=found.argv)

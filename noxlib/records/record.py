@@ -77,6 +77,13 @@ class ProfileSection(msgspec.Struct, frozen=True):
     skipped: dict[str, int] = {}  #: reason -> tests that the profile skipped
 
 
+class Leak(msgspec.Struct, frozen=True):
+    """What a test left behind, under ``--leaks``: ``the process sleep``, ``the listening port 8080``."""
+
+    test: str
+    what: str
+
+
 class TaskSection(msgspec.Struct, frozen=True):
     """One task of a scheduler: its id there, where it ran, how it ended."""
 
@@ -143,6 +150,7 @@ class Record(msgspec.Struct, frozen=True):
     timings: dict[str, float] = {}
     imports: dict[str, Optional[str]] = {}  #: file of each package under test, as the tests imported it
     profile: Optional[ProfileSection] = None
+    leaks: tuple[Leak, ...] = ()
     machine: Optional[Machine] = None
     services: tuple[Service, ...] = ()
     tasks: tuple[TaskSection, ...] = ()  #: of a scheduler

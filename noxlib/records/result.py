@@ -12,7 +12,7 @@ from typing import BinaryIO, Optional, TypeVar
 import msgspec
 
 from noxlib import atomic
-from noxlib.records.record import Counts, Failure, InterpreterSection, ProfileSection
+from noxlib.records.record import Counts, Failure, InterpreterSection, Leak, ProfileSection
 
 Value = TypeVar("Value")
 
@@ -69,6 +69,7 @@ class Result(msgspec.Struct, frozen=True):
     timings: dict[str, float] = {}
     argv: tuple[str, ...] = ()
     profile: Optional[ProfileSection] = None
+    leaks: tuple[Leak, ...] = ()
     shard: Optional[Shard] = None
     version: int = 1
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
 from noxlib.records import junit
-from noxlib.records.record import Counts, Record, TaskSection
+from noxlib.records.record import Counts, ProfileSection, Record, TaskSection
 from noxlib.records.report import Run
 from noxlib.records.result import is_plain_file
 
@@ -51,7 +52,8 @@ def merge(whole: Record, records: Sequence[Record], tasks: Sequence[TaskSection]
         seeds=ran[0].seeds,
         imports=ran[0].imports,
         argv=ran[0].argv,
-        profile=ran[0].profile,
+        profile=_profile([record.profile for record in ran]),
+        leaks=tuple(leak for record in records for leak in record.leaks),
         timings={**whole.timings, "run": max(task.seconds or 0.0 for task in tasks)},
         tasks=tuple(tasks),
     )
@@ -76,6 +78,15 @@ def total(counts: Sequence[Counts]) -> Counts:
     names = Counts.__struct_fields__
     sums = {name: sum(getattr(one, name) for one in counts) for name in names}
     return Counts(**{**sums, "deselected": min(one.deselected for one in counts)})
+
+
+def _profile(profiles: Sequence[Optional[ProfileSection]]) -> Optional[ProfileSection]:
+    """The profile of all tasks, with what it skipped in any of them."""
+    known = [profile for profile in profiles if profile is not None]
+    skipped: Counter[str] = Counter()
+    for profile in known:
+        skipped.update(profile.skipped)
+    return msgspec.structs.replace(known[0], skipped=dict(skipped)) if known else None
 
 
 def section(index: int, task_id: str, result: Result, record: Record) -> TaskSection:

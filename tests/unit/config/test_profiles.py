@@ -72,6 +72,8 @@ def test_a_variable_of_the_projects_own_stands_for_ours() -> None:
     assert profiles.choose(config, None, ours).reason == "asked for by NOXLIB_ENV"
     with pytest.raises(ConfigError, match=r"env_aliases\.MINE: 'NOXLIB_ENVS' is no variable that tests see"):
         profiles.choose(Config(env_aliases={"MINE": "NOXLIB_ENVS"}), None, {})
+    with pytest.raises(ConfigError, match=r"workspace\.home: there is no such folder"):
+        profiles.choose(Config(workspace={"home": ("HOME",)}), None, {})
 
 
 def test_a_profile_of_ours_is_changed_where_the_project_says_so() -> None:

@@ -1,0 +1,130 @@
+"""Processes and paths that a test made outside its workspace: noted before they are there, gone when it ends.
+
+After a kill -9 the next session's start removes what the dead one had noted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GRACE = 2.0  # seconds for a process to end by itself
+
+
+class Registered:
+    """What one process of a session has noted, in a file that bears its name; used by one thread at once."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or shared_folder()
+        self.file = self.folder / f"{os.getpid()}-{began(os.getpid())}.jsonl"
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.paths: list[Path] = []
+
+    def process(self, process: subprocess.Popen[bytes]) -> None:
+        """A process that leads its own group; all of the group is ended."""
+        self._note({"pid": process.pid, "began": began(process.pid)})
+        self.processes.append(process)
+
+    def path(self, path: Path) -> None:
+        """A file, a link or a folder, there already or not yet."""
+        self._note({"path": str(path.absolute())})
+        self.paths.append(path.absolute())
+
+    def clean(self) -> None:
+        """End and remove all of it, the newest first."""
+        while self.processes:
+            end(self.processes.pop())
+        while self.paths:
+            remove(self.paths.pop())
+        self.file.unlink(missing_ok=True)
+
+    def _note(self, what: dict[str, object]) -> None:
+        with self.file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(what) + "\n")
+
+
+def shared_folder() -> Path:
+    """The folder of all sessions of this user on this machine.
+
+    Raises:
+        PermissionError: somebody else made a folder, or a link, of that name.
+    """
+    folder = Path(tempfile.gettempdir(), f"noxlib-registered-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid != os.getuid() or folder.is_symlink():
+        raise PermissionError(f"{folder} belongs to somebody else")
+    return folder
+
+
+def sweep(folder: Path | None = None) -> int:
+    """Remove what sessions noted that were killed; how many things there were."""
+    count = 0
+    for file in (folder or shared_folder()).glob("*.jsonl"):
+        pid, _, start = file.stem.partition("-")
+        if pid.isdigit() and began(int(pid)) != start:
+            count += sum(_undo(what) for what in _read(file))
+            file.unlink(missing_ok=True)
+    return count
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """TERM to the process' group, KILL to what is left of it after two seconds."""
+    _signal(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE)
+    _signal(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder; nothing there is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+
+
+def began(pid: int) -> str:
+    """When a process began, as the kernel counts; "" for one that is not there. With its id it is its name for ever."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return ""
+    return stat.rpartition(b")")[2].split()[19].decode("ascii")  # proc(5): field 22, starttime
+
+
+def _signal(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _read(file: Path) -> Iterator[dict[str, object]]:
+    with contextlib.suppress(FileNotFoundError):  # another session sweeps too
+        for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.endswith("}\n"):  # one that was cut off had not been made yet
+                yield json.loads(line)
+
+
+def _undo(what: dict[str, object]) -> int:
+    if "path" in what:
+        path = Path(str(what["path"]))
+        there = path.exists() or path.is_symlink()
+        remove(path)
+        return int(there)
+    pid = int(str(what["pid"]))
+    if not what["began"] or began(pid) != what["began"]:
+        return 0
+    _signal(pid, signal.SIGKILL)
+    return 1
