@@ -1,10 +1,11 @@
-"""``python -m noxlib``: write what a project lacks, print the schema, tell a run's outcome."""
+"""``python -m noxlib``: write what a project lacks, print the schema, tell a run's outcome, make test data."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from noxlib.errors import NoxlibError, UsageError
 
 PROGRAM = "python -m noxlib"
 EXIT_CODES = {"passed": 0, "failed": 1, "error": 2, "no-tests": 5, "timeout": 124, "cancelled": 130}
+DATA_BUDGET = 20 << 30  # bytes of test data that are kept
 OUTCOME_HELP = ", ".join(f"{outcome} {code}" for outcome, code in EXIT_CODES.items())
 
 
@@ -24,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    about = "Write what a project lacks, print the schema, tell a run's outcome."
+    about = "Write what a project lacks, print the schema, tell a run's outcome, make test data."
     result = _Parser(prog=PROGRAM, description=about, allow_abbrev=False)
     commands = result.add_subparsers(metavar="COMMAND", required=True, dest="command")
     text = "write a noxfile.py and commented settings where there are none; nothing is overwritten"
@@ -38,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     outcome = commands.add_parser("outcome", help="print the outcome of a run", description=text.capitalize() + ".")
     outcome.add_argument("name", metavar="RUN", help="name of a folder below .noxlib/runs")
     outcome.set_defaults(run=_outcome)
+    commands.add_parser("data", help="make test data and print where they are", add_help=False)
     return result
 
 
@@ -80,6 +83,18 @@ def _outcome(options: argparse.Namespace) -> int:
     return EXIT_CODES[outcome]
 
 
+def _data(words: Sequence[str]) -> int:
+    """Test data, made by the program that runs beside the tests too; the cache is kept within its budget."""
+    from noxlib.cache import Cache, state_folder  # noqa: PLC0415
+
+    folder = state_folder() / "data"
+    if folder.is_dir():
+        Cache(folder, DATA_BUDGET).sweep()
+    program = Path(__file__).with_name("inside") / "data_program.py"
+    environment = {"NOXLIB_DATA_DIR": str(folder), **os.environ}
+    return subprocess.run([sys.executable, str(program), *words], env=environment, check=False).returncode
+
+
 def read_outcome(root: Path, run: str) -> str:
     """The outcome that a run's record holds.
 
@@ -104,8 +119,11 @@ def read_outcome(root: Path, run: str) -> str:
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Carry out one command; its exit code. Errors are two lines and exit code 2."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        options = parser().parse_args(arguments)
+        if list(words[:1]) == ["data"]:
+            return _data(words[1:])
+        options = parser().parse_args(words)
         code: int = options.run(options)
         sys.stdout.flush()
     except NoxlibError as error:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from . import data_files
+    from . import data_files
     from . import network as network_
 
 
@@ -87,6 +88,16 @@ def network(noxlib_proxies: network_.ProxyProcess, noxlib_environment: dict[str,
             yield found
     finally:
         found.close()
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Iterator[data_files.TestData]:
+    """``test_data.archive(mb=10, files=100)`` and its like: data made once for all workers, the same for a seed."""
+    from . import data_files  # noqa: PLC0415 - few tests need it
+
+    found = data_files.TestData()
+    yield found
+    found.cache.close()
 
 
 @pytest.fixture(scope="session")
