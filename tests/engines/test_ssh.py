@@ -331,6 +331,31 @@ def test_a_full_disk_there_is_told_and_half_a_testground_is_none(mortal: Machine
     assert Ledger(tmp_path).entries() == ()
 
 
+def test_a_disk_there_without_room_for_the_result_is_told(machine: Machine, world: World) -> None:
+    fills = (
+        "stream = open('/opt/noxlib/run/filler', 'wb', buffering=0)\ntry:\n    while stream.write(bytes(512)): pass\n"
+        "except OSError: pass"
+    )
+    machine.shell("mkdir -p /var/lib/noxlib/runs && mount -t tmpfs -o size=4m small /var/lib/noxlib/runs")
+    try:
+        with world.host() as host, pytest.raises(EngineError, match=f"the disk of {ALIAS} is full") as caught:
+            run(world, host, "python3", "-c", fills)
+    finally:
+        machine.shell("umount -l /var/lib/noxlib/runs")
+    assert caught.value.cause == "disk-full"
+    assert world.ledger.entries() == ()
+
+
+def test_the_ca_bundle_of_this_machine_is_there_under_the_same_variable(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (world.root / "bundle.pem").write_text("a certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(world.root / "bundle.pem"))
+    with world.host() as host:
+        ended, said = run(world, host, "python3", "-c", "import os; print(open(os.environ['SSL_CERT_FILE']).read())")
+    assert (ended, said) == (Exit(0), "a certificate\n")
+
+
 def test_a_machine_that_vanishes_in_the_middle_is_lost_and_the_record_says_so(
     adopt: Adopt, mortal: Machine, own_state: Path
 ) -> None:
