@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Optional
 
 import msgspec
@@ -64,18 +65,21 @@ def rows(versions: tuple[Version, ...], image: str, docker: Optional[Docker], no
     """The versions that have a tag, newest first; those of unknown age come last. Attachments are left out."""
     tagged = [version for version in versions if version.tags and version.digest and not subject(version)]
     order = sorted(tagged, key=lambda version: (-(version.used or 0.0), version.tags))
-    return tuple(_row(version, image, docker, now) for version in order)
+    sizes = {version.digest: version.size for version in versions}
+    return tuple(_row(version, sizes, image, docker, now) for version in order)
 
 
-def _row(version: Version, image: str, docker: Optional[Docker], now: float) -> Listed:
+def _row(version: Version, sizes: Mapping[str, int], image: str, docker: Optional[Docker], now: float) -> Listed:
+    """An index is as large as its parts, and here where one of them is: an engine takes its own."""
+    parts = (version.digest, *version.children)
     pythons = {names.read(tag).python for tag in version.tags} - {""}
     return Listed(
         tags=tuple(sorted(version.tags, key=_rank)),
         pythons=tuple(sorted(pythons)),
         digest=version.digest,
-        size=version.size,
+        size=sum(sizes.get(digest, 0) for digest in parts),
         days=None if version.used is None else max(now - version.used, 0.0) / _DAY,
-        local=None if docker is None else docker.image(f"{image}@{version.digest}") is not None,
+        local=None if docker is None else any(docker.image(f"{image}@{digest}") for digest in parts),
     )
 
 

@@ -37,3 +37,13 @@ def test_parts_without_a_tag_are_no_rows_and_a_clock_that_is_ahead_makes_nothing
     versions = (Version(digest(1), (), NOW), Version(digest(2), ("other",), NOW + DAY), Version("", ("broken",)))
     rows = testground_list.rows(versions, IMAGE, None, NOW)
     assert [(row.digest, row.days, row.pythons, row.local) for row in rows] == [(digest(2), 0.0, (), None)]
+
+
+def test_an_index_is_as_large_as_its_parts() -> None:
+    versions = (
+        Version(digest(1), ("py3.10-main",), NOW, children=(digest(2), digest(3), digest(4)), missing=(digest(4),)),
+        Version(digest(2), ("py3.10-fp-0123456789abcdef",), NOW - DAY, 10),
+        Version(digest(3), (), NOW, 20),
+    )
+    rows = testground_list.rows(versions, IMAGE, None, NOW)
+    assert [(row.digest, row.size) for row in rows] == [(digest(1), 30), (digest(2), 10)]
