@@ -11,6 +11,7 @@ from noxlib.records import store
 from .conftest import Nox
 
 ROOT = Path(__file__).resolve().parents[2]
+MEASURED = "3.10"  #: the Python on which coverage is measured as well: it costs a tenth of the time
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
@@ -19,10 +20,14 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 def test_its_own_unit_tests_pass_in_its_own_testground(environment: dict[str, str], python: str) -> None:
     nox = Nox(ROOT, environment)
     session = f"unit-{python}"
-    ended = nox("-s", session, "--", "--place", "container", "-q", "-p", "no:cacheprovider")
+    words = ("-q", "-p", "no:cacheprovider", "--hypothesis-profile=portable")
+    coverage = "true" if python == MEASURED else "false"
+    ended = nox("-s", session, "--", "--place", "container", *words, NOXLIB_UNIT_COVERAGE=coverage)
     assert ended.code == 0, ended.output[-5000:]
-    record = next(store.read_record(run.path) for run in store.runs(ROOT) if run.session == session)
+    run = next(run for run in store.runs(ROOT) if run.session == session)
+    record = store.read_record(run.path)
     assert (record.outcome, record.place and record.place.name) == ("passed", "container")
     assert record.interpreter.version.startswith(f"{python}.")
     assert record.counts.passed > 1000
     assert record.counts.skipped == 0
+    assert bool(list((run.path / "coverage").glob(".coverage*"))) == (python == MEASURED)
