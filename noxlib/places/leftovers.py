@@ -36,6 +36,7 @@ class Removers:
         return {
             "container": self._container,
             "volume": self._volume,
+            "image": self._image,
             "scratch": self._scratch,
             "process": self._process,
             temporary.KIND: self._folder,
@@ -74,6 +75,13 @@ class Removers:
     def _volume(self, entry: Entry) -> bool:
         self._stop_users(entry)
         self._engine(entry).remove_volume(entry.name)
+        return True
+
+    def _image(self, entry: Entry) -> bool:
+        """A name that was given for a short while; the image goes with its last one."""
+        from noxlib.engines import images  # noqa: PLC0415 - as above
+
+        images.untag(entry.name, self._engine(entry))
         return True
 
     def _scratch(self, entry: Entry) -> bool:

@@ -90,12 +90,13 @@ def told(python: str, docker: Docker) -> Iterator[tuple[str, dict[str, ImageInfo
     """
     for listed in docker.images({f"{box.LABEL}python": python, LABEL: ""}):
         labels = listed.get("Labels") or {}
-        found = _read(str(labels.get(LABEL, "")))
+        found = read(str(labels.get(LABEL, "")))
         if found is not None:
             yield str(labels.get(f"{box.LABEL}fingerprint", "")), found
 
 
-def _read(text: str) -> Optional[dict[str, ImageInfo]]:
+def read(text: str) -> Optional[dict[str, ImageInfo]]:
+    """What a label tells, ids and digests; None where it is none."""
     try:
         found = msgspec.json.decode(text, type=dict[str, Base])
     except (msgspec.DecodeError, ValueError):

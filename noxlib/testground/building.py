@@ -76,7 +76,7 @@ def _labels(order: Order) -> dict[str, str]:
     head = git.head(project.root)
     told = {
         f"{_OCI}title": f"{project.name} testground, Python {order.python}",
-        f"{_OCI}source": order.source or git.remote_url(project.root),
+        f"{_OCI}source": git.remote_url(project.root) if order.source is None else order.source,
         f"{_OCI}revision": head.commit if head else None,
         f"{_OCI}created": git.commit_time(project.root, head.commit) if head else None,
         f"{_OCI}version": project.metadata.get("project", {}).get("version"),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import tempfile
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
-from noxlib.engines import blobs, referrers
+from noxlib.engines import blobs, images, referrers
+from noxlib.engines.docker import Docker
 from noxlib.engines.referrers import Part
 from noxlib.engines.registry import Manifest, Registry
 from noxlib.engines.registryauth import Credentials
@@ -197,3 +200,64 @@ def test_lock_and_sbom_are_attached_and_the_published_lock_is_taken_by_whoever_c
     assert (own_state / "locks" / labels["io.noxlib.lock"] / "pylock.toml").is_file()
     listed = publisher("testground_list")
     assert (listed.code, "sha256-" in listed.output) == (0, False), listed.output
+
+
+def told(output: str) -> Any:
+    """The JSON that a session printed."""
+    lines = [line for line in output.splitlines() if not line.startswith(("nox >", "noxlib:", "  ["))]
+    return json.JSONDecoder().raw_decode("\n".join(lines))[0]
+
+
+def test_two_published_testgrounds_are_compared_and_one_is_built_again(publisher: Publisher) -> None:
+    configuration = publisher.nox.folder / "noxlib.toml"
+    configuration.write_text('packages = ["sniffio==1.3.1", "toml==0.10.1"]\n')
+    publisher.commit("old")
+    assert publisher.publish("refs/tags/v1.1.0").code == 0
+    published = publisher.result()
+    configuration.write_text('packages = ["toml==0.10.2"]\n')
+    publisher.commit("new")
+    assert publisher.publish().code == 0
+    publisher.forget()
+    ended = publisher("testground_diff", "--", "--python", "3.10", "--json", "v1.1.0", "main")
+    assert ended.code == 0, ended.output
+    changes = {change["name"]: (change["before"], change["after"]) for change in told(ended.output)["changes"]}
+    assert changes == {"sniffio": ("1.3.1", None), "toml": ("0.10.1", "0.10.2")}
+    table = publisher("testground_diff", "--", "--python", "3.10", published["digest"], "main")
+    assert (table.code, "packages: 0 added, 1 removed, 1 changed" in table.output) == (0, True), table.output
+
+
+def docker(*words: str) -> str:
+    return subprocess.run(("docker", *words), check=True, capture_output=True, text=True).stdout.strip()
+
+
+def tampered(publisher: Publisher, digest: str) -> None:
+    """Publish the same image with another file in it, as the same release."""
+    container = docker("create", f"{publisher.image}@{digest}", "true")
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        docker("cp", file.name, f"{container}:/opt/testground/sneaked.py")
+    reference = f"{publisher.image}:py3.10-sneaked"
+    docker("commit", container, reference)
+    docker("rm", container)
+    images.push(reference, Docker.connect(), Credentials(USER, PASSWORD))
+
+
+@pytest.mark.nightly
+def test_a_rebuild_is_the_same_and_a_published_file_that_no_input_explains_is_named(publisher: Publisher) -> None:
+    assert publisher.publish("refs/tags/v1.1.0").code == 0
+    published = publisher.result()
+    publisher.forget()
+    same = publisher("testground_verify-3.10", "--", "--json", ".noxlib/verdict.json", "v1.1.0")
+    assert same.code == 0, same.output
+    verdict = json.loads((publisher.nox.folder / ".noxlib" / "verdict.json").read_text())
+    assert (verdict["same"], verdict["files"]["differ"], verdict["packages"]) == (True, {}, [])
+    assert verdict["tree_published"] == verdict["tree_rebuilt"]
+    tampered(publisher, published["digest"])
+    (attached,) = referrers.of(publisher.registry, published["digest"], attachments.LOCK)
+    sneaked = publisher.registry.manifest("py3.10-sneaked")
+    assert sneaked is not None
+    parts = referrers.parts(publisher.registry, attached, published["digest"])
+    referrers.attach(publisher.registry, sneaked, attachments.LOCK, parts, attached.annotations)
+    other = publisher("testground_verify-3.10", "--", "sneaked")
+    assert (other.code, "/opt/testground/sneaked.py" in other.output) == (1, True), other.output
+    assert "1 paths, 0 packages, 0 labels differ" in other.output
+    assert "Traceback" not in other.output
