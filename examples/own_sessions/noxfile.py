@@ -7,11 +7,11 @@ import nox
 import noxlib
 from noxlib.config.models import Config
 from noxlib.errors import UsageError
-from noxlib.registration import Step
 from noxlib.sessions.arguments import Arguments, Option
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.running import run_suite
 from noxlib.sessions.suites import Suite
+from noxlib.steps import Step
 
 SHOUT = Option("--shout", "in capitals")
 

@@ -21,9 +21,9 @@ from noxlib.config.files import read_toml
 from noxlib.config.models import Config, SuiteConfig
 from noxlib.errors import NoxlibError
 from noxlib.records.record import Counts, Record
-from noxlib.registration import STEPS, Step
 from noxlib.sessions.arguments import HelpShown
 from noxlib.sessions.context import Context
+from noxlib.steps import STEPS, Step
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

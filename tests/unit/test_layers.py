@@ -19,6 +19,7 @@ LAYERS = (
     ("engines",),
     ("testground", "places", "records", "perf"),
     ("sessions",),
+    ("steps",),
     ("registration",),
     ("", "__main__"),
 )

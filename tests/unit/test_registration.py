@@ -8,7 +8,8 @@ import nox
 import pytest
 from nox import registry
 
-from noxlib.registration import STEPS, Step, register
+from noxlib.registration import register
+from noxlib.steps import STEPS, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from noxlib.config import scaffold
-from noxlib.registration import STEPS
+from noxlib.steps import STEPS
 from tests.engines.acting import EXECUTED
 
 ROOT = Path(__file__).parents[2]
