@@ -23,7 +23,7 @@ _Piece = tuple[Member, int, Frame, bytes]  # its number, 0 for the header, and t
 
 
 class Archive:
-    """An archive that is open for reading; ``taken`` counts the bytes that were read of it.
+    """An archive that is open for reading; ``taken`` counts the bytes of it that were read, once each.
 
     Raises:
         CacheError: It is no archive of ours, or its end is damaged or missing.
@@ -32,6 +32,7 @@ class Archive:
     def __init__(self, file: IO[bytes], name: str) -> None:
         self.name = name
         self.taken = 0
+        self._seen: set[int] = set()
         self._file = file
         try:
             self.size = file.seek(0, io.SEEK_END)
@@ -114,7 +115,9 @@ class Archive:
     def _read(self, offset: int, length: int) -> bytes:
         self._file.seek(offset)
         data = self._file.read(length)
-        self.taken += len(data)
+        if offset not in self._seen:  # the same part is read to check it, and to load it
+            self.taken += len(data)
+            self._seen.add(offset)
         if len(data) != length:
             raise ValueError("it ends too early")
         return data

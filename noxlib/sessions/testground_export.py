@@ -18,13 +18,16 @@ from noxlib.sessions import container_ground, placing, reaping
 from noxlib.sessions.arguments import DRY_RUN, NO_BUILD, Arguments, Option
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.grounds import Effort
-from noxlib.testground import archiving, image, results
+from noxlib.testground import archiving, bundle, image, results
 from noxlib.testground.archiving import Layers, Wanted
+from noxlib.testground.image import Testground
 
 PYTHON = Option("--python", "this Python only; may be given again", "X", many=True)
 BASE = Option(
     "--base", "leave out what another archive, or an image of the engine, has; may be given again", "OLD", many=True
 )
+BUNDLE = Option("--bundle", "add what a machine without a network needs: locks, and what builds the project")
+SIF = Option("--sif", "add each testground as an Apptainer image")
 FILE = "testgrounds.tar.zst"
 _BEGINNINGS = (b"\x28\xb5\x2f\xfd", b"blobs\0")  # of zstd, and of a tar of images
 
@@ -36,7 +39,7 @@ def run(context: Context) -> None:
         UsageError: there is more than one word, a Python that the project does not have, or a file of another kind.
         MachineError: the file cannot be written.
     """
-    arguments = context.parse(PYTHON, BASE, NO_BUILD, DRY_RUN)
+    arguments = context.parse(PYTHON, BASE, BUNDLE, SIF, NO_BUILD, DRY_RUN)
     project = load_project(context.root)
     pythons = _pythons(context, project, arguments)
     target = file_of(context, arguments)
@@ -48,10 +51,13 @@ def run(context: Context) -> None:
         say(f"{context.session}: would write {shown(context, target)} with Python {', '.join(pythons)}")
         return
     effort: Effort = "no-build" if arguments["no_build"] else "all"
-    wanted = [_wanted(project, python, docker, effort) for python in pythons]
-    say(f"noxlib: saving {len(wanted)} testgrounds")
+    found = [_testground(project, python, docker, effort) for python in pythons]
     with temporary.folder(target.parent, ".noxlib-export-") as aside:
-        contents = archiving.export(wanted, project.name, docker, aside / FILE, base=base, level=_level(target))
+        wanted, files = _with_bundle(project, found, docker, aside, arguments)
+        say(f"noxlib: saving {len(wanted)} images")
+        contents = archiving.export(
+            wanted, project.name, docker, aside / FILE, base=base, files=files, level=_level(target)
+        )
         (aside / FILE).replace(target)
     size = f"{target.stat().st_size / 1e6:.0f} MB"
     needs = f", a delta that needs {', '.join(one.reference for one in contents.base)}" if contents.base else ""
@@ -108,10 +114,22 @@ def _pythons(context: Context, project: Project, arguments: Arguments) -> tuple[
     return tuple(dict.fromkeys(arguments["python"])) or project.pythons
 
 
-def _wanted(project: Project, python: str, docker: Docker, effort: Effort) -> Wanted:
+def _testground(project: Project, python: str, docker: Docker, effort: Effort) -> Testground:
     locked = container_ground.lock_of(project, python, docker, effort)
-    testground = image.find_or_build(project, python, locked, docker, build=effort == "all")
-    return Wanted(python, testground.reference, testground.fingerprint)
+    return image.find_or_build(project, python, locked, docker, build=effort == "all")
+
+
+def _with_bundle(
+    project: Project, found: list[Testground], docker: Docker, aside: Path, arguments: Arguments
+) -> tuple[list[Wanted], dict[str, Path]]:
+    """The images that go into the archive, and the files beside them."""
+    wanted = [Wanted(one.python, one.reference, one.fingerprint) for one in found]
+    files: dict[str, Path] = {}
+    if arguments["bundle"]:
+        wanted += [builder for one in found for builder in bundle.builders(project, one, docker)]
+    for one in found if arguments["bundle"] or arguments["sif"] else ():
+        files.update(bundle.files(one, docker, aside, sif=arguments["sif"]))
+    return wanted, files
 
 
 def _base(context: Context, project: Project, words: list[str], docker: Docker) -> dict[Base, Layers]:

@@ -16,7 +16,7 @@ from noxlib.places import box
 from noxlib.sessions import placing, reaping, testground_export
 from noxlib.sessions.arguments import DRY_RUN, Option
 from noxlib.sessions.context import Context, say
-from noxlib.testground import archiving, names
+from noxlib.testground import archiving, bundle, names
 from noxlib.testground.image import builder_reference
 
 BASE = Option("--base", "an archive that a delta was made against; may be given again", "OLD", many=True)
@@ -45,10 +45,13 @@ def run(context: Context) -> None:
             say(f"{context.session}: would load {', '.join(_reference(project, image) for image in found)}")
             return
         here = _load(opened, bases, {_reference(project, image): image for image in found}, docker)
+        told = bundle.install(opened, members)
     for image in found:
         reference = _reference(project, image)
         known = " (was here)" if image in here else ""
         say(f"{context.session}: {reference} {_checked(reference, image, docker)}{known}")
+    for line in told:
+        say(f"{context.session}: {line}")
     say(f"{context.session}: read {opened.taken / 1e6:.1f} of {opened.size / 1e6:.1f} MB")
 
 
