@@ -21,19 +21,20 @@ def fetch(reference: str, docker: Docker) -> None:
         EngineError: It cannot be pulled.
     """
     name, wanted = split(reference)
+    wanted_for = docker.platform
     host, path = registryauth.split(name)
     registry = remote.open_registry(f"{host}/{path}")
     manifest = registry.manifest(wanted)
-    found, there = (None, ()) if manifest is None else index.find(registry, manifest, docker.platform)
+    found, there = (None, ()) if manifest is None else index.find(registry, manifest, wanted_for)
     if found is None:
         raise PlaceError(
-            f"{reference} has no image for {docker.platform}; the registry has it for {platforms.told(there)}",
-            "name a base that has one, or take another --platform",
+            f"{reference} has no image for {wanted_for}; the registry has it for {platforms.told(there)}",
+            f"name a base that has one, or give one here: docker tag IMAGE {platforms.local_name(reference, wanted_for)}",
             cause="platform",
         )
     here = f"{name}@{found.digest}"
     images.pull(here, docker, registryauth.find(host, os.environ))
-    images.tag(here, platforms.local_name(reference, docker.platform), docker)
+    images.tag(here, platforms.local_name(reference, wanted_for), docker)
 
 
 def split(reference: str) -> tuple[str, str]:
