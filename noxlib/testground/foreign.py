@@ -21,20 +21,21 @@ def fetch(reference: str, docker: Docker) -> None:
         EngineError: It cannot be pulled.
     """
     name, wanted = split(reference)
-    wanted_for = docker.platform
+    platform = docker.platform
+    here = platforms.local_name(reference, platform)
     host, path = registryauth.split(name)
     registry = remote.open_registry(f"{host}/{path}")
     manifest = registry.manifest(wanted)
-    found, there = (None, ()) if manifest is None else index.find(registry, manifest, wanted_for)
+    found, there = (None, ()) if manifest is None else index.find(registry, manifest, platform)
     if found is None:
         raise PlaceError(
-            f"{reference} has no image for {wanted_for}; the registry has it for {platforms.told(there)}",
-            f"name a base that has one, or give one here: docker tag IMAGE {platforms.local_name(reference, wanted_for)}",
+            f"{reference} has no image for {platform}; the registry has it for {platforms.told(there)}",
+            f"name a base that has one, or give one here: docker tag IMAGE {here}",
             cause="platform",
         )
-    here = f"{name}@{found.digest}"
-    images.pull(here, docker, registryauth.find(host, os.environ))
-    images.tag(here, platforms.local_name(reference, wanted_for), docker)
+    pulled = f"{name}@{found.digest}"
+    images.pull(pulled, docker, registryauth.find(host, os.environ))
+    images.tag(pulled, here, docker)
 
 
 def split(reference: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from noxlib.engines.registryauth import Credentials
 from noxlib.errors import EngineError, NoxlibError, PlaceError
 from noxlib.ledger import Ledger
 from noxlib.places import emulator
-from noxlib.testground import index, names, publish, publishing, recorded
+from noxlib.testground import bases, foreign, index, names, publish, publishing, recorded
 from noxlib.testground.results import Result
 
 from . import publishers
@@ -276,6 +276,35 @@ def test_what_is_no_testground_of_that_python_is_no_part(server: RegistryServer)
     ):
         with pytest.raises(PlaceError, match=said):
             index.read(registry, digest, "3.10")
+
+
+def test_a_base_of_another_platform_comes_by_its_own_digest_under_a_name_of_its_own(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in publisher.variables.items():
+        monkeypatch.setenv(variable, value)
+    docker, registry = Docker.connect(), publisher.registry
+    other = docker.for_platform(ARM64 if docker.native == AMD64 else AMD64)
+    digests = {platform: import_part(publisher, docker, platform) for platform in (AMD64, ARM64)}
+    parts = [index.read(registry, digest, "3.10") for digest in digests.values()]
+    registry.put("both", index.join(parts))
+    registry.put("own", next(part.manifest for part in parts if part.platform == docker.native))
+    publisher.forget()
+    with pytest.raises(PlaceError, match=f"has no image for {other.platform}; the registry has it for {docker.native}"):
+        foreign.fetch(f"{publisher.image}:own", other)
+    with pytest.raises(PlaceError, match="has it for none"):
+        foreign.fetch(f"{publisher.image}:none", other)
+    reference = f"{publisher.image}:both"
+    assert bases.name_here(reference, docker) == reference
+    here = bases.name_here(reference, other)
+    foreign.fetch(reference, other)
+    try:
+        found = docker.image(here)
+        assert found is not None
+        assert (found.platform, found.digests) == (other.platform, (f"{publisher.image}@{digests[other.platform]}",))
+        assert docker.image(reference) is None
+    finally:
+        images.untag(here, docker)
 
 
 @pytest.mark.parametrize(
