@@ -21,6 +21,7 @@ from noxlib.places import slurm_job, slurm_outcome
 from noxlib.places.host import Exit
 from noxlib.places.scheduler import HostTask
 from noxlib.places.slurm_job import Nodes, Way
+from noxlib.places.slurm_outcome import UNPREPARED
 from noxlib.places.supervised import NO_ROOM
 from noxlib.plan import Limits
 from noxlib.testground import sif
@@ -46,7 +47,7 @@ WAY = Way(NODES, "/shared/runs/r1", "r1")
         (Task(0, "FAILED", 255, node="c1"), None, ("failed", None, "lost")),
         (Task(0, "FAILED", 0, 53), None, ("failed", None, "lost")),
         (Task(0, "FAILED", 127, node="c1"), None, ("failed", None, "lost")),
-        (Task(0, "FAILED", slurm_outcome.UNPREPARED, node="c1"), None, ("failed", None, "node")),
+        (Task(0, "FAILED", UNPREPARED, node="c1"), None, ("failed", None, "node")),
         (Task(0, "FAILED", NO_ROOM, node="c1"), None, ("failed", None, "disk-full")),
         (Task(0, "FAILED", NO_ROOM, node="c1"), Exit(NO_ROOM), ("done", Exit(NO_ROOM), None)),
         (Task(0, "TIMEOUT", 0, node="c1"), None, ("done", Exit(143, "timeout"), None)),
@@ -124,6 +125,23 @@ def test_the_job_script_is_a_script_and_quotes_what_it_is_given(tmp_path: Path) 
     assert "'/a b`id`.sif'" in text
     assert "rm -rf /\n" not in text.replace("# run rm -rf /", "")
     assert "/opt/noxlib/site:ro" in text
+
+
+@pytest.mark.parametrize(
+    ("said", "code"), [("tar: x: Cannot write: No space left on device", NO_ROOM), ("tar: damaged", UNPREPARED)]
+)
+def test_a_workspace_that_cannot_be_laid_out_ends_the_task_with_a_code_of_its_own(
+    tmp_path: Path, said: str, code: int
+) -> None:
+    (tmp_path / "job.sh").write_text(slurm_job.script(Way(NODES, str(tmp_path / "run"), "r")))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "tar").write_text(f"#!/bin/sh\necho '{said}' >&2\necho 'tar: Exiting'\nexit 2\n")
+    (tmp_path / "bin" / "tar").chmod(0o755)
+    (tmp_path / "node").mkdir()
+    given = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "SLURM_ARRAY_TASK_ID": "0", "TMPDIR": str(tmp_path / "node")}
+    done = subprocess.run(("bash", tmp_path / "job.sh"), env=given, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, f"{said}\ntar: Exiting\n")
+    assert list((tmp_path / "node").iterdir()) == []
 
 
 def test_the_order_holds_the_whole_environment_of_a_task() -> None:
