@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from benchmarks import (
     compose,
     container,
+    data,
     finding,
     listing,
     memory,
@@ -51,6 +52,7 @@ BENCHMARKS = {
     "slurm": slurm.run,
     "retention": retention.run,
     "network": network.run,
+    "data": data.run,
 }
 
 

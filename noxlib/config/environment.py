@@ -19,6 +19,7 @@ RESERVED = frozenset(
         "NOXLIB_ACCELERATOR",  # of virtual machines: kvm or tcg
         "NOXLIB_CACHE_DIR",  # folder for locks, prepared files and the ledger
         "NOXLIB_CONCURRENT_LIMIT",  # of the environment profile, set for tests
+        "NOXLIB_DATA_DIR",  # folder of test data, as the tests see it
         "NOXLIB_ENV",  # environment profile
         "NOXLIB_HPC_NODES",  # of the Slurm allocation, set for tests
         "NOXLIB_HPC_TASKS",  # of the Slurm allocation, set for tests
