@@ -88,11 +88,12 @@ def test_a_disk_without_room_for_the_result_is_told(cluster: Cluster, tmp_path: 
     small = 'cp -a "$1" /tmp/its && mount -t tmpfs -o size=100k,mode=777 small "$1" && cp -a /tmp/its/. "$1"'
     with cluster.scheduler(tmp_path / "co", "--nodelist=c1", "--hold") as slurm:
         (name,) = slurm.submit((task(FILLS, tmp_path / "out"),))
-        assert slurm.job is not None
-        folder = f"{slurm.job.folder}/tasks/0"
+        job = slurm.job
+        assert job is not None
+        folder = f"{job.folder}/tasks/0"
         cluster.privileged("c1", "sh", "-c", small, "sh", folder)
         try:
-            until(lambda: cluster.answers("controller", "scontrol", "release", slurm.job.id), "its start")
+            until(lambda: cluster.answers("controller", "scontrol", "release", job.id), "its start")
             result = slurm.fetch(name)
         finally:
             cluster.privileged("c1", "sh", "-c", 'umount "$1"; rm -rf /tmp/its', "sh", folder)
@@ -264,11 +265,13 @@ def test_a_suite_that_kills_its_own_supervisor_has_failed_and_the_test_is_named(
 
 
 def test_an_end_by_force_while_it_is_waited_loses_nothing(project: Nox) -> None:
-    (project.folder / "tests" / "test_more.py").write_text("import time\ndef test_sleeps(): time.sleep(9)\n")
+    (project.folder / "tests" / "test_more.py").write_text("import time\ndef test_sleeps(): time.sleep(20)\n")
     assert project("-s", "hpc_submit", "--", "--python", "3.10").code == 0
     for number in (signal.SIGKILL, signal.SIGINT):
         waiting = project.start("-s", "hpc_fetch", "--", "--wait")
-        time.sleep(2)
+        assert waiting.stdout is not None
+        next(line for line in waiting.stdout if "Running session" in line)
+        time.sleep(1)
         kill_group(waiting, number)
         assert "Traceback" not in waiting.communicate(timeout=60)[0]
         assert waiting.returncode != 0
