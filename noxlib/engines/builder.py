@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Optional, cast
 import msgspec
 
 from noxlib import atomic, temporary
-from noxlib.engines import client, offline, podman, process
+from noxlib.engines import client, layers, offline, podman, process
 from noxlib.engines.buildfailure import failure, registry_failure
 from noxlib.engines.index import ca_bundle, index_secrets, mask
+from noxlib.engines.layers import Layers
 from noxlib.errors import EngineError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Build(msgspec.Struct, frozen=True):
     images: dict[str, str] = {}  #: reference in the Dockerfile -> the one to take instead
     platform: Optional[str] = None  #: another one than the engine's own
     cached: bool = True  #: steps of earlier builds are taken as they are
+    layers: Optional[Layers] = None  #: steps of other machines' builds
 
 
 def build(wanted: Build, docker: Docker) -> None:
@@ -57,20 +59,20 @@ def build(wanted: Build, docker: Docker) -> None:
 
     offline.forbid(f"the image {wanted.tags[0]}", "base images and package indexes, of which it is built")
     last: deque[str] = deque(maxlen=_KEPT)
-    with _secrets() as secrets, _family_stopped_on_error():
+    with _secrets() as secrets, layers.configured(wanted.layers) as config, _family_stopped_on_error():
         try:
             if docker.kind == "podman":
                 _follow(podman.build(docker.endpoint, _words(wanted, secrets)), podman.STEP, wanted.log, last)
             else:
-                _follow(_buildkit(wanted, docker, secrets), _STEP, wanted.log, last)
+                _follow(_buildkit(wanted, docker, secrets, config), _STEP, wanted.log, last)
         except podman.Failed:
             raise podman.failure(list(last), wanted.dockerfile.name, wanted.log) from None
         except DockerException as error:  # its text holds the whole command line: only the return code is taken
             raise failure(list(last), wanted.dockerfile.name, error.return_code, wanted.log) from None
 
 
-def _buildkit(wanted: Build, docker: Docker, secrets: list[str]) -> Iterator[str]:
-    lines = _client(docker).buildx.build(
+def _buildkit(wanted: Build, docker: Docker, secrets: list[str], config: Optional[Path]) -> Iterator[str]:
+    lines = client.connect(docker.endpoint, command(), config=config).buildx.build(
         wanted.context,
         file=wanted.dockerfile,
         tags=list(wanted.tags),
@@ -82,6 +84,7 @@ def _buildkit(wanted: Build, docker: Docker, secrets: list[str]) -> Iterator[str
         platforms=[wanted.platform] if wanted.platform else None,
         builder="default",
         cache=wanted.cached,
+        **layers.options(wanted.layers, docker),
         load=True,
         provenance=False,
         progress="plain",

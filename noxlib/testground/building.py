@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any, Optional
 
+import msgspec
+
 from noxlib import temporary
+from noxlib.config import event as events
 from noxlib.engines import builder, git, uv
 from noxlib.engines.buildfailure import TEMPLATE
-from noxlib.errors import BuildError
+from noxlib.engines.layers import Layers
+from noxlib.errors import BuildError, ConfigError
 from noxlib.places import box
-from noxlib.testground import bases, names, pylock, recipe
+from noxlib.testground import bases, layercache, names, pylock, recipe
 
 if TYPE_CHECKING:
     from noxlib.engines.docker import Docker
@@ -57,8 +62,23 @@ def build_stage(order: Order, target: str, docker: Docker, *, reference: Optiona
             images={**_images(order, docker), **order.pinned},
             platform=docker.platform if docker.platform != docker.native else None,
             cached=not order.again,
+            layers=_layers(order, target, docker),
         )
         builder.build(wanted, docker)
+
+
+def _layers(order: Order, target: str, docker: Docker) -> Optional[Layers]:
+    """The layer cache of the registry; the stage of the testground writes it, with all that leads there."""
+    event = events.read(os.environ)
+    if order.again or event.kind == "none" or docker.kind == "podman":
+        return None
+    from noxlib.testground import remote  # noqa: PLC0415 - brings the registry
+
+    try:
+        found = layercache.of(remote.image_of(order.project), order.python, docker.platform, event)
+    except ConfigError:  # no registry is known
+        return None
+    return found if target == order.recipe.target or found is None else msgspec.structs.replace(found, write=False)
 
 
 def _images(order: Order, docker: Docker) -> dict[str, str]:
