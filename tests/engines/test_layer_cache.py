@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import subprocess
@@ -31,12 +32,18 @@ FILE = "FROM scratch AS builder\nCOPY a /a\nFROM scratch\nCOPY --from=builder /a
 
 @pytest.fixture(scope="module")
 def writer() -> Iterator[Docker]:
-    """A dockerd whose own builder can write a cache. It has no bridge, so it takes nobody's away."""
+    """A dockerd whose own builder can write a cache.
+
+    It has a bridge of its own: with --bridge=none it deletes docker0, which is the other engine's.
+    """
+    bridge, number = f"nlc{os.getpid()}", os.getpid() % 250
+    subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
+    subprocess.run(["ip", "address", "add", f"172.31.{number}.1/24", "dev", bridge], check=True)
     folder = Path(tempfile.mkdtemp(prefix="nlc-"))  # a socket's path is short
     (folder / "daemon.json").write_text(json.dumps({"features": {"containerd-snapshotter": True}}))
     url = f"unix://{folder}/docker.sock"
     places = [f"--data-root={folder}/data", f"--exec-root={folder}/run", f"--pidfile={folder}/pid"]
-    alone = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
+    alone = [f"--bridge={bridge}", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
     own = ["--containerd-namespace=nlc", "--containerd-plugins-namespace=nlc-plugins"]
     with (folder / "log").open("wb") as log:
         argv = ["dockerd", f"--config-file={folder}/daemon.json", f"--host={url}", *places, *alone, *own]
@@ -56,6 +63,7 @@ def writer() -> Iterator[Docker]:
         process.terminate()
         process.wait(60)
         shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run(["ip", "link", "delete", bridge], check=True)
 
 
 @pytest.fixture(scope="module")
