@@ -9,7 +9,7 @@ from pathlib import Path
 from noxlib import temporary
 from noxlib.config.detect import load_project
 from noxlib.config.project import Project
-from noxlib.engines import frames, layers
+from noxlib.engines import frames, imagelayers
 from noxlib.engines.archive import Archive
 from noxlib.engines.archiveformat import Base
 from noxlib.engines.docker import Docker
@@ -143,7 +143,7 @@ def _base(context: Context, project: Project, words: list[str], docker: Docker) 
                 archiving.check_project(opened, project.name)
                 found.update(archiving.base_of(opened))
         elif (info := docker.image(word)) is not None:
-            found[Base("", word, info.id)] = layers.of(word, docker)
+            found[Base("", word, info.id)] = imagelayers.of(word, docker)
         else:
             raise UsageError(
                 f"{context.session}: --base {word}: there is no such file, and no such image in the engine",

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from noxlib.engines import archive, archiveformat, archivewriter, frames, imagelayout, images, layers, saved
+from noxlib.engines import archive, archiveformat, archivewriter, frames, imagelayers, imagelayout, images, saved
 from noxlib.engines.archiveformat import BLOCK, FILES, Base, Contents, Image, Member
 from noxlib.errors import CacheError
 
@@ -148,9 +148,9 @@ def sources(
 
 def _in_engine(image: Image, there: Mapping[str, object], base: Iterable[Base], docker: Docker) -> bool:
     """Whether the engine has each layer that is nowhere else, on top of the same ones."""
-    if not layers.keeps(docker):
+    if not imagelayers.kept(docker):
         return False
-    known = (layers.of(one.id, docker) for one in base)
+    known = (imagelayers.of(one.id, docker) for one in base)
     length = max((_begin_alike(image.digests, other) for other in known), default=0)
     return all(layer.name in there for layer in image.layers[length:])
 
