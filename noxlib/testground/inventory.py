@@ -22,6 +22,7 @@ _HEADER = re.compile(r"/include/python[0-9.]+t?/patchlevel\.h$")
 _PY_VERSION = re.compile(r'^#define\s+PY_VERSION\s+"([^"\s]+)"', re.MULTILINE)
 _FIELD = re.compile(r"^([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*)$")
 _SETTING = re.compile(r"""^(ID|VERSION_ID)=["']?([a-z0-9._-]+)["']?$""", re.MULTILINE)
+_END = 1024  # zeros at the end of a tar (POSIX.1-2001, pax)
 _LIMIT = 64 << 20  # bytes of a file that is read: dpkg's status has one or two
 
 
@@ -53,12 +54,25 @@ def members(chunks: Iterable[bytes]) -> Iterator[tuple[str, tarfile.TarInfo, tar
         EngineError: It is cut short, or no tar.
     """
     opened: tarfile.TarFile
+    last = bytearray()
+    stream = Reader(_watched(chunks, last))
     try:
-        with tarfile.open(fileobj=Reader(chunks), mode="r|", bufsize=SIZE) as opened:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=SIZE) as opened:  # type: ignore[call-overload]
             for member in opened:
                 yield member.name.lstrip("/").removeprefix("./"), member, opened
+        while stream.read(SIZE):  # what pads it
+            pass
+        if last != bytes(_END):  # tarfile takes one that is cut in a header for one that ends there
+            raise tarfile.ReadError("it has no end")
     except tarfile.TarError as error:
         raise EngineError(f"the engine's tar of an image cannot be read: {error}", "run this again") from error
+
+
+def _watched(chunks: Iterable[bytes], last: bytearray) -> Iterator[bytes]:
+    """The chunks; ``last`` holds the end of what has come so far."""
+    for chunk in chunks:
+        last[:] = chunk[-_END:] if len(chunk) >= _END else (last + chunk)[-_END:]
+        yield chunk
 
 
 def take(chunks: Iterable[bytes]) -> Inventory:
