@@ -15,13 +15,15 @@ import subprocess
 import time
 from typing import Any, Callable
 
+from . import hung
+
 GRACE = 10.0  # seconds between the first attempt and SIGKILL, for a test that never returns from C
 SIGNAL = signal.SIGRTMAX - 1 if hasattr(signal, "SIGRTMAX") else signal.SIGUSR2  # one that tests do not use
 LONGEST = 2_000_000.0  # seconds that poll(2) can wait
 
 
 def watch(seconds: float, expire: Callable[[], None], give_up: Callable[[], None], code: int) -> None:
-    """Have this process ended with ``code`` after ``seconds``.
+    """Have this process ended with ``code`` after ``seconds``, or when a phase of a test hangs (see ``hung.py``).
 
     A signal then has faulthandler write the stacks of all threads to the standard error that this process has now
     (pytest captures it later), calls ``expire``, kills all children and leaves without waiting for anything. If the
@@ -33,15 +35,23 @@ def watch(seconds: float, expire: Callable[[], None], give_up: Callable[[], None
 
     def handle(_signum: int, _frame: Any) -> None:
         if os.getpid() == watched:
-            leave(stderr, f"the suite's timeout of {seconds:g} s has passed; every thread was there", expire, code)
+            what = "a test hangs" if hung.hangs() else f"the suite's timeout of {seconds:g} s has passed"
+            leave(stderr, f"{what}; every thread was there", expire, code)
 
     signal.signal(SIGNAL, handle)
     faulthandler.register(SIGNAL, file=stderr, all_threads=True, chain=True)
+    beside(lambda watched: guard(watched, seconds, give_up))
+
+
+def beside(guard: Callable[[int], None]) -> None:
+    """Call a function with the id of this process in another one, which keeps no file of it open and no signal ends."""
+    watched = os.getpid()
     child = os.fork()
     if child == 0:
         try:
             if os.fork() == 0:  # twice, so that tests that wait for any child of theirs do not meet this one
-                guard(watched, seconds, give_up)
+                keep_apart()
+                guard(watched)
         finally:
             os._exit(0)
     os.waitpid(child, 0)
@@ -59,19 +69,32 @@ def leave(stderr: int, message: str, expire: Callable[[], None], code: int) -> N
             os._exit(code)
 
 
-def guard(watched: int, seconds: float, give_up: Callable[[], None]) -> None:
-    """Watch a process until it ends; if it does not in time, ask it to, and kill it if it still does not."""
+def keep_apart() -> None:
+    """Be no part of what the tests do: of their output, and of what is sent to their group."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # sent to the group: they are for the tests
         signal.signal(number, signal.SIG_IGN)
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
-    if outlives(watched, seconds):
+
+
+def guard(watched: int, seconds: float, give_up: Callable[[], None]) -> None:
+    """Watch a process until it ends; if it does not in time, ask it to, and kill it if it still does not."""
+    if overstays(watched, seconds):
         os.kill(watched, SIGNAL)
-        if outlives(watched, GRACE):
+        if outlives(watched, hung.PAUSE if hung.hangs() else GRACE):
             give_up()
             kill_children(watched)
             os.kill(watched, signal.SIGKILL)
+
+
+def overstays(process: int, seconds: float) -> bool:
+    """Wait until a process ends, hangs in a phase of a test, or the time has passed; whether it still runs."""
+    end = time.monotonic() + seconds
+    while not hung.hangs() and time.monotonic() < end:
+        if not outlives(process, min(hung.PAUSE, max(end - time.monotonic(), 0.0))):
+            return False
+    return outlives(process, 0.0)
 
 
 def outlives(process: int, seconds: float) -> bool:

@@ -1,7 +1,7 @@
 """A deadline for each phase of a test: set-up, call, teardown. On expiry the stacks of all threads, and a failure.
 
-It works by SIGALRM, so that there is no second thread (see ``deadline.py``); a test that hangs in C is left to the
-suite's own timeout. Where pytest-timeout is configured it does this work alone.
+It works by SIGALRM, so that there is no second thread (see ``deadline.py``); a test that hangs in C does not see it,
+and is ended with its process (see ``hung.py``). Where pytest-timeout is configured it does this work alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from . import hung
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +42,8 @@ class Phases:
         self.seconds = 0.0  # of its running phase
         self.phase = ""
         self.handler = self.expire  # one object, to know it again
+        if hasattr(config, "workerinput"):
+            hung.watch_worker()
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
@@ -96,6 +100,7 @@ class Phases:
             signal.signal(signal.SIGALRM, self.handler)
         self.phase = phase
         self.seconds = self.base * self.multiplier
+        hung.expect(self.seconds)
         signal.setitimer(signal.ITIMER_REAL, self.seconds, self.seconds)
         return True
 
@@ -103,6 +108,8 @@ class Phases:
         """Stop the time, unless the timer is the test's own by now: its interval tells."""
         if armed and abs(signal.getitimer(signal.ITIMER_REAL)[1] - self.seconds) < PRECISION:
             signal.setitimer(signal.ITIMER_REAL, 0)
+        if armed:
+            hung.over()
 
     def expire(self, _signum: int, _frame: Any) -> None:
         """What SIGALRM does. A forked child's alarm is its own, and ends it as if we were not there."""

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import cpus, deadline, guards, measure, report, result, tasks
+from . import cpus, deadline, guards, hung, measure, report, result, tasks
 
 INHERITED = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID", "PYTEST_CURRENT_TEST")
 CAUSES = {2: "stopped", 3: "internal", 4: "usage"}
@@ -179,7 +179,8 @@ class Session:
 
     def time_is_up(self, running: list[str]) -> None:
         self.cause = "timeout"
-        self.message = f"not done after {self.task['timeout']:g} s; running: {', '.join(running) or 'no test'}"
+        what = "a test hangs" if hung.hangs() else f"not done after {self.task['timeout']:g} s"
+        self.message = f"{what}; running: {', '.join(running) or 'no test'}"
 
 
 def arguments(task: dict[str, Any]) -> list[str]:

@@ -121,6 +121,20 @@ def test_each_phase_has_its_own_deadline_and_fails_its_test_only(run: StartRun) 
     assert "in test_waits_for_a_lock" in done.output  # the stacks
 
 
+def test_a_test_that_hangs_in_c_ends_its_process_which_says_so(run: StartRun) -> None:
+    done = run("phases", "-s", paths=["in_c.py"], profile=of("local", test_timeout=0.1))
+    assert done.result["cause"] == "timeout", done.output
+    assert done.result["message"] == "a test hangs; running: in_c.py::test_hangs_in_c"
+    assert done.counts["passed"] == 1
+    assert "in test_hangs_in_c" in done.output  # the stacks
+
+
+def test_a_test_that_hangs_in_c_ends_its_worker_and_the_others_run(run: StartRun) -> None:
+    done = run("phases", "-p", "xdist.plugin", "-n1", paths=["in_c.py"], profile=of("local", test_timeout=0.1))
+    assert done.counts == {"passed": 2, "failed": 1}, done.output
+    assert [failure["id"] for failure in done.result["failures"]] == ["in_c.py::test_hangs_in_c"]
+
+
 @pytest.mark.parametrize("words", [["--timeout=50"], ["-o", "timeout=50"]])
 def test_pytest_timeout_is_left_alone_where_it_is_configured(words: list[str], run: StartRun) -> None:
     done = run("phases", "-p", "pytest_timeout", *words, "-k", "has_more_time", profile=of("local", test_timeout=0.1))
