@@ -57,9 +57,7 @@ VERSION_1 = Record(
     started="2026-11-21T05:00:00.000Z",
     ended="2026-11-21T05:00:03.200Z",
     place=PlaceSection("container", "docker 26.1.5 answers", fallback=True),
-    testground=TestgroundSection(
-        "thing-testground:py3.10-abc", "sha256:1", "sha256:2", "f", "l", "uv.lock", "p", "linux/arm64"
-    ),
+    testground=TestgroundSection("thing-testground:py3.10-abc", "sha256:1", "sha256:2", "f", "l", "uv.lock", "p"),
     source=SourceSection("0123456789abcdef", "main", dirty=True),
     interpreter=InterpreterSection("3.10.13", "CPython", "linux-x86_64"),
     counts=Counts(1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
@@ -77,6 +75,7 @@ VERSION_1 = Record(
 CURRENT = msgspec.structs.replace(
     VERSION_1,
     version=2,
+    testground=msgspec.structs.replace(VERSION_1.testground, platform="linux/arm64"),
     profile=ProfileSection("ci", "CI is set", "basic", 2.0, 4, {"large_files = false": 3}),
     leaks=(Leak("tests/test_a.py::test_b", "the listening port 8080"),),
     machine=Machine("host", "Debian GNU/Linux 12 (bookworm)", "6.1.0", "tcg", "0a1b", 2.6),
