@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional, Protocol
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Callable, Optional, Protocol, TypeVar
 
 import msgspec
 
 from noxlib.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from noxlib.engines.registry import Registry
+
+T = TypeVar("T")
+U = TypeVar("U")
+_CONNECTIONS = 8  # to one registry at once; a request is mostly waiting
+
+
+def at_once(call: Callable[[T], U], items: Iterable[T]) -> list[U]:
+    """What a registry says to each, in order; several are asked at a time. The first failure is raised."""
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        return list(pool.map(call, items))
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -55,7 +68,7 @@ class RegistryStore:
     def listed(self) -> tuple[Stored, ...]:
         """By tag; what bears none cannot be listed (OCI distribution specification 1.1)."""
         tags = self.registry.tags()
-        self._digests = {tag: self.registry.digest(tag) or "" for tag in tags}
+        self._digests = {tag: digest or "" for tag, digest in zip(tags, at_once(self.registry.digest, tags))}
         by_digest: dict[str, list[str]] = {}
         for tag, digest in self._digests.items():
             by_digest.setdefault(digest, []).append(tag)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import msgspec
 
 from noxlib.engines.registry import DIGEST
+from noxlib.engines.versions import at_once
 from noxlib.errors import EngineError
 from noxlib.testground import names, remote
 from noxlib.testground.retention import Version, subject
@@ -35,7 +36,7 @@ def survey(store: Store, commit_times: Callable[[set[str]], Mapping[str, int]]) 
     listed = store.listed()
     read = {name.identifier for stored in listed for name in map(names.read, stored.tags) if name.kind == "commit"}
     times = commit_times(read) if read else {}
-    found = {stored.digest: _version(store.registry, stored) for stored in listed}
+    found = {version.digest: version for version in at_once(lambda stored: _version(store.registry, stored), listed)}
     _add_parts(store.registry, found)
     return tuple(_aged(version, found, times) for version in found.values())
 
@@ -108,22 +109,17 @@ def lost(registry: Registry, versions: Iterable[Version]) -> list[str]:
 
     A tag that moved since is followed to where it leads now.
     """
-    asked: dict[str, bool] = {}
-
-    def there(digest: str) -> bool:
-        if digest not in asked:
-            asked[digest] = registry.digest(digest) is not None
-        return asked[digest]
-
-    gone = []
-    for version in versions:
-        leads = {tag: registry.digest(tag) for tag in version.tags}
-        gone += [tag for tag, digest in leads.items() if digest is None]
-        moved = {digest for digest in leads.values() if digest not in (None, version.digest)}
-        parts = {part for digest in moved for part in _parts_now(registry, str(digest))}
-        parts.update({version.digest, *version.children} - {*version.missing, ""})
-        gone += [digest for digest in sorted(parts) if not there(digest)]
-    return list(dict.fromkeys(gone))
+    kept = tuple(versions)
+    tags = [tag for version in kept for tag in version.tags]
+    leads = dict(zip(tags, at_once(registry.digest, tags)))
+    parts: dict[str, None] = {}
+    for version in kept:
+        moved = {digest for digest in map(leads.get, version.tags) if digest and digest != version.digest}
+        parts.update(dict.fromkeys(part for digest in sorted(moved) for part in _parts_now(registry, digest)))
+        own = (digest for digest in (version.digest, *version.children) if digest and digest not in version.missing)
+        parts.update(dict.fromkeys(own))
+    gone = [digest for digest, found in zip(parts, at_once(registry.digest, parts)) if found is None]
+    return [*(tag for tag, digest in leads.items() if digest is None), *gone]
 
 
 def _parts_now(registry: Registry, digest: str) -> tuple[str, ...]:

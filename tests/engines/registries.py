@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import secrets
 import socket
 import subprocess
 import time
@@ -31,6 +33,15 @@ IMAGE, INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oc
 LAYER = b"a layer that nobody unpacks"
 
 
+def free_port() -> int:
+    """A port that nobody has, below those that the kernel gives out: it stays free while its server is stopped."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as trial, contextlib.suppress(OSError):
+            trial.bind(("127.0.0.1", port))
+            return port
+
+
 class RegistryServer:
     """One process over one folder; it can be stopped, killed and started again at the same address."""
 
@@ -41,13 +52,13 @@ class RegistryServer:
         self.folder = folder
         self.deletes = deletes
         self.tls: dict[str, Any] = {}  #: of distribution's configuration
+        self._repositories: dict[str, Registry] = {}
+        self._blobs: set[tuple[str, str]] = set()  #: name and digest of those that came already
         self.http = requests.Session()
         self.http.auth = (USER, PASSWORD)
         self.variables: dict[str, str] = {}  #: with which a client trusts it
         self.process: Optional[subprocess.Popen[bytes]] = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.host = f"127.0.0.1:{free.getsockname()[1]}"
+        self.host = f"127.0.0.1:{free_port()}"
         folder.mkdir(parents=True)
         (folder / "htpasswd").write_text(HTPASSWD)
 
@@ -92,7 +103,7 @@ class RegistryServer:
         assert self.process.poll() is None, self.log
         try:
             return bool(self._asked() == self.expected)
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
     def _asked(self) -> int:
@@ -104,11 +115,20 @@ class RegistryServer:
             self.process.wait()
 
     def repository(self, name: str) -> Registry:
+        """A repository; the same one each time, whose connection stays open."""
+        if name not in self._repositories:
+            self._repositories[name] = self._open(name)
+        return self._repositories[name]
+
+    def _open(self, name: str) -> Registry:
         return Registry(f"{self.host}/{name}", Credentials(USER, PASSWORD))
 
     def put_blob(self, name: str, data: bytes) -> str:
         """Upload a blob; its digest."""
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        if (name, digest) in self._blobs:
+            return digest
+        self._blobs.add((name, digest))
         begun = self.http.post(f"{self.scheme}://{self.host}/v2/{name}/blobs/uploads/", timeout=60)
         begun.raise_for_status()
         url = urljoin(begun.url, begun.headers["Location"])
@@ -142,7 +162,7 @@ class RegistryServer:
     def _put(self, name: str, tags: Sequence[str], media_type: str, content: dict[str, Any]) -> str:
         body = json.dumps({"schemaVersion": 2, "mediaType": media_type, **content}).encode()
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-        for reference in (digest, *tags):
+        for reference in tags or (digest,):
             self.repository(name).put(reference, Manifest(media_type, body, digest))
         return digest
 
@@ -219,8 +239,8 @@ class TlsServer(RegistryServer):
         argv = ["openssl", *words, "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key]
         subprocess.run(argv, cwd=self.folder, check=True, capture_output=True)
 
-    def repository(self, name: str) -> Registry:
-        found = super().repository(name)
+    def _open(self, name: str) -> Registry:
+        found = super()._open(name)
         found._trust = str(self.ca)
         return found
 
