@@ -70,6 +70,8 @@ class Testground(msgspec.Struct, frozen=True):
     python: str
     machines: Machines
     suites: Suites
+    tested: bool  #: whether there are suites: an empty matrix is an error
+    index: bool  #: whether there are several platforms to join
 
 
 class Testgrounds(msgspec.Struct, frozen=True):
@@ -179,11 +181,13 @@ def of(
     machines = _machines(project)
     pairs = [pair for row in rows for pair in _suites(row, project, steps, machines)]
     pythons = dict.fromkeys((*(project.pythons if wanted else ()), *(python for python, _ in pairs)))
-    testgrounds = (
-        Testground(python, Machines(machines), Suites(tuple(suite for own, suite in pairs if own == python)))
-        for python in pythons
-    )
-    return Outputs(wanted, checks if wanted else (), Testgrounds(tuple(testgrounds)))
+    testgrounds = tuple(_testground(python, machines, pairs) for python in pythons)
+    return Outputs(wanted, checks if wanted else (), Testgrounds(testgrounds))
+
+
+def _testground(python: str, machines: tuple[Machine, ...], pairs: list[tuple[str, Suite]]) -> Testground:
+    suites = tuple(suite for own, suite in pairs if own == python)
+    return Testground(python, Machines(machines), Suites(suites), tested=bool(suites), index=len(machines) > 1)
 
 
 def _others(names: tuple[str, ...]) -> Iterator[_Row]:

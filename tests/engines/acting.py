@@ -28,7 +28,7 @@ _ALL = "test_a_push_to_main_is_built_published_tested_reported_and_cleaned_up"
 _CLUSTER = "test_the_nightly_workflow_runs_the_extended_lane_and_a_suite_on_a_simulated_cluster"
 #: Each job of our workflows that a test has act execute -> that test, which says how the job ends.
 EXECUTED = {
-    "test/noxlib": "test_a_check_that_fails_makes_the_whole_workflow_red_without_hiding_the_tests",
+    "test/noxlib": "test_a_failing_test_makes_the_whole_workflow_red_and_leaves_its_record",
     "lifecycle/plan": _ALL,
     "lifecycle/check": _ALL,
     "lifecycle/python": _ALL,

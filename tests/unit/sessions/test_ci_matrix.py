@@ -85,11 +85,12 @@ def test_each_platform_is_built_and_tested_on_a_machine_of_its_own(folder: Path)
     runners = [("amd64", "ubuntu-24.04"), ("arm64", "ubuntu-24.04-arm")]
     assert [(machine.architecture, machine.runner) for machine in ground.machines.include] == runners
     assert [(suite.architecture, suite.runner) for suite in ground.suites.include] == runners
+    assert (ground.tested, ground.index) == (True, True)
 
 
 def test_a_testground_without_a_suite_is_built_all_the_same(folder: Path) -> None:
     (ground,) = ci_matrix.of(load_project(folder), {"lint": ()}, ("basic",), ()).testgrounds.include
-    assert (ground.python, ground.suites.include) == ("3.10", ())
+    assert (ground.python, ground.suites.include, ground.tested, ground.index) == ("3.10", (), False, False)
 
 
 def test_without_a_lane_there_is_nothing_to_do(folder: Path) -> None:
