@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
@@ -17,9 +19,11 @@ from noxlib.engines.docker import Docker
 from noxlib.engines.referrers import Part
 from noxlib.engines.registry import Manifest, Registry
 from noxlib.engines.registryauth import Credentials
+from noxlib.engines.slurm_cluster import Simulation
 from noxlib.engines.versions import RegistryStore
 from noxlib.errors import EngineError
-from noxlib.testground import attachments, remote, retention, survey
+from noxlib.ledger import state_folder
+from noxlib.testground import attachments, lock, remote, retention, survey
 from noxlib.testground.retention_rules import Rules
 from tests.unit.testground.test_sbom import validate
 
@@ -29,7 +33,6 @@ from .registries import PASSWORD, USER, OtherServer, ReferringServer, RegistrySe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 Adopt = Callable[..., Nox]
 
@@ -174,13 +177,18 @@ def sbom_of(publisher: Publisher, digest: str) -> dict[str, Any]:
     return found
 
 
-def test_lock_and_sbom_are_attached_and_the_published_lock_is_taken_by_whoever_comes_later(
-    own_state: Path, publisher: Publisher
-) -> None:
-    first = publisher.head
-    assert publisher.publish().code == 0
-    published = publisher.result()
-    registry, digest = publisher.registry, published["digest"]
+def told(output: str) -> Any:
+    """The JSON that a session printed."""
+    lines = [line for line in output.splitlines() if not line.startswith(("nox >", "noxlib:", "  ["))]
+    return json.JSONDecoder().raw_decode("\n".join(lines))[0]
+
+
+def test_lock_and_sbom_are_attached_compared_and_the_lock_comes_back_with_the_image(publisher: Publisher) -> None:
+    configuration = publisher.nox.folder / "noxlib.toml"
+    configuration.write_text('packages = ["sniffio==1.3.1", "toml==0.10.1"]\n')
+    publisher.commit("old")
+    assert publisher.publish("refs/tags/v1.1.0").code == 0
+    registry, digest = publisher.registry, publisher.result()["digest"]
     assert attachments.types(registry, digest) == {attachments.LOCK, attachments.SBOM}
     validate(json.dumps(sbom_of(publisher, digest)))
     manifest = registry.manifest(digest)
@@ -188,32 +196,9 @@ def test_lock_and_sbom_are_attached_and_the_published_lock_is_taken_by_whoever_c
     labels = remote.labels(registry, manifest)
     (attached,) = referrers.of(registry, digest, attachments.LOCK)
     assert attached.annotations["io.noxlib.lock-digest"] == labels["io.noxlib.lock-digest"]
-    again = publisher.publish()
+    again = publisher.publish("refs/tags/v1.1.0")
     assert (again.code, "already there" in again.output) == (0, True), again.output
     assert len(referrers.of(registry, digest)) == 2
-    publisher.commit("second")
-    shutil.rmtree(own_state / "locks")  # another machine: no lock, no image
-    publisher.forget()
-    ran = publisher("unit-3.10", "--", "--at", first)
-    assert ran.code == 0, ran.output
-    assert "locking the dependencies" not in ran.output
-    assert (own_state / "locks" / labels["io.noxlib.lock"] / "pylock.toml").is_file()
-    listed = publisher("testground_list")
-    assert (listed.code, "sha256-" in listed.output) == (0, False), listed.output
-
-
-def told(output: str) -> Any:
-    """The JSON that a session printed."""
-    lines = [line for line in output.splitlines() if not line.startswith(("nox >", "noxlib:", "  ["))]
-    return json.JSONDecoder().raw_decode("\n".join(lines))[0]
-
-
-def test_two_published_testgrounds_are_compared_and_one_is_built_again(publisher: Publisher) -> None:
-    configuration = publisher.nox.folder / "noxlib.toml"
-    configuration.write_text('packages = ["sniffio==1.3.1", "toml==0.10.1"]\n')
-    publisher.commit("old")
-    assert publisher.publish("refs/tags/v1.1.0").code == 0
-    published = publisher.result()
     configuration.write_text('packages = ["toml==0.10.2"]\n')
     publisher.commit("new")
     assert publisher.publish().code == 0
@@ -222,8 +207,15 @@ def test_two_published_testgrounds_are_compared_and_one_is_built_again(publisher
     assert ended.code == 0, ended.output
     changes = {change["name"]: (change["before"], change["after"]) for change in told(ended.output)["changes"]}
     assert changes == {"sniffio": ("1.3.1", None), "toml": ("0.10.1", "0.10.2")}
-    table = publisher("testground_diff", "--", "--python", "3.10", published["digest"], "main")
-    assert (table.code, "packages: 0 added, 1 removed, 1 changed" in table.output) == (0, True), table.output
+    here = state_folder() / "locks" / labels["io.noxlib.lock"]
+    shutil.rmtree(here)  # as on another machine
+    pulled = publisher("testground_pull-3.10", "--", "v1.1.0")
+    assert pulled.code == 0, pulled.output
+    found = lock.by_key(labels["io.noxlib.lock"])
+    assert found is not None
+    assert found.digest == labels["io.noxlib.lock-digest"]
+    listed = publisher("testground_list")
+    assert (listed.code, "sha256-" in listed.output) == (0, False), listed.output
 
 
 def docker(*words: str) -> str:
@@ -261,3 +253,47 @@ def test_a_rebuild_is_the_same_and_a_published_file_that_no_input_explains_is_na
     assert (other.code, "/opt/testground/sneaked.py" in other.output) == (1, True), other.output
     assert "1 paths, 0 packages, 0 labels differ" in other.output
     assert "Traceback" not in other.output
+
+
+APPTAINER = """#!/bin/sh
+# The apptainer of a machine that has one: it is given the folder that it writes to, under its own name.
+exec docker run --rm --privileged -e APPTAINER_MKSQUASHFS_ARGS -v "$APPTAINER_TMPDIR:$APPTAINER_TMPDIR" \
+    -e APPTAINER_TMPDIR --entrypoint apptainer "$TESTS_APPTAINER_IMAGE" "$@"
+"""
+
+
+@pytest.mark.nightly
+@pytest.mark.slurm
+def test_an_apptainer_image_is_made_once_attached_and_runs(publisher: Publisher, tmp_path: Path) -> None:
+    simulation = Simulation(Docker.connect(), tmp_path / "slurm")
+    simulation.build()
+    program = tmp_path / "bin" / "apptainer"
+    program.parent.mkdir()
+    program.write_text(APPTAINER)
+    program.chmod(0o755)
+    path = {"PATH": f"{program.parent}:{os.environ['PATH']}", "TESTS_APPTAINER_IMAGE": simulation.image}
+    main = publisher.event("refs/heads/main")
+    assert publisher("testground_publish-3.10", **main).code == 0
+    absent = publisher("testground_publish-3.10", "--", "--sif", **main, PATH=without("apptainer"))
+    assert (absent.code, "there is no apptainer on this machine" in absent.output) == (1, True), absent.output
+    ended = publisher("testground_publish-3.10", "--", "--sif", **{**main, **path})
+    assert ended.code == 0, ended.output
+    digest = publisher.result()["digest"]
+    (attached,) = referrers.of(publisher.registry, digest, attachments.SIF)
+    (part,) = referrers.parts(publisher.registry, attached, digest)
+    file = tmp_path / part.title
+    file.write_bytes(b"".join(blobs.stream(publisher.registry, part.digest, part.size)))
+    argv = [str(program), "exec", "--no-privs", str(file), "python", "-c", "import pytest; print('it runs')"]
+    ran = subprocess.run(
+        argv, env={**os.environ, **path, "APPTAINER_TMPDIR": str(tmp_path)}, check=False, capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stdout.strip()) == (0, "it runs"), ran.stderr
+    again = publisher("testground_publish-3.10", "--", "--sif", **{**main, **path})
+    assert (again.code, "making" in again.output) == (0, False), again.output
+    assert referrers.of(publisher.registry, digest, attachments.SIF) == (attached,)
+
+
+def without(name: str) -> str:
+    """PATH without the folders that have a program of that name."""
+    folders = os.environ["PATH"].split(":")
+    return ":".join(folder for folder in folders if not (Path(folder) / name).exists())
