@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Optional
 
 import msgspec
@@ -47,6 +48,21 @@ def finish(slurm: Slurm, folder: RunFolder, submission: hpc.Submission, *, keep:
         slurm.remove()
     hpc.strike(folder.name)
     return record
+
+
+def give_up(root: Path, host: str) -> None:
+    """The cluster of a host was taken down: what had been submitted to it from a checkout gets its record as lost."""
+    for folder, submission in hpc.submitted(root):
+        if submission.host != host:
+            continue
+        record = msgspec.structs.replace(
+            _whole(folder, submission, hpc.plan_of(folder)),
+            cause="lost",
+            message="its cluster was taken down before its results were fetched",
+        )
+        store.write_record(folder, record)
+        hpc.strike(folder.name)
+        say(collect.summary_line(record, folder))
 
 
 def _part(folder: RunFolder, index: int) -> Optional[Shard]:

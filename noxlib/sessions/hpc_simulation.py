@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from noxlib.engines.slurm_cluster import Simulation
-from noxlib.sessions import hpc, placing, reaping
+from noxlib.sessions import hpc, hpc_results, placing, reaping
 from noxlib.sessions.arguments import DRY_RUN, Option, no_rest
 from noxlib.sessions.context import Context, say
 
@@ -23,6 +23,7 @@ def run(context: Context) -> None:
     reaping.sweep(context.root)
     if arguments["down"]:
         say(f"{context.session}: {'down' if simulation.down() else 'it was not up'}: {simulation.project}")
+        hpc_results.give_up(context.root, hpc.SIMULATION)
         return
     built = simulation.build()
     if arguments["image"]:

@@ -13,8 +13,9 @@ from noxlib.engines.slurm import Here
 from noxlib.errors import PlaceError, UsageError
 from noxlib.places.scheduler import HostTask
 from noxlib.places.slurm_job import Job
+from noxlib.plan import Limits, Plan, Task
 from noxlib.records import store
-from noxlib.sessions import hpc, hpc_submit
+from noxlib.sessions import hpc, hpc_results, hpc_submit
 from noxlib.sessions.arguments import Arguments
 
 if TYPE_CHECKING:
@@ -112,6 +113,22 @@ def test_the_run_that_is_meant_is_found_and_no_secret_is_written(tmp_path: Path)
         hpc.chosen(tmp_path, Arguments({}, ("hpc_submit",)), "hpc_cancel")
     with pytest.raises(UsageError, match="takes one run"):
         hpc.chosen(tmp_path, Arguments({}, ("7", "8")), "hpc_fetch")
+
+
+def test_what_was_submitted_to_a_cluster_that_was_taken_down_is_recorded_as_lost(tmp_path: Path) -> None:
+    task = Task("hpc_submit", "unit", "3.10", "/workspace", "result")
+    plan = Plan("hpc_submit", "unit", "3.10", "demo", "slurm", "asked for", task, Limits())
+    folders = {}
+    for host in ("simulation", "you@login"):
+        folder = folders[host] = store.new_run(tmp_path, "hpc_submit")
+        store.write_plan(folder, plan)
+        hpc.write(folder, hpc.Submission(folder.name, host, "3.10", Job("7", "/h", 1.0, ()), "", hpc.Known()), ())
+        hpc.note(host, folder, "/h", expires=1e12)
+    hpc_results.give_up(tmp_path, "simulation")
+    record = store.read_record(folders["simulation"].path)
+    assert (record.outcome, record.cause, record.project) == ("error", "lost", "demo")
+    assert [submission.host for _, submission in hpc.submitted(tmp_path)] == ["you@login"]
+    assert [entry.name for entry in hpc.entries(tmp_path)] == [folders["you@login"].name]
 
 
 def test_partition_and_account_are_told_to_sbatch() -> None:
