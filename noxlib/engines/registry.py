@@ -187,12 +187,13 @@ class Registry:
     def _url(self) -> str:
         """TLS everywhere, but on this machine where a registry answers in plain text, as docker allows it."""
         if self._base is None:
-            self._base = f"https://{'registry-1.docker.io' if self.host == 'docker.io' else self.host}"
+            base = f"https://{'registry-1.docker.io' if self.host == 'docker.io' else self.host}"
             if registryauth.LOOPBACK.fullmatch(self.host):
                 plain = f"http://{self.host}"
                 answer = self._session.get(f"{plain}/v2/", timeout=_SECONDS, auth=registryauth.anonymous)
                 if answer.status_code != 400:  # noqa: PLR2004 - what a TLS server says to plain text
-                    self._base = plain
+                    base = plain
+            self._base = base
         return self._base
 
 

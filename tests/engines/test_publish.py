@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from pathlib import Path
@@ -81,11 +82,30 @@ def only_the_plan_goes(publisher: Publisher, kept: str) -> None:
     assert (fresh.code, publisher.result("pulled.json")["digest"]) == (0, kept), fresh.output
 
 
-def test_a_pull_request_publishes_nothing(publisher: Publisher) -> None:
-    hostile = {"GITHUB_HEAD_REF": "v9.9\n::set-output name=x::y", "GITHUB_REPOSITORY": "o/r"}
-    for name in ("pull_request", "pull_request_target", "workflow_run", "merge_group"):
-        ended = publisher.publish("refs/pull/7/merge", name=name, **hostile)
-        assert (ended.code, "nothing is pushed" in ended.output) == (0, True), ended.output
+@pytest.mark.parametrize(
+    ("name", "ref"),
+    [
+        ("pull_request", "refs/pull/7/merge"),
+        ("pull_request_target", "refs/heads/main"),
+        ("workflow_run", "refs/heads/main"),
+        ("merge_group", "refs/heads/gh-readonly-queue/main/pr-7-0"),
+    ],
+)
+def test_what_a_fork_asks_for_publishes_nothing_whatever_its_branch_is_called(
+    publisher: Publisher, name: str, ref: str
+) -> None:
+    branch = "v9.9\n::set-output name=x::y\n$(touch made-by-a-branch)`id`"
+    repository = {"full_name": "somebody/fork"}
+    head = {"ref": branch, "sha": publisher.head, "repo": repository}
+    payload = publisher.nox.folder.parent / "payload.json"
+    payload.write_text(
+        json.dumps({"number": 7, "pull_request": {"head": head}, "workflow_run": {"head_branch": branch}})
+    )
+    fork = {"GITHUB_HEAD_REF": branch, "GITHUB_REPOSITORY": "o/r", "GITHUB_EVENT_PATH": str(payload)}
+    ended = publisher.publish(ref, name=name, **fork)
+    assert (ended.code, "nothing is pushed" in ended.output) == (0, True), ended.output
+    assert "::set-output" not in ended.output
+    assert not list(publisher.nox.folder.rglob("made-by-a-branch"))
     assert publisher.registry.tags() == ()
 
 

@@ -153,6 +153,18 @@ def test_what_is_asked_for_again_ends(peer: Peer) -> None:
     assert len(peer.asked) == 1 + registries.ATTEMPTS
 
 
+def test_a_registry_that_answers_nothing_in_time_is_two_lines(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registries, "_SECONDS", (5.0, 0.05))
+    monkeypatch.setattr(peer.server, "handle_error", lambda *_: None)  # nobody listens any more
+    ended = threading.Event()
+    peer.answer = lambda *_: Answer() if ended.wait(60) else Answer(500)
+    with pytest.raises(EngineError, match="no answer in time") as told:
+        peer.repository().digest("x")
+    ended.set()
+    assert (told.value.cause, len(str(told.value).splitlines())) == ("lost", 2)
+    assert len(peer.asked) == registries.ATTEMPTS
+
+
 def test_tags_come_in_pages_from_this_host_whatever_the_link_says(peer: Peer) -> None:
     def answer(_method: str, path: str, _authorization: str) -> Answer:
         if "last=b" in path:
