@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from noxlib.config.detect import load_project
 from noxlib.config.locks import pylock_name
+from noxlib.config.project import Project
 from noxlib.sessions.arguments import DRY_RUN, Option, no_rest
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.testground_build import UPGRADE
@@ -27,6 +30,13 @@ def run(context: Context) -> None:
         if arguments["dry_run"]:
             say(f"{context.session}: would write {pylock_name(python)}")
             continue
-        locked = lock.find_or_make(project, python, PLATFORM, upgrade=arguments["upgrade"])
+        locked = lock.find_or_make(_unlocked(project), python, PLATFORM, upgrade=arguments["upgrade"])
         path = lock.write_to_checkout(locked, project, python)
         say(f"{context.session}: {path.name} ({locked.source})")
+
+
+def _unlocked(project: Project) -> Project:
+    """The project as if it had no files of this step's own making: they are what is made anew, out of date or not."""
+    if project.lock_kind != "pylock":
+        return project
+    return msgspec.structs.replace(project, lock_kind="none", lock_files={})

@@ -81,11 +81,14 @@ def _publish(
     context: Context, project: Project, name: str, planned: publishing.Tags, commit: Optional[str], *, sif: bool
 ) -> None:
     registry = remote.open_registry(name)
+    completing = Completing(project.name, context.python, registry, _credentials(registry), placing.engine, say)
     manifest, built, sent = publish.find(registry, context.python, planned), None, False
     if manifest is None:
         docker = placing.engine()
         built = _build(context, project, docker)
         manifest, sent = publish.upload(registry, built, docker, _credentials(registry), say)
+        if sent:
+            completing.attach_lock(manifest)
     patience = publish.PATIENCE if sent else 0.0
     settled, tags = publish.settle(registry, context.python, planned, manifest, patience=patience)
     if built is not None and not publish.is_image(built, settled):
@@ -105,7 +108,6 @@ def _publish(
     writing.tell_workflow(results.outputs(result), os.environ)
     how = "sent" if result.uploaded else "already there"
     say(f"{context.session}: {result.reference} ({how}) as {', '.join(tags)}")
-    completing = Completing(project.name, context.python, registry, _credentials(registry), placing.engine, say)
     completing.complete(settled, sif=sif)
 
 

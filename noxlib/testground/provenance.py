@@ -47,6 +47,13 @@ class Completing(msgspec.Struct, frozen=True):
     engine: Callable[[], Docker]
     say: Callable[[str], None]
 
+    def attach_lock(self, image: Manifest) -> None:
+        """For what was just sent and has no tag of its commit yet: who finds that tag finds the lock as well."""
+        try:
+            self._attach_lock(image, remote.labels(self.registry, image))
+        except NoxlibError as error:
+            self.say(f"noxlib: its lock is not attached yet: {error.what}")
+
     def complete(self, image: Manifest, *, sif: bool = False) -> None:
         """Lock and SBOM are attached once; where that fails the publishing itself has not. Without an engine: later.
 
