@@ -9,7 +9,7 @@ from noxlib.engines import registryauth
 from noxlib.errors import PlaceError
 from noxlib.sessions import placing
 from noxlib.sessions.context import say
-from noxlib.testground import attachments, names, provenance, remote
+from noxlib.testground import attachments, index, names, provenance, remote
 from noxlib.testground.inventory import Inventory
 
 LOCAL = "local"  #: the word for what was built here last
@@ -25,7 +25,9 @@ def of(project: Project, python: str, word: str) -> Inventory:
     if word == LOCAL:
         return _here(project, python)
     registry = remote.open_registry(remote.image_of(project))
-    digest = remote.find(registry, python, word, project).digest
+    digest = index.resolve(
+        registry, remote.find(registry, python, word, project).digest, lambda: placing.engine().platform
+    )
     found = attachments.find_sbom(registry, digest)
     if found is not None:
         return found

@@ -19,7 +19,7 @@ from noxlib.sessions import placing, reaping
 from noxlib.sessions.arguments import DRY_RUN, Option
 from noxlib.sessions.context import Context, on_terminal, say
 from noxlib.sessions.writing import write
-from noxlib.testground import attachments, lock, provenance, rebuild, remote
+from noxlib.testground import attachments, index, lock, provenance, rebuild, remote
 from noxlib.testground.locked import Lock
 from noxlib.testground.rebuild import Verdict
 from noxlib.testground.recipe import Order
@@ -59,6 +59,7 @@ def run(context: Context) -> None:
 
 def _verdict(context: Context, project: Project, registry: Registry, digest: str) -> Verdict:
     docker, credentials = placing.engine(), registryauth.find(registry.host, os.environ)
+    digest = index.resolve(registry, digest, lambda: docker.platform)
     published = provenance.pulled(f"{registry.image}@{digest}", docker, credentials)
     commit = published.labels.get(_REVISION, "")
     if not commit:

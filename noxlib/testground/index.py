@@ -14,7 +14,7 @@ from noxlib.places import box
 from noxlib.testground import platforms, remote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from noxlib.engines.registry import Registry
 
@@ -65,6 +65,35 @@ def parts(manifest: Manifest) -> dict[str, str]:
         if isinstance(described, dict) and isinstance(digest, str) and DIGEST.fullmatch(digest):
             found.setdefault(platforms.of_description(described), digest)
     return found
+
+
+def resolve(registry: Registry, digest: str, platform_of: Callable[[], str]) -> str:
+    """The digest of a platform's part, where a digest is an index'; any other digest as it is.
+
+    Args:
+        registry: The repository.
+        digest: Of something that it has.
+        platform_of: Gives the platform; called for an index only.
+
+    Raises:
+        PlaceError: The index has no such part.
+    """
+    manifest = registry.manifest(digest)
+    if manifest is None or not manifest.is_index:
+        return digest
+    there, platform = parts(manifest), platform_of()
+    if platform not in there:
+        raise lacking(registry, digest, platform, there)
+    return there[platform]
+
+
+def lacking(registry: Registry, digest: str, platform: str, there: Iterable[str]) -> PlaceError:
+    """What to say of a digest that is not there for a platform."""
+    return PlaceError(
+        f"{registry.image}@{digest} is not there for {platform}, but for {platforms.told(there)}",
+        "take one of these under emulation (--platform), or publish it for this platform as well",
+        cause="platform",
+    )
 
 
 def configuration(registry: Registry, manifest: Manifest) -> dict[str, Any]:

@@ -84,12 +84,7 @@ class Puller(msgspec.Struct, frozen=True):
         manifest = self.registry.manifest(found.digest)
         part, there = (None, ()) if manifest is None else index.find(self.registry, manifest, self.docker.platform)
         if part is None:
-            raise PlaceError(
-                f"{self.registry.image}@{found.digest} is not there for {self.docker.platform}, "
-                f"but for {platforms.told(there)}",
-                "take one of these under emulation (--platform), or publish it for this platform as well",
-                cause="platform",
-            )
+            raise index.lacking(self.registry, found.digest, self.docker.platform, there)
         return part
 
     def _by_digest(self, found: Found, part: Manifest) -> Found:

@@ -210,6 +210,11 @@ def test_what_was_published_without_a_platform_stays_without_it(publisher: Publi
     assert told(ended) == 2
     assert f"{alone.digest} was published first, an image, no index, for {AMD64}: no {ARM64}" in ended.output
     assert publisher.registry.digest(names.tag("3.10", publisher.head)) == alone.digest
+    other = ARM64 if Docker.connect().native == AMD64 else AMD64
+    foreign_one = publisher("testground_pull-3.10", "--", parts[other])
+    assert told(foreign_one) == 2
+    assert f"@{parts[other]} is not there for" in foreign_one.output
+    assert f"but for {other}" in foreign_one.output
     late = publisher("testground_publish-3.10", "--", "--platform", "amd64", **event)
     assert told(late) == 2
     assert "was published first" in late.output
@@ -262,6 +267,16 @@ def test_an_index_that_lost_a_part_is_told_by_the_digest_of_that(server: Registr
         index.cover(registry, whole, parts)
     with pytest.raises(NoxlibError):  # a registry takes no index whose parts it does not have
         publish.settle(registry, "3.11", PUSH, index.join(parts))
+
+
+def test_a_digest_of_an_index_is_told_by_the_part_of_the_engine(server: RegistryServer) -> None:
+    registry, found = server.repository(NAME), parts_of(server, AMD64, ARM64)
+    whole, _ = publish.settle(registry, "3.12", PUSH, index.join(found))
+    for part in found:
+        assert index.resolve(registry, whole.digest, str(part.platform).__str__) == part.digest
+        assert index.resolve(registry, part.digest, "never asked".__str__) == part.digest
+    with pytest.raises(PlaceError, match=f"not there for linux/arm/v7, but for {AMD64} and {ARM64}"):
+        index.resolve(registry, whole.digest, lambda: "linux/arm/v7")
 
 
 def test_what_is_no_testground_of_that_python_is_no_part(server: RegistryServer) -> None:
