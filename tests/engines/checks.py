@@ -36,7 +36,15 @@ def left_in_engine(nox: Nox) -> list[str]:
 def began(nox: Nox, test: str) -> bool:
     """Whether a test of that name has begun in any run of the project."""
     reports = (nox.folder / ".noxlib" / "runs").glob("*/result/report.jsonl")
-    return any(f'::{test}"' in report.read_text() for report in reports)
+    return any(f'::{test}"' in read(report) for report in reports)
+
+
+def read(file: Path) -> str:
+    """What a file holds that is being written: as much as is there, and nothing where it has just gone."""
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def left_of_state(state: Path) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable
 import msgspec
 import pytest
 
+from noxlib.ledger import state_folder
 from noxlib.records import store
 from noxlib.records.record import Record
 
@@ -101,8 +102,8 @@ def kill_group(process: subprocess.Popen[Any], number: int = signal.SIGKILL) -> 
         return
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
-    """Wait for a condition; fails by name when it does not come."""
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 180.0) -> None:
+    """Wait for a condition; fails by name when it does not come, be the machine as busy as it may."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
@@ -144,8 +145,24 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict
 
 
 @pytest.fixture(scope="session")
+def machines() -> Path:
+    """Where golden images, disks and saved RAM lie that all tests share."""
+    folder = state_folder() / "machines"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def own_ledger(machines: Path, own_state: Path) -> Path:
+    """A state folder of this test's own, but for the machines: what it leaves waits for its own reap."""
+    own_state.mkdir()
+    (own_state / "machines").symlink_to(machines)
+    return own_state
+
+
+@pytest.fixture(scope="session")
 def ssh_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine with sshd that ``NOXLIB_SSH_CONFIG`` knows as ``noxlib-test-host``, one for all tests of a worker."""
+    """A machine with sshd that ``NOXLIB_SSH_CONFIG`` knows as ``ALIAS``, one for all tests of a worker."""
     from tests.engines import ssh_host
 
     for machine in ssh_host.running(tmp_path_factory.mktemp("ssh")):

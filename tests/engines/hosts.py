@@ -120,7 +120,7 @@ class World:
             docker,
             IMAGE,
             stack.read(config, file.name, "test-runner", None),
-            file=file,
+            files=(file,),
             project=project,
             owner="conformance",
             python="python",

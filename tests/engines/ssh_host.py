@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 from pathlib import Path
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IMAGE = "noxlib-ssh-host"  # scripts/testbed/ssh-host makes it
-ALIAS = "noxlib-test-host"  # its name in the configuration
+#: Its name in the configuration: another one in each process of pytest-xdist, the same in all that this one starts.
+_NAME = f"TEST_SSH_ALIAS_{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+ALIAS = os.environ.setdefault(_NAME, f"noxlib-test-host-{secrets.token_hex(4)}")
 
 
 def docker(*words: str) -> str:
@@ -41,7 +44,7 @@ class Machine:
             f"Host {ALIAS}\n  HostName {self.address}\n  User root\n  IdentityFile {self.key}\n  IdentitiesOnly yes\n"
             f"  StrictHostKeyChecking no\n  UserKnownHostsFile {self.folder / 'known_hosts'}\n"
         )
-        wait_for_banner(self.address, 22, 30)
+        wait_for_banner(self.address, 22, 90)
         return self
 
     def kill(self) -> None:

@@ -280,7 +280,7 @@ def await_output(world: World, process: subprocess.Popen[bytes]) -> None:
 
 def test_fifty_megabytes_of_output_cost_little_memory(world: World) -> None:
     with child(world, "import os\nfor _ in range(800): os.write(1, b'x' * 65535 + b'\\n')") as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
     assert (world.root / "log").stat().st_size == 800 * 65536, err
     code, kilobytes = out.split()[-2:]
     assert code == b"0"
@@ -297,7 +297,7 @@ def test_a_signal_lets_the_command_end_and_leaves_nothing(world: World, number: 
     with child(world, code) as process:
         await_output(world, process)
         process.send_signal(number)
-        process.communicate(timeout=30)
+        process.communicate(timeout=90)
     assert process.returncode != 0
     assert (world.root / "log").read_text() == "up\nresult\n"
     assert leftovers(world) == []
@@ -312,7 +312,7 @@ def test_a_second_ctrl_c_does_not_wait(world: World) -> None:
         process.send_signal(signal.SIGINT)
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=90)
     assert leftovers(world) == []
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Adopt = Callable[..., Nox]
 PLACES = ["container", "venv"]
-SECONDS = 20.0  #: in which an interrupted session ends
+SECONDS = 40.0  #: in which an interrupted session ends: on a busy machine, before what it waits for would
 
 DOCKERFILE = """ARG PYTHON_VERSION=3.10
 FROM python:${{PYTHON_VERSION}}-slim

@@ -61,8 +61,8 @@ class Engine:
         quiet = ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
         own = [
             f"--pidfile={self.folder}/pid",
-            "--containerd-namespace=nle",
-            "--containerd-plugins-namespace=nle-plugins",
+            f"--containerd-namespace={self.folder.name}",
+            f"--containerd-plugins-namespace={self.folder.name}-plugins",
         ]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen([*argv, *quiet, *own], stdout=log, stderr=log, start_new_session=True)
@@ -109,7 +109,8 @@ class Engine:
     def close(self) -> None:
         self.stop()
         for pid in self.left():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+                os.kill(pid, signal.SIGKILL)
         subprocess.run(["umount", "--lazy", self.disk], check=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 

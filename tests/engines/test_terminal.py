@@ -29,7 +29,7 @@ Open = Callable[..., "Screen"]
 PLACES = ["container", "venv"]
 STOPS = "def test_stops():\n    number = 41\n    breakpoint()\n    print('after', number)\n    assert number\n"
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 
 class Screen:
@@ -53,7 +53,7 @@ class Screen:
         self.shown = ""
         self.seen = 0
 
-    def until(self, wanted: str, seconds: float = 60.0) -> None:
+    def until(self, wanted: str, seconds: float = 150.0) -> None:
         """Wait for a text beyond the one that was waited for last."""
         deadline = time.monotonic() + seconds
         while wanted not in self.shown[self.seen :]:
