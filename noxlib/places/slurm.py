@@ -78,6 +78,13 @@ class Slurm:
         self._engine.cancel(f"{self._submitted.id}_{index}")
         return True
 
+    def cancel_all(self) -> int:
+        """The same for all tasks by one call, however many there are; how many had not ended."""
+        unfinished = [task for task in self.known().values() if not task.ended]
+        if unfinished:
+            self._engine.cancel(self._submitted.id)
+        return len(unfinished)
+
     def fetch(self, task: str) -> Result:
         """Wait for a task's end and give its result; its result files are here then."""
         index = self._index(task)

@@ -21,7 +21,7 @@ def run(context: Context) -> None:
         return
     with hpc.reached(submission.host) as runner:
         slurm = Slurm(runner, job=submission.job, secrets=known_secrets(os.environ))
-        stopped = sum(slurm.cancel(task) for task in slurm.ids)
+        stopped = slurm.cancel_all()
         say(f"{context.session}: {stopped} of {len(slurm.ids)} tasks stopped")
         record = hpc_results.finish(slurm, folder, submission, keep=arguments["keep"])
     say(collect.summary_line(record, folder))

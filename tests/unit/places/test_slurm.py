@@ -20,6 +20,7 @@ from noxlib.errors import EngineError, PlaceError
 from noxlib.places import slurm_job, slurm_outcome
 from noxlib.places.host import Exit
 from noxlib.places.scheduler import HostTask
+from noxlib.places.slurm import Slurm as SlurmTasks
 from noxlib.places.slurm_job import Nodes, Way
 from noxlib.places.slurm_outcome import UNPREPARED
 from noxlib.places.supervised import NO_ROOM
@@ -299,3 +300,13 @@ class Submitting(Recorder):
 
     def feed(self, argv: Sequence[str], chunks: Iterable[bytes], *, through: Sequence[str] = ()) -> None:
         Here().feed(argv, chunks)
+
+
+@pytest.mark.parametrize(("state", "calls"), [("RUNNING", ["squeue", "scancel"]), ("COMPLETED", ["squeue", "sacct"])])
+def test_all_tasks_of_a_job_are_cancelled_by_one_call(state: str, calls: list[str]) -> None:
+    queue = "".join(f"7_{index}|{state}|c1|None|100\n" for index in range(3))
+    told = "".join(f"7_{index}|{state}|0:0|c1|1|100\n" for index in range(3))
+    runner = Recorder({"squeue": Completed(0, queue, ""), "sacct": Completed(0, told, "")})
+    stopped = SlurmTasks(runner, job=slurm_job.Job("7", "/f", 100.0, (HostTask(()),) * 3)).cancel_all()
+    assert stopped == (3 if state == "RUNNING" else 0)
+    assert [words[0] for words in runner.called] == calls
