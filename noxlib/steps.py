@@ -97,6 +97,7 @@ STEPS: tuple[Step, ...] = (
     Step("coverage", "Combine the coverage of all Pythons into one report.", "coverage", tags=("report",)),
     Step("ci_matrix", "Say which sessions an event of CI asks for.", "ci_matrix", tags=("report",)),
     Step("report", "Show records as a table, JUnit and a job summary.", "report", tags=("report",)),
+    Step("history", "Show slow, flaky and failed tests of all runs.", "history", tags=("report",)),
     Step("alert", "Tell a webhook of records that are bad enough.", "alert", tags=("report",)),
     Step("reproduce", "Run a test of a record again, in its very image.", "reproduce", tags=("test",)),
     Step("perf_compare", "Compare the speed of two commits.", "perf_compare", tags=("bench",)),

@@ -98,6 +98,21 @@ def unsorted(checkout: Path) -> Iterator[RunFolder]:
                 yield RunFolder(parent / entry.name, checkout)
 
 
+def derived(checkout: Path, name: str) -> Path:
+    """The path of a file that is made of the runs: beside them, or in our own state folder. Raises OSError."""
+    own = checkout / ".noxlib"
+    below, state = len(_homes(checkout)) > 1, _homes(checkout)[-1]
+    if below and os.access(own if own.is_dir() else checkout, os.W_OK):
+        own.mkdir(exist_ok=True)
+        _ignore(own)
+    else:
+        own = state
+        own.mkdir(parents=True, exist_ok=True)
+    if (own / name).is_symlink():
+        (own / name).unlink()  # somebody's doing: it would lead elsewhere
+    return own / name
+
+
 def _homes(checkout: Path) -> list[Path]:
     """Where runs of a checkout may lie: below it, unless a link would lead elsewhere; and in our own state folder."""
     own = checkout / ".noxlib"

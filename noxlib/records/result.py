@@ -83,6 +83,7 @@ class Event(msgspec.Struct, frozen=True):
     phase: str = ""
     message: str = ""
     deselected: int = 0
+    duration: float = 0.0  #: seconds
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -125,7 +126,7 @@ def read_progress(folder: Path) -> Progress:
     running: dict[str, None] = {}
     deselected = 0
     began = False
-    for event in _events(folder / "report.jsonl"):
+    for event in events(folder / "report.jsonl"):
         if event.event == "start":
             began = True
             running[event.id] = None
@@ -158,7 +159,8 @@ def _open(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
-def _events(path: Path) -> Iterator[Event]:
+def events(path: Path) -> Iterator[Event]:
+    """The lines of a ``report.jsonl``, one at a time; those that are damaged are left out, of no file none."""
     if not is_plain_file(path):
         return
     with _open(path) as stream:

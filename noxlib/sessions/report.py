@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from noxlib.errors import UsageError
-from noxlib.records import job_summary, junit, report, terminal
+from noxlib.records import job_summary, junit, merging, report, terminal
 from noxlib.records.report import Run
 from noxlib.records.result import text
 from noxlib.sessions.arguments import DRY_RUN, Option
@@ -67,6 +67,8 @@ def show(found: list[Run]) -> None:
         say(" ".join(text(": ".join(part for part in (session, test, message) if part)).split()))
     if len(failures) > _FAILURES:
         say(f"and {len(failures) - _FAILURES} more, in the records")
+    for test, bad, good in islice(merging.differing(found), _FAILURES):
+        say(f"{text(test)}: fails on {', '.join(bad)}, passes on {', '.join(good)}")
 
 
 def _write(path: Path, data: bytes) -> None:
