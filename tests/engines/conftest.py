@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PROJECTS = Path(__file__).resolve().parent.parent / "projects"
 NOXFILE = "import noxlib\n\nnoxlib.register()\n"
-DEADLINE = 300.0
+DEADLINE = 800.0
 #: What takes longest begins first: the end of a run does not wait for one test alone.
 FIRST = ("test_own_suite.py", "test_real_projects.py", "test_equal_records.py", "test_kill.py")
 
