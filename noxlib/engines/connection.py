@@ -39,12 +39,13 @@ def connect(endpoint: Endpoint) -> tuple[Any, dict[str, Any]]:
     except expected as error:
         raise _no_engine(endpoint, error) from error
     try:
+        api.ping()
+        api.timeout = int(CALL_SECONDS)  # podman asks other programs for their versions, one after the other
         version = dict(api.version(api_version=False))
         api._version = version["ApiVersion"]  # noqa: SLF001 - what "auto" does
     except expected as error:
         api.close()
         raise _no_engine(endpoint, error) from error
-    api.timeout = int(CALL_SECONDS)
     return api, version
 
 
