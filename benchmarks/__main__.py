@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import (
+    archives,
     compose,
     container,
     data,
@@ -43,6 +44,7 @@ BENCHMARKS = {
     "find": finding.run,
     "prepare": preparing.run,
     "publish": publishing.run,
+    "archives": archives.run,
     "parallel": parallel.run,
     "memory": memory.run,
     "compose": compose.run,

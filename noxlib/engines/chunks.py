@@ -19,6 +19,11 @@ class Reader:
 
     def read(self, size: int) -> bytes:
         """``size`` bytes; fewer where there are no more."""
+        if not self._rest:
+            self._rest = next(self._chunks, b"")
+            if len(self._rest) == size:  # the usual case, without a copy
+                whole, self._rest = self._rest, b""
+                return whole
         self._fill(size)
         wanted, self._rest = self._rest[:size], self._rest[size:]
         return wanted
