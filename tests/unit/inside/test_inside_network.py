@@ -104,7 +104,12 @@ def fetched(proxy: Proxy) -> tuple[bytes, str]:
 def exchanged(proxy: Proxy, data: bytes) -> bytes:
     """What an echo gives back."""
     with connect(proxy) as connection:
-        sending = threading.Thread(target=lambda: (connection.sendall(data), connection.shutdown(socket.SHUT_WR)))
+
+        def send() -> None:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+
+        sending = threading.Thread(target=send)
         sending.start()
         found, end = read(connection)
         sending.join()
