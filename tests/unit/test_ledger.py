@@ -248,8 +248,8 @@ def test_the_state_folder_is_the_variables_or_the_users_cache(monkeypatch: pytes
 def test_adding_an_entry_is_cheap_and_imports_no_psutil(tmp_path: Path) -> None:
     program = (
         "import pathlib, sys, time\nfrom noxlib.ledger import Ledger\nledger = Ledger(pathlib.Path(sys.argv[1]))\n"
-        "times = []\nfor _ in range(50):\n    start = time.perf_counter()\n    ledger.add('container', 'x')\n"
-        "    times.append(time.perf_counter() - start)\n"
+        "times = []\nfor _ in range(50):\n    start = time.process_time()\n    ledger.add('container', 'x')\n"
+        "    times.append(time.process_time() - start)\n"
         "assert sorted(times)[25] < 0.002, times\nassert not {'psutil', 'uv', 'rich'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)

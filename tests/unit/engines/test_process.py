@@ -129,7 +129,7 @@ def test_at_the_deadline_the_program_is_asked_to_stop(tmp_path: Path) -> None:
         "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(print('bye', flush=True) or 7)); "
         "print('up', flush=True); time.sleep(30)"
     )
-    ended = process.stream(python(script), log=tmp_path / "log", echo=False, timeout=0.5)
+    ended = process.stream(python(script), log=tmp_path / "log", echo=False, timeout=3)
     assert ended == process.Ended(7, "timeout")
     assert (tmp_path / "log").read_text() == "up\nbye\n"
 
@@ -144,7 +144,7 @@ def test_a_child_that_keeps_the_output_open_does_not_keep_us_waiting(tmp_path: P
     script = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid, flush=True)"
     started = time.monotonic()
     assert process.stream(python(script), log=tmp_path / "log", echo=False) == process.Ended(0)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50
     assert wait_until_gone(int((tmp_path / "log").read_text()))
 
 

@@ -174,7 +174,7 @@ def path() -> Iterator[Path]:
 
 def test_an_event_before_an_answer_is_no_answer(path: Path) -> None:
     peer = Peer(path, [{"event": "RESUME"}, {"return": {"status": "running"}}])
-    with Qmp(path, time.monotonic() + 5) as connection:
+    with Qmp(path, time.monotonic() + 60) as connection:
         connection.await_running(5)
     assert [heard["execute"] for heard in peer.heard] == ["qmp_capabilities", "query-status"]
 
@@ -185,13 +185,13 @@ def test_the_forwarded_port_is_read_from_qemus_table(path: Path) -> None:
         "  TCP[HOST_FORWARD]  13       127.0.0.1 44207       10.0.2.15    22     0     0\r\n"
     )
     Peer(path, [{"return": table}])
-    with Qmp(path, time.monotonic() + 5) as connection:
+    with Qmp(path, time.monotonic() + 60) as connection:
         assert connection.port() == 44207
 
 
 def test_a_refusal_and_an_end_are_two_lines(path: Path) -> None:
     Peer(path, [{"error": {"class": "GenericError", "desc": "no such thing"}}])
-    with Qmp(path, time.monotonic() + 5) as connection:
+    with Qmp(path, time.monotonic() + 60) as connection:
         with pytest.raises(EngineError, match="refuses stop: no such thing"):
             connection.execute("stop")
         with pytest.raises(EngineError, match="does not answer") as caught:

@@ -66,9 +66,9 @@ def test_it_sees_the_environment_profile(run: StartRun) -> None:
 
 
 def test_a_script_that_hangs_is_a_timeout(run: StartRun) -> None:
-    done = run("integration_levels", script="test.sh", environment={"MODE": "hangs"}, timeout=1)
+    done = run("integration_levels", script="test.sh", environment={"MODE": "hangs"}, timeout=3)
     assert (done.code, done.result["cause"]) == (result.TIMEOUT, "timeout")
-    assert done.result["message"] == "not done after 1 s; running: test.sh"
+    assert done.result["message"] == "not done after 3 s; running: test.sh"
 
 
 def test_sigterm_ends_the_script_too(start: StartRun) -> None:
