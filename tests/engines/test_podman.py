@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
@@ -15,6 +16,8 @@ from noxlib.records import store
 
 from .checks import began, left_of_state, rename, told
 from .conftest import Nox, kill_group, wait_until
+from .publishers import Publisher
+from .registries import DebianServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,3 +128,35 @@ def test_services_run_in_podman_and_one_that_is_asked_for_its_health_is_refused(
         else:
             assert ended.code == 0, ended.output
     assert left(engine, nox) == []
+
+
+@pytest.fixture
+def trusted(tmp_path: Path) -> Iterator[DebianServer]:
+    """A registry under TLS whose CA podman was given: it takes no plain text, of this machine neither."""
+    server = DebianServer(tmp_path / "registry")
+    server.start()
+    given = Path("/etc/containers/certs.d") / server.host
+    given.mkdir(parents=True)
+    shutil.copy(server.ca, given / "ca.crt")
+    yield server
+    server.kill()
+    shutil.rmtree(given)
+
+
+def test_a_testground_that_podman_publishes_is_pulled_by_podman_and_runs_the_tests(
+    podman: Podman, engine: Docker, trusted: DebianServer
+) -> None:
+    publisher = Publisher(podman("flat"), trusted, "tests/podman")
+    ended = publisher.publish()
+    assert ended.code == 0, ended.output
+    published = publisher.result()
+    assert publisher.registry.digest("py3.10-main") == published["digest"]
+    for image in engine.images({"io.noxlib.python": ""}):
+        if any(name.startswith(publisher.image) for name in image.get("RepoTags") or ()):
+            subprocess.run(["podman", "--url", URL, "rmi", "--force", image["Id"]], check=True, capture_output=True)
+    pulled = publisher("testground_pull-3.10", "--", "main")
+    assert pulled.code == 0, pulled.output
+    assert publisher.result("pulled.json")["id"] == published["id"]
+    ran = publisher("unit-3.10")
+    assert ran.code == 0, ran.output
+    assert publisher.nox.record.testground.digest == published["id"]
