@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,11 +121,13 @@ def test_a_push_to_main_is_built_published_tested_reported_and_cleaned_up(
     assert "| unit-3.11 | ✅ passed | 5 |" in summaries(acted)
 
     repository.artifacts_anew()
+    repository.forget(f"{registry.host}/{repository.name}")  # what the suites loaded: their machines are gone
+    _damage(repository, next(tag for tag in tags if tag.startswith("py3.11-fp-")))
     repository.file("broken.py", "def\n")
     repository.commit("Break a check, and nothing that the testground is made of")
     pulled = repository.act("adopted-test", "pull_request", PULL)
     assert pulled.jobs == {**acted.jobs, "lint": "failure", "all-green": "failure"}, pulled.output
-    assert "building the" not in printed(pulled)
+    assert re.findall(r"building the testground of Python (\S+):", printed(pulled)) == ["3.11"], printed(pulled)
     assert printed(pulled).count("nothing is pushed: ") == len(PYTHONS)
     assert set(registry.repository(repository.name).tags()) == tags
 
@@ -133,6 +138,17 @@ def test_a_push_to_main_is_built_published_tested_reported_and_cleaned_up(
     assert (repository.artifacts / "cleanup" / "cleanup.json").is_file()
     # The newest of each kind stays, whatever its age: the floor of keep_last.
     assert set(registry.repository(repository.name).tags()) == {*tags, "py3.10-pr-7"}
+
+
+def _damage(repository: Repository, tag: str) -> None:
+    """Of what the cache keeps for one testground the archive is cut short."""
+    (entry,) = repository.caches.glob(f"testground-{tag.rpartition('-')[2]}*")
+    name, folder = "testgrounds.tar.zst", repository.root.parent / "damaged"
+    with tarfile.open(entry) as cached:
+        cached.extractall(folder)
+    os.truncate(folder / name, (folder / name).stat().st_size // 2)
+    with tarfile.open(entry, "w") as cached:
+        cached.add(folder, ".")
 
 
 def _tested(repository: Repository, python: str) -> str:
