@@ -23,7 +23,7 @@ from noxlib.engines.slurm_cluster import Simulation
 from noxlib.engines.versions import RegistryStore
 from noxlib.errors import EngineError
 from noxlib.ledger import state_folder
-from noxlib.testground import attachments, lock, remote, retention, survey
+from noxlib.testground import attachments, lock, remote, retention, retention_apply, survey
 from noxlib.testground.retention_rules import Rules
 from tests.unit.testground.test_sbom import validate
 
@@ -138,15 +138,21 @@ def test_what_is_attached_to_a_kept_image_is_kept_and_goes_with_it(server: Regis
     attached = noted(registry, image, "one")
     store = RegistryStore(registry)
 
-    def actions(rules: Rules, now: float) -> dict[str, str]:
-        decisions = retention.decide(survey.survey(store, lambda _: {}), rules, now)
-        return {decision.digest: decision.action for decision in decisions}
+    listed = str(registry.digest(referrers.tag(image.digest)))
+    every = {image.digest, attached.digest, listed}
 
-    listed = registry.digest(referrers.tag(image.digest))
-    kept = actions(Rules(), time.time())
-    assert kept == {image.digest: "keep", attached.digest: "keep", listed: "keep"}
-    gone = actions(Rules(keep_last=0), time.time() + 100 * 86400)
-    assert gone == {image.digest: "delete", attached.digest: "delete", listed: "delete"}
+    def decided(rules: Rules, now: float) -> tuple[tuple[retention.Version, ...], tuple[retention.Decision, ...]]:
+        versions = survey.survey(store, lambda _: {})
+        return versions, retention.decide(versions, rules, now)
+
+    _, kept = decided(Rules(), time.time())
+    assert {decision.digest: decision.action for decision in kept} == dict.fromkeys(every, "keep")
+    versions, gone = decided(Rules(keep_last=0), time.time() + 100 * 86400)
+    assert {decision.digest: decision.action for decision in gone} == dict.fromkeys(every, "delete")
+    carrying = retention_apply.Carrying(store, versions, gone)
+    carrying.apply(gone, lambda *_: None)
+    assert ({decision.digest for decision in carrying.gone}, carrying.failures) == (every, [])
+    assert [registry.digest(digest) for digest in every] == [None, None, None]
 
 
 def test_a_damaged_attachment_is_told_in_two_lines(server: RegistryServer) -> None:
