@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from . import data_files
-    from . import data_files
     from . import network as network_
 
 
@@ -73,6 +72,7 @@ def noxlib_proxies() -> Iterator[network_.ProxyProcess]:
     from . import network as network_  # noqa: PLC0415 - few tests need one
 
     process = network_.ProxyProcess()
+    process.begin()  # here, so that it is this fixture's and not left behind by the first test that uses it
     yield process
     process.close()
 
@@ -88,16 +88,6 @@ def network(noxlib_proxies: network_.ProxyProcess, noxlib_environment: dict[str,
             yield found
     finally:
         found.close()
-
-
-@pytest.fixture(scope="session")
-def test_data() -> Iterator[data_files.TestData]:
-    """``test_data.archive(mb=10, files=100)`` and its like: data made once for all workers, the same for a seed."""
-    from . import data_files  # noqa: PLC0415 - few tests need it
-
-    found = data_files.TestData()
-    yield found
-    found.cache.close()
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ class Counts(NamedTuple):
 
 
 class ProxyProcess:
-    """The process of ``proxy_process.py``: started when first asked, ended by ``close`` or with this process."""
+    """The process of ``proxy_process.py``: started when first needed, ended by ``close`` or with this process."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None
@@ -50,17 +50,18 @@ class ProxyProcess:
     def ask(self, **command: Any) -> dict[str, Any]:
         """Have a command carried out. Raises OSError where it cannot be, or the process has ended."""
         with self.lock:
-            if self.process is None:
-                self.process = self.start()
-            answer = self.answer(self.process, json.dumps(command).encode() + b"\n")
+            answer = self.answer(self.begin(), json.dumps(command).encode() + b"\n")
         if "error" in answer:
             raise OSError(f"the proxy cannot do it: {answer['error']}")
         return answer
 
-    def start(self) -> subprocess.Popen[bytes]:
-        here = os.path.dirname(os.path.abspath(__file__))
-        argv = [sys.executable, "-I", "-S", "-c", START, os.path.dirname(here), os.path.basename(here)]
-        return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    def begin(self) -> subprocess.Popen[bytes]:
+        """Start the process, where that was not done yet. Raises OSError."""
+        if self.process is None:
+            here = os.path.dirname(os.path.abspath(__file__))
+            argv = [sys.executable, "-I", "-S", "-c", START, os.path.dirname(here), os.path.basename(here)]
+            self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        return self.process
 
     def answer(self, process: subprocess.Popen[bytes], command: bytes) -> dict[str, Any]:
         assert process.stdin is not None

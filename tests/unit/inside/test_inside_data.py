@@ -225,11 +225,11 @@ def test_the_command_refuses_nonsense(command: Callable[..., Any], words: tuple[
     assert message in err
 
 
-def test_the_fixture_gives_all_workers_the_same(run: StartRun, tmp_path: Path) -> None:
+def test_the_fixture_gives_all_tests_of_a_run_the_same(run: StartRun, tmp_path: Path) -> None:
     profile = {"name": "local", "timeout_multiplier": 1.0, "concurrent": 8, "large_files": True, "backends": ["file"]}
     whole = {**profile, "network_simulation": False, "reason": "by the test"}
     environment = {"NOXLIB_DATA_DIR": "", "NOXLIB_CACHE_DIR": ""}
-    done = run("research_data", "-p", "xdist.plugin", "-n2", profile=whole, environment=environment)
+    done = run("research_data", "--noxlib-leaks=fail", profile=whole, environment=environment)
     assert (done.code, done.counts) == (0, {"passed": 5}), done.output
     (asked,) = tmp_path.glob("data/entries/*/files/asked")  # beside the run's result, and nowhere else
     assert sorted(asked.read_text().split()) == ["0", "1", "2", "3"]

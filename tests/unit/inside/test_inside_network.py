@@ -363,6 +363,6 @@ def test_the_environment_decides_whether_the_fixtures_faults_apply(
 ) -> None:
     profile = {"name": name, "timeout_multiplier": 2.0, "concurrent": 1, "large_files": True, "backends": ["file"]}
     simulated = {"network_simulation": name == "ci", "reason": "by the test"}
-    done = run("bad_network", profile={**profile, **simulated})
+    done = run("bad_network", "--noxlib-leaks=fail", profile={**profile, **simulated})
     assert (done.code, done.counts) == (0, counts), done.output
     assert done.result["profile"]["skipped"] == skipped
