@@ -6,18 +6,22 @@ import json
 import os
 import shutil
 import subprocess
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
 
+from noxlib.engines import images
 from noxlib.engines.docker import Docker
+from noxlib.engines.registryauth import Credentials
+from noxlib.errors import EngineError
 from noxlib.records import store
 
 from .checks import began, left_of_state, rename, told
 from .conftest import Nox, kill_group, wait_until
 from .publishers import Publisher
-from .registries import DebianServer
+from .registries import PASSWORD, USER, DebianServer, RegistryServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,6 +147,37 @@ def trusted(tmp_path: Path) -> Iterator[DebianServer]:
     shutil.rmtree(given)
 
 
+def test_podman_pushes_to_a_registry_that_it_trusts_and_pulls_from_there(
+    engine: Docker, trusted: DebianServer, registry_server: RegistryServer
+) -> None:
+    """And says of one in plain text what it lacks."""
+    image = f"noxlibtest{uuid.uuid4().hex[:8]}:x"
+    podman = ("podman", "--url", URL)
+    content = subprocess.run(("tar", "-c", str(SCRIPT)), check=True, capture_output=True).stdout
+    subprocess.run((*podman, "import", "-", image), input=content, check=True, capture_output=True)
+    names = {server.host: f"{server.host}/tests/podman" for server in (trusted, registry_server)}
+    try:
+        for name in names.values():
+            subprocess.run((*podman, "tag", image, f"{name}:x"), check=True, capture_output=True)
+        known = Credentials(USER, PASSWORD)
+        with pytest.raises(EngineError, match="HTTP response to HTTPS client") as told:
+            images.push(f"{names[registry_server.host]}:x", engine, known)
+        assert "registries.conf" in told.value.todo
+        images.push(f"{names[trusted.host]}:x", engine, known)
+        digest = trusted.repository("tests/podman").digest("x")
+        found = engine.image(image)
+        subprocess.run((*podman, "rmi", "--force", image), check=True, capture_output=True)
+        images.pull(f"{names[trusted.host]}@{digest}", engine, known)
+        pulled = engine.image(f"{names[trusted.host]}@{digest}")
+        assert found is not None
+        assert pulled is not None
+        assert pulled.id == found.id
+    finally:
+        listed = [image, *(f"{name}:x" for name in names.values())]
+        subprocess.run((*podman, "rmi", "--force", "--ignore", *listed), check=False, capture_output=True)
+
+
+@pytest.mark.nightly
 def test_a_testground_that_podman_publishes_is_pulled_by_podman_and_runs_the_tests(
     podman: Podman, engine: Docker, trusted: DebianServer
 ) -> None:
