@@ -172,6 +172,7 @@ def test_podman_pushes_to_a_registry_that_it_trusts_and_pulls_from_there(
         assert found is not None
         assert pulled is not None
         assert pulled.id == found.id
+        subprocess.run((*podman, "rmi", "--force", pulled.id), check=True, capture_output=True)
     finally:
         listed = [image, *(f"{name}:x" for name in names.values())]
         subprocess.run((*podman, "rmi", "--force", "--ignore", *listed), check=False, capture_output=True)
