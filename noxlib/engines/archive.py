@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Optional
 
 from noxlib.engines import archiveformat, frames
 from noxlib.engines.archiveformat import TRAILER, Contents, Member, folders, header, trailer
@@ -37,7 +37,8 @@ class Archive:
         try:
             self.size = file.seek(0, io.SEEK_END)
             offset, length, digest = self._trailer()
-            self.contents = archiveformat.contents(frames.unpack_tail(self._read(offset, length), digest, _TAIL))
+            self._tail = frames.unpack_tail(self._read(offset, length), digest, _TAIL)
+            self.contents = archiveformat.contents(self._tail)
             self._bounded(self.contents)
             self._at = dict(zip((member.name for member in self.contents.members), _offsets(self.contents, offset)))
         except ValueError as error:
@@ -56,6 +57,13 @@ class Archive:
                 pass
         except ValueError as error:
             raise damaged(self.name, str(error)) from error
+
+    def whole(self, described: bytes) -> Optional[IO[bytes]]:
+        """The file at its beginning, if nothing but these members describes its images; else None."""
+        if not archiveformat.only_described_by(self._tail, described):
+            return None
+        self._file.seek(0)
+        return self._file
 
     def content(self, member: Member) -> Iterator[bytes]:
         """A member's content with its padding, piece by piece; checked as a whole before its last piece is given.

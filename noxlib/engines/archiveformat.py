@@ -160,6 +160,23 @@ def contents(tail: bytes) -> Contents:
     return found
 
 
+def only_described_by(tail: bytes, described: bytes) -> bool:
+    """Whether a last frame holds these members, ``noxlib.json``, and nothing else."""
+    rest = tail[len(described) :]
+    try:
+        size = tarfile.TarInfo.frombuf(rest[:BLOCK], "utf-8", "strict").size
+    except tarfile.TarError:
+        return False
+    last = header(CONTENTS, size)
+    end = padding(size) + bytes(2 * BLOCK)
+    return (
+        tail.startswith(described)
+        and rest.startswith(last)
+        and rest.endswith(end)
+        and len(rest) == len(last) + size + len(end)
+    )
+
+
 def _find(tail: bytes) -> Optional[bytes]:
     try:
         with tarfile.open(fileobj=io.BytesIO(tail), mode="r:") as tar:

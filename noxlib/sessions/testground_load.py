@@ -78,7 +78,7 @@ def _load(opened: Archive, bases: list[Archive], found: dict[str, Image], docker
     for base in bases:
         base.check(member for archive, member in where.values() if archive is base)
     if absent:
-        images.load(archiving.stream(absent, where), docker)
+        images.load(archiving.as_it_is(opened, absent) or archiving.stream(absent, where), docker)
     for reference, image in found.items():
         if image in here:
             images.tag(image.id, reference, docker)

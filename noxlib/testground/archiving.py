@@ -6,7 +6,7 @@ A delta leaves out layers that a base has, as far as both begin with the same: a
 from __future__ import annotations
 
 import tempfile
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Optional
 
 import msgspec
 
@@ -178,6 +178,17 @@ def stream(found: Mapping[str, Image], where: Mapping[str, tuple[Archive, Member
     for name, data in imagelayout.describe(found).items():
         yield archiveformat.member_of(name, data)
     yield bytes(2 * BLOCK)
+
+
+def as_it_is(opened: Archive, found: Mapping[str, Image]) -> Optional[IO[bytes]]:
+    """The file itself, where it says the same as ``stream`` would: the engine unpacks it faster than we do."""
+    contents = opened.contents
+    if contents.base or tuple(found.values()) != contents.images:
+        return None
+    if any(member.name.startswith(FILES) for member in contents.members):
+        return None
+    described = imagelayout.describe(found).items()
+    return opened.whole(b"".join(archiveformat.member_of(name, data) for name, data in described))
 
 
 def base_of(opened: Archive) -> dict[Base, Layers]:

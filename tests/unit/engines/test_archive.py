@@ -31,6 +31,7 @@ from noxlib.engines.archiveformat import (
 )
 from noxlib.engines.saved import Saved
 from noxlib.errors import CacheError, EngineError
+from noxlib.testground import archiving
 
 LAYERS = (b"the base" * 9000, b"of one Python" * 3000, b"of another" * 2500)
 REFERENCES = {"3.10": "demo-testground:py3.10-fp-0", "3.11": "demo-testground:py3.11-fp-1"}
@@ -351,6 +352,19 @@ def test_a_frame_that_unpacks_to_more_than_it_says_is_never_unpacked() -> None:
         frames.unpack(frames.Frame(len(stream), 512, sha256(stream).hexdigest()), stream)
     with pytest.raises(CacheError, match="no size, or too large a one"):
         verified(data + trailer(0, len(data), sha256(data).digest()))
+
+
+def test_a_file_is_handed_over_as_it_is_only_if_it_says_what_we_would_say() -> None:
+    found = opened(WHOLE)
+    images = dict(zip(REFERENCES.values(), found.contents.images))
+    ours = archiving.as_it_is(found, images)
+    assert ours is not None
+    assert (ours.tell(), ours.read()) == (0, WHOLE)
+    assert archiving.as_it_is(found, {"python:3.10-slim": images.popitem()[1], **images}) is None
+    assert archiving.as_it_is(found, {"other:latest": found.contents.images[0]}) is None
+    for evil in (rewritten(nothing), rewritten(nothing, {"noxlib/wheels/a": b"more"})):  # with no manifest.json at all
+        other = opened(evil)
+        assert archiving.as_it_is(other, dict(zip(REFERENCES.values(), other.contents.images))) is None
 
 
 def test_a_trailer_that_points_elsewhere_is_refused() -> None:
