@@ -314,7 +314,7 @@ def test_what_a_killed_submission_left_is_removed_by_the_next_start(cluster: Clu
 def fake(project: Nox, host: str) -> str:
     """A run that was submitted to a host, as far as this machine knows; its name."""
     folder = store.new_run(project.folder, "hpc_submit")
-    job = Job("7", "/home/hpc/.noxlib/runs/fake", time.time(), (HostTask(()),))
+    job = Job("7", "/shared/.noxlib/runs/fake", time.time(), (HostTask(()),))
     hpc.write(folder, hpc.Submission(folder.name, host, "3.10", job, "", hpc.Known()), ())
     hpc.note(host, folder, job.folder, job=job.id, expires=time.time() + 600)
     return folder.name
