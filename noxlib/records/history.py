@@ -87,18 +87,18 @@ class History:
 
     def _asked(self, question: Callable[[sqlite3.Connection], Value]) -> Value:
         """Waits for other processes; sqlite's own waiting gives up at once where two would wait for each other."""
-        end, told = time.monotonic() + WAIT, False
+        end: float | None = None
         with contextlib.closing(sqlite3.connect(self.file, timeout=_FIRST_WAIT, isolation_level=None)) as database:
             while True:
                 try:
                     self._take_in(database)
                     return question(database)
                 except sqlite3.OperationalError as error:
-                    if "locked" not in str(error) or time.monotonic() > end:
+                    if "locked" not in str(error) or (end is not None and time.monotonic() > end):
                         raise
-                if not told:
+                if end is None:
                     print(f"waiting for another process that writes {self.file.name} …", flush=True)
-                told = True
+                    end = time.monotonic() + WAIT
                 time.sleep(_PAUSE)
 
     def _take_in(self, database: sqlite3.Connection) -> None:
