@@ -176,9 +176,14 @@ class Repository:
         )
 
     def forget(self, image: str = "") -> None:
-        """Remove the images of a name, default the project's own, from the engine."""
-        listed = ("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", image or f"{self.name}-testground")
-        found = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+        """Remove the images of a name, default the project's own and the names of its bases, from the engine."""
+        own = (f"{self.name}-testground", f"{self.name}-testground-base")
+        listed = ("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
+        found = [
+            line
+            for name in ((image,) if image else own)
+            for line in subprocess.run((*listed, name), capture_output=True, text=True, check=True).stdout.split()
+        ]
         if found:
             subprocess.run(("docker", "image", "rm", *found), check=True, capture_output=True)
 
