@@ -102,7 +102,7 @@ def test_at_the_deadline_the_command_may_still_write_its_result(world: World) ->
         "signal.signal(signal.SIGTERM, end); print('up', flush=True); time.sleep(60)"
     )
     with world.host() as host:
-        ended = run(host, code, world.root / "log", limits=Limits(timeout=2 * world.slowness))
+        ended = run(host, code, world.root / "log", limits=Limits(timeout=1 + 2 * world.slowness))
     assert ended == Exit(9, "timeout")
     assert (world.root / "log").read_text() == "up\nending\n"
 
@@ -110,7 +110,7 @@ def test_at_the_deadline_the_command_may_still_write_its_result(world: World) ->
 def test_after_the_deadline_a_command_that_does_not_listen_is_killed(world: World) -> None:
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
     with world.host() as host:
-        ended = run(host, code, world.root / "log", limits=Limits(timeout=world.slowness))
+        ended = run(host, code, world.root / "log", limits=Limits(timeout=1 + 2 * world.slowness))
     assert ended == Exit(137, "timeout")
 
 

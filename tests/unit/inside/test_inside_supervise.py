@@ -108,7 +108,7 @@ def test_at_the_deadline_the_command_may_end_by_itself(tmp_path: Path) -> None:
 
 
 def test_after_the_grace_it_is_killed(tmp_path: Path) -> None:
-    assert Supervised(tmp_path, code(STUBBORN), timeout=0.5, grace=0.5).end()[1] == ended(137, "timeout")
+    assert Supervised(tmp_path, code(STUBBORN), timeout=3, grace=0.5).end()[1] == ended(137, "timeout")
 
 
 def test_a_caller_may_ask_for_the_end(tmp_path: Path) -> None:
