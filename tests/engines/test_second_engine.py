@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -41,7 +42,10 @@ class Engine:
     """
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="nle-"))  # a socket's path is short
+        self.folder = Path(
+            tempfile.gettempdir(), f"nle-{secrets.token_hex(4)}"
+        )  # a socket's path is short, a namespace has no _
+        self.folder.mkdir(mode=0o700)
         self.disk = self.folder / "data"
         self.disk.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}m", "noxlib-test", self.disk], check=True)
