@@ -11,7 +11,6 @@ from noxlib.errors import BuildError
 from noxlib.ledger import Ledger, state_folder
 from noxlib.places import box, emulator
 from noxlib.testground import bases, names, platforms, recipe
-from noxlib.testground.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,15 +80,8 @@ def _order(project: Project, python: str, lock: Lock, docker: Docker, *, pull: b
     planned = recipe.of(project, python, lock)
 
     def mark_on(built_on: Mapping[str, ImageInfo]) -> str:
-        return fingerprint(
-            dockerfile=planned.text,
-            files=planned.files,
-            lock_digest=planned.lock_digest,
-            base_ids={name: info.id for name, info in built_on.items()},
-            python=python,
-            platform=docker.platform,
-            target=planned.target,
-        )
+        ids = {name: info.id for name, info in built_on.items()}
+        return planned.fingerprint(ids, python, docker.platform)
 
     found = _bases(planned, project, python, docker, mark_on, pull=pull)
     mark = mark_on(found)

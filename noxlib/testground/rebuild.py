@@ -13,7 +13,6 @@ from noxlib.ledger import Ledger, state_folder
 from noxlib.places import box
 from noxlib.testground import bases, building, diff, inventory, names, recipe, rootfs, tree
 from noxlib.testground.diff import Change
-from noxlib.testground.fingerprint import fingerprint
 from noxlib.testground.tree import Compared
 
 if TYPE_CHECKING:
@@ -67,15 +66,7 @@ def order(project: Project, python: str, locked: Lock, published: ImageInfo, doc
             f"the published image of Python {python} does not say what it was built on", "publish it again from here on"
         )
     pinned = {name: _pinned(name, base, project, docker) for name, base in told.items()}
-    mark = fingerprint(
-        dockerfile=planned.text,
-        files=planned.files,
-        lock_digest=planned.lock_digest,
-        base_ids={name: base.id for name, base in told.items()},
-        python=python,
-        platform=docker.platform,
-        target=planned.target,
-    )
+    mark = planned.fingerprint({name: base.id for name, base in told.items()}, python, docker.platform)
     reference = f"{names.image_name(project.name, None, project.config)}:{names.tag(python, f'verify-{mark[:16]}')}"
     return recipe.Order(
         project, python, locked, planned, told, mark, reference, state_folder() / "builds" / f"{mark[:16]}-again.log",

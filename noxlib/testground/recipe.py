@@ -14,7 +14,7 @@ from noxlib.engines import dockerignore
 from noxlib.engines.buildfailure import TEMPLATE
 from noxlib.errors import ConfigError
 from noxlib.testground import context, dockerfile, template
-from noxlib.testground.fingerprint import recipe
+from noxlib.testground.fingerprint import fingerprint, recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,6 +36,18 @@ class Recipe(msgspec.Struct, frozen=True):
     base: str  #: the image of the stage that is built
     own: bool
     lock_digest: str
+
+    def fingerprint(self, base_ids: Mapping[str, str], python: str, platform: str) -> str:
+        """The fingerprint on one platform, by the ids of the images that it builds on."""
+        return fingerprint(
+            dockerfile=self.text,
+            files=self.files,
+            lock_digest=self.lock_digest,
+            base_ids=base_ids,
+            python=python,
+            platform=platform,
+            target=self.target,
+        )
 
 
 class Order(msgspec.Struct, frozen=True):

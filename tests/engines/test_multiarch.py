@@ -20,14 +20,12 @@ from noxlib.places import emulator
 from noxlib.testground import bases, foreign, index, names, publish, publishing, recorded
 from noxlib.testground.results import Result
 
-from . import publishers
 from .checks import told
 from .conftest import Nox
 from .publishers import Publisher
 from .registries import IMAGE, PASSWORD, USER, RegistryServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 Adopt = Callable[..., Nox]
@@ -38,21 +36,6 @@ AMD64, ARM64 = "linux/amd64", "linux/arm64"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PUSH = publishing.Tags((COMMIT, "main"), "a push")
 NAME = "owner/parts"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
-    server = RegistryServer(tmp_path_factory.mktemp("registry") / "own").start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def publisher(
-    adopt: Adopt, server: RegistryServer, environment: dict[str, str], request: pytest.FixtureRequest
-) -> Iterator[Publisher]:
-    with publishers.publishing(adopt, server, environment, request.node.name) as publisher:
-        yield publisher
 
 
 def labels(platform: str, revision: str = COMMIT, **more: str) -> dict[str, str]:
@@ -225,9 +208,9 @@ def parts_of(server: RegistryServer, *platforms: str, **more: str) -> list[index
     return [index.read(registry, put(server, NAME, platform, **more), "3.10") for platform in platforms]
 
 
-def test_a_release_that_is_another_digest_never_moves(server: RegistryServer) -> None:
-    registry, planned = server.repository(NAME), publishing.Tags(("v1.0",), "a release", release="v1.0")
-    first, second = (index.join(parts_of(server, AMD64, ARM64, recipe=letter * 64)) for letter in "ab")
+def test_a_release_that_is_another_digest_never_moves(registry_server: RegistryServer) -> None:
+    registry, planned = registry_server.repository(NAME), publishing.Tags(("v1.0",), "a release", release="v1.0")
+    first, second = (index.join(parts_of(registry_server, AMD64, ARM64, recipe=letter * 64)) for letter in "ab")
     publish.settle(registry, "3.10", planned, first)
     settled, _ = publish.settle(registry, "3.10", planned, second)  # the first one published is the truth
     assert settled.digest == first.digest
@@ -236,12 +219,12 @@ def test_a_release_that_is_another_digest_never_moves(server: RegistryServer) ->
         publish.settle(registry, "3.10", both, second)
 
 
-def test_images_that_are_no_parts_of_one_index_are_refused_by_name(server: RegistryServer) -> None:
-    amd64, arm64 = parts_of(server, AMD64, ARM64)
-    (twice,) = parts_of(server, ARM64, fingerprint="0" * 64)
-    (another,) = parts_of(server, ARM64, recipe="b" * 64)
-    (foreign,) = parts_of(server, ARM64, project="numbers")
-    (strange,) = parts_of(server, "linux/s390x")
+def test_images_that_are_no_parts_of_one_index_are_refused_by_name(registry_server: RegistryServer) -> None:
+    amd64, arm64 = parts_of(registry_server, AMD64, ARM64)
+    (twice,) = parts_of(registry_server, ARM64, fingerprint="0" * 64)
+    (another,) = parts_of(registry_server, ARM64, recipe="b" * 64)
+    (foreign,) = parts_of(registry_server, ARM64, project="numbers")
+    (strange,) = parts_of(registry_server, "linux/s390x")
     for found, said in (
         ([amd64, arm64, twice], f"{arm64.digest} and {twice.digest} are both for {ARM64}"),
         ([amd64, another], "are of another recipe"),
@@ -256,10 +239,10 @@ def test_images_that_are_no_parts_of_one_index_are_refused_by_name(server: Regis
         assert caught.value.todo
 
 
-def test_an_index_that_lost_a_part_is_told_by_the_digest_of_that(server: RegistryServer) -> None:
+def test_an_index_that_lost_a_part_is_told_by_the_digest_of_that(registry_server: RegistryServer) -> None:
     name = "owner/lost"
-    registry = server.repository(name)
-    parts = [index.read(registry, put(server, name, platform), "3.10") for platform in (AMD64, ARM64)]
+    registry = registry_server.repository(name)
+    parts = [index.read(registry, put(registry_server, name, platform), "3.10") for platform in (AMD64, ARM64)]
     whole, _ = publish.settle(registry, "3.10", PUSH, index.join(parts))
     assert index.cover(registry, whole, parts) == {part.platform: part.digest for part in parts}
     registry.delete(parts[1].digest)
@@ -269,8 +252,8 @@ def test_an_index_that_lost_a_part_is_told_by_the_digest_of_that(server: Registr
         publish.settle(registry, "3.11", PUSH, index.join(parts))
 
 
-def test_a_digest_of_an_index_is_told_by_the_part_of_the_engine(server: RegistryServer) -> None:
-    registry, found = server.repository(NAME), parts_of(server, AMD64, ARM64)
+def test_a_digest_of_an_index_is_told_by_the_part_of_the_engine(registry_server: RegistryServer) -> None:
+    registry, found = registry_server.repository(NAME), parts_of(registry_server, AMD64, ARM64)
     whole, _ = publish.settle(registry, "3.12", PUSH, index.join(found))
     for part in found:
         assert index.resolve(registry, whole.digest, str(part.platform).__str__) == part.digest
@@ -279,14 +262,14 @@ def test_a_digest_of_an_index_is_told_by_the_part_of_the_engine(server: Registry
         index.resolve(registry, whole.digest, lambda: "linux/arm/v7")
 
 
-def test_what_is_no_testground_of_that_python_is_no_part(server: RegistryServer) -> None:
-    registry = server.repository(NAME)
-    whole = index.join(parts_of(server, AMD64, ARM64))
+def test_what_is_no_testground_of_that_python_is_no_part(registry_server: RegistryServer) -> None:
+    registry = registry_server.repository(NAME)
+    whole = index.join(parts_of(registry_server, AMD64, ARM64))
     registry.put("py3.10-main", whole)
     for digest, said in (
         (whole.digest, "is an index already"),
-        (put(server, NAME, AMD64, python="3.11"), "is a testground of Python 3.11, not 3.10"),
-        (put(server, NAME, AMD64, fingerprint="none"), "is no testground of noxlib's"),
+        (put(registry_server, NAME, AMD64, python="3.11"), "is a testground of Python 3.11, not 3.10"),
+        (put(registry_server, NAME, AMD64, fingerprint="none"), "is no testground of noxlib's"),
         ("sha256:" + "0" * 64, "is not in the registry"),
     ):
         with pytest.raises(PlaceError, match=said):

@@ -28,7 +28,7 @@ from noxlib.testground.retention_rules import Rules
 from tests.unit.testground.test_sbom import validate
 
 from .conftest import Nox
-from .publishers import Publisher, publishing
+from .publishers import Publisher
 from .registries import PASSWORD, USER, OtherServer, ReferringServer, RegistryServer
 
 if TYPE_CHECKING:
@@ -41,27 +41,12 @@ pytestmark = [pytest.mark.registry, pytest.mark.docker]
 TYPE = "application/vnd.example.note.v1"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
-    server = RegistryServer(tmp_path_factory.mktemp("registry") / "own").start()
-    yield server
-    server.kill()
-
-
 @pytest.fixture(scope="module", params=[RegistryServer, OtherServer, ReferringServer])
 def any_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
     """Distribution, and go-containerregistry without and with a list of referrers."""
     server = request.param(tmp_path_factory.mktemp("registry") / "any").start()
     yield server
     server.kill()
-
-
-@pytest.fixture
-def publisher(
-    adopt: Adopt, server: RegistryServer, environment: dict[str, str], request: pytest.FixtureRequest
-) -> Iterator[Publisher]:
-    with publishing(adopt, server, environment, request.node.name) as publisher:
-        yield publisher
 
 
 def image_in(server: RegistryServer, name: str, days: float = 0.0) -> Manifest:
@@ -90,12 +75,12 @@ def test_what_is_attached_is_listed_and_read_back(any_server: RegistryServer) ->
     assert own_list is isinstance(any_server, ReferringServer)
 
 
-def test_writers_of_one_list_at_once_lose_nothing(server: RegistryServer) -> None:
-    image = image_in(server, "owner/together")
+def test_writers_of_one_list_at_once_lose_nothing(registry_server: RegistryServer) -> None:
+    image = image_in(registry_server, "owner/together")
     made: list[str] = []
     threads = [
         threading.Thread(
-            target=lambda n=n: made.append(noted(server.repository("owner/together"), image, str(n)).digest)
+            target=lambda n=n: made.append(noted(registry_server.repository("owner/together"), image, str(n)).digest)
         )
         for n in range(5)
     ]
@@ -103,7 +88,7 @@ def test_writers_of_one_list_at_once_lose_nothing(server: RegistryServer) -> Non
         thread.start()
     for thread in threads:
         thread.join()
-    assert {one.digest for one in referrers.of(server.repository("owner/together"), image.digest)} == set(made)
+    assert {one.digest for one in referrers.of(registry_server.repository("owner/together"), image.digest)} == set(made)
     assert len(made) == 5
 
 
@@ -120,11 +105,11 @@ class Overwritten(Registry):
             super().put(tag, self.theirs)
 
 
-def test_a_list_that_another_writer_overwrote_is_written_again_with_both(server: RegistryServer) -> None:
+def test_a_list_that_another_writer_overwrote_is_written_again_with_both(registry_server: RegistryServer) -> None:
     name = "owner/overwritten"
-    plain, image = server.repository(name), image_in(server, name)
+    plain, image = registry_server.repository(name), image_in(registry_server, name)
     theirs = noted(plain, image, "theirs")
-    raced = Overwritten(f"{server.host}/{name}", Credentials(USER, PASSWORD))
+    raced = Overwritten(f"{registry_server.host}/{name}", Credentials(USER, PASSWORD))
     found = plain.manifest(referrers.tag(image.digest))
     assert found is not None
     raced.theirs = found
@@ -132,9 +117,9 @@ def test_a_list_that_another_writer_overwrote_is_written_again_with_both(server:
     assert {one.digest for one in referrers.of(plain, image.digest)} == {ours.digest, theirs.digest}
 
 
-def test_what_is_attached_to_a_kept_image_is_kept_and_goes_with_it(server: RegistryServer) -> None:
+def test_what_is_attached_to_a_kept_image_is_kept_and_goes_with_it(registry_server: RegistryServer) -> None:
     name = "owner/kept"
-    registry, image = server.repository(name), image_in(server, name, days=10)
+    registry, image = registry_server.repository(name), image_in(registry_server, name, days=10)
     attached = noted(registry, image, "one")
     store = RegistryStore(registry)
 
@@ -155,14 +140,14 @@ def test_what_is_attached_to_a_kept_image_is_kept_and_goes_with_it(server: Regis
     assert [registry.digest(digest) for digest in every] == [None, None, None]
 
 
-def test_a_damaged_attachment_is_told_in_two_lines(server: RegistryServer) -> None:
+def test_a_damaged_attachment_is_told_in_two_lines(registry_server: RegistryServer) -> None:
     name = "owner/damaged"
-    registry, image = server.repository(name), image_in(server, name)
-    other = image_in(server, "owner/damaged-other", days=3)
+    registry, image = registry_server.repository(name), image_in(registry_server, name)
+    other = image_in(registry_server, "owner/damaged-other", days=3)
     made = noted(registry, image, "one")
     with pytest.raises(EngineError, match="is damaged"):  # it says itself that it belongs to another one
         referrers.parts(registry, made, other.digest)
-    server.damage(name, made.digest)
+    registry_server.damage(name, made.digest)
     with pytest.raises(EngineError, match="listed, and not there"):
         referrers.parts(registry, made, image.digest)
     entry = '{"digest": "../x", "size": 1, "mediaType": "a/b"}'
