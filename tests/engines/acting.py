@@ -40,6 +40,7 @@ EXECUTED = {
     "cleanup/apply": _ALL,
     "nightly/lanes": _CLUSTER,
     "nightly/cluster": _CLUSTER,
+    "nightly/refresh": _CLUSTER,
     "nightly/all-green": _CLUSTER,
     "research-environment/integration": "test_a_research_environment_is_chosen_by_hand",
 }

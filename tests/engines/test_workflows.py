@@ -200,8 +200,9 @@ def test_the_nightly_workflow_runs_the_extended_lane_and_a_suite_on_a_simulated_
     repository.settings('pythons = ["3.10"]')
     repository.commit("One Python")
     acted = repository.act(repository.adopt("nightly"), "schedule", {**MAIN, "schedule": "0 2 * * *"})
-    jobs = ["plan", "lint", "3.10/testground", "3.10/unit-3.10", "report", "cluster", "all-green"]
+    jobs = ["plan", "lint", "3.10/testground", "3.10/unit-3.10", "report", "cluster", "refresh", "all-green"]
     assert acted.jobs == dict.fromkeys(jobs, "success"), acted.output
+    assert "Python 3.10" in (repository.artifacts / "refresh" / "refresh.md").read_text()
     (run,) = (repository.artifacts / "runs-cluster").iterdir()
     record = store.read_record(run)
     assert record.place is not None
