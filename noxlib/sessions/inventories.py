@@ -24,6 +24,7 @@ def of(project: Project, python: str, word: str) -> Inventory:
     """
     if word == LOCAL:
         return _here(project, python)
+    python = names.read(word).python or python  # a whole tag, of any Python
     registry = remote.open_registry(remote.image_of(project))
     digest = index.resolve(
         registry, remote.find(registry, python, word, project).digest, lambda: placing.engine().platform

@@ -83,6 +83,13 @@ def identifiers(asked: str, project: Project) -> tuple[str, ...]:
     return (*found, names.branch(word), *((release,) if release else ()))
 
 
+def words(asked: str, python: str, project: Project) -> tuple[str, ...]:
+    """The same where a whole tag may be named, ``py3.10-main``, as it stands in a list: that is looked for first."""
+    tag = names.read(asked)
+    whole = (tag.identifier,) if tag.python == python else ()
+    return (*whole, *identifiers(asked, project))
+
+
 def find(registry: Registry, python: str, asked: str, project: Project) -> Found:
     """What the registry has for a word. Moving tags are asked for anew each time.
 
@@ -91,7 +98,7 @@ def find(registry: Registry, python: str, asked: str, project: Project) -> Found
         EngineError: The registry fails.
     """
     tried = []
-    for identifier in identifiers(asked, project):
+    for identifier in words(asked, python, project):
         if DIGEST.fullmatch(identifier):
             digest, tag = registry.digest(identifier), None
         else:

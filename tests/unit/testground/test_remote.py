@@ -54,6 +54,13 @@ def test_what_is_plain_is_taken_as_it_is(project: Project, word: str) -> None:
     assert remote.identifiers(word, project) == (word,)
 
 
+def test_a_whole_tag_is_meant_first_and_may_be_a_branch_after_all(project: Project) -> None:
+    assert remote.words("py3.10-v1.2.0", "3.10", project)[0] == "v1.2.0"
+    first, *others = remote.words("py3.10-support", "3.10", project)
+    assert (first, others) == ("support", list(remote.identifiers("py3.10-support", project)))
+    assert remote.words("py3.11-main", "3.10", project) == remote.identifiers("py3.11-main", project)
+
+
 def test_a_branch_is_asked_for_as_it_was_published(project: Project) -> None:
     assert remote.identifiers("feat/a", project) == (names.branch("feat/a"),)
     assert remote.identifiers("1.1.0", project) == ("1.1.0", "v1.1.0")
