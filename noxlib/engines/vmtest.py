@@ -57,6 +57,8 @@ def beyond(
         *qemu.common(made, shape),
         # Killed as soon as the guest is done, QEMU must have written what the guest has synced.
         *("-drive", qemu.disk(files.ground, cache="writeback")),
+        # vmtest's own drive: where it is full QEMU would stop the machine, and nobody would know why.
+        *("-global", "virtio-blk-device.werror=report"),
         *qemu.devices(network=network),
         *(("-incoming", qemu.incoming_from(incoming)) if incoming else ()),
     ]
