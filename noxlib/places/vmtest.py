@@ -120,12 +120,13 @@ class Vmtest:
         try:
             return self._attempt(command, self._ram)
         except watching.NotUp as error:
+            machines.check_room(self._now)
             if self._ram is None:
                 raise EngineError(f"the machine did not boot: {error}", "see vmtest's own documentation") from error
             machines.say(f"noxlib: the machine does not go on from saved RAM ({error}); it boots cold")
             savedram.check(self._ram)
             self._ram = self._share = None
-            return self._attempt(command, None)
+            return self.run(command)
 
     @property
     def _now(self) -> qemu.Files:

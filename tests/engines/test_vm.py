@@ -293,7 +293,7 @@ def test_a_machine_that_went_on_from_saved_ram_knows_the_time(wanted: Wanted, tm
 def test_a_full_disk_under_the_machine_is_said(wanted: Wanted, tmp_path: Path, rung: str) -> None:
     small = tmp_path / "small"
     small.mkdir()
-    subprocess.run(("mount", "-t", "tmpfs", "-o", "size=24m", "none", str(small)), check=True)
+    subprocess.run(("mount", "-t", "tmpfs", "-o", "size=48m", "none", str(small)), check=True)
     try:
         code = "import os\nwith open('large', 'wb') as f:\n    f.write(bytes(60_000_000)); os.fsync(f.fileno())"
         with pytest.raises(PlaceError, match="is full") as caught, host(wanted, rung, tmp_path, small) as entered:
