@@ -160,6 +160,23 @@ def own_ledger(machines: Path, own_state: Path) -> Path:
     return own_state
 
 
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[str, int], Path]]:
+    """A file system in memory of so many KiB at a folder below ``tmp_path``; mounting needs root."""
+    mounted: list[Path] = []
+
+    def mount(name: str, size: int) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "noxlib-test", folder], check=True)
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
 @pytest.fixture(scope="session")
 def ssh_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine with sshd that ``NOXLIB_SSH_CONFIG`` knows as ``ALIAS``, one for all tests of a worker."""

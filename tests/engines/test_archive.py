@@ -21,7 +21,7 @@ from .conftest import NOXFILE, PROJECTS, Nox, kill_group, wait_until
 from .test_second_engine import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = [pytest.mark.docker]
 
@@ -230,17 +230,12 @@ def test_what_cannot_be_taken_is_told_in_two_lines(nox: Archivist, tmp_path: Pat
     assert nox.images() == other.images() == set()
 
 
-def test_a_disk_that_is_full_leaves_no_half_archive(nox: Archivist, tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
+def test_a_disk_that_is_full_leaves_no_half_archive(nox: Archivist, disk: Callable[[str, int], Path]) -> None:
+    small = disk("small", 9 * 1024)
     assert nox("-s", "testground_load-3.10").code == 0
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=9m", "noxlib-test", small], check=True)
-    try:
-        ended = nox("-s", "testground_export", "--", "--no-build", "--python", "3.10", str(small / "x.tar.zst"))
-        assert (told(ended), "No space left on device" in ended.output) == (2, True), ended.output
-        assert list(small.iterdir()) == []
-    finally:
-        subprocess.run(["umount", "--lazy", small], check=True)
+    ended = nox("-s", "testground_export", "--", "--no-build", "--python", "3.10", str(small / "x.tar.zst"))
+    assert (told(ended), "No space left on device" in ended.output) == (2, True), ended.output
+    assert list(small.iterdir()) == []
 
 
 def test_an_export_that_was_killed_leaves_nothing_and_no_archive(nox: Archivist, own_state: Path) -> None:

@@ -84,13 +84,9 @@ def test_tar_and_gzip_read_an_archive(test_data: TestData) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB; mounting needs root."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "noxlib-test", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+def small_disk(disk: Callable[[str, int], Path]) -> Path:
+    """A file system of 4 MiB."""
+    return disk("small", 4 * 1024)
 
 
 @pytest.mark.parametrize("form", ["tar.gz", "tar", "files", "nc"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 import pytest
 
@@ -12,9 +12,6 @@ from noxlib.ledger import Ledger
 
 from .checks import left_in_engine, told
 from .conftest import Nox
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Adopt = Callable[..., Nox]
 Disk = Callable[[str, int], Path]
@@ -27,23 +24,6 @@ import pytest
 def test_floods(number):
     print("x" * 2000)
 """
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    """A file system in memory of so many KiB at a folder below ``tmp_path``; mounting needs root."""
-    mounted: list[Path] = []
-
-    def mount(name: str, size: int) -> Path:
-        folder = tmp_path / name
-        folder.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "noxlib-test", folder], check=True)
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def fill(folder: Path, *, but: int = 0) -> Path:

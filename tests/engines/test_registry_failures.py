@@ -21,7 +21,7 @@ from .between import Answer, Between, Cut, Short, nothing
 from .registries import PASSWORD, USER, RegistryServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.registry, pytest.mark.docker]
@@ -188,13 +188,9 @@ def test_a_connection_that_is_cut_each_time_leaves_no_tag_and_the_next_push_goes
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system in memory; mounting needs root."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "noxlib-test", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+def small_disk(disk: Callable[[str, int], Path]) -> Path:
+    """A file system of 20 MiB."""
+    return disk("disk", 20 * 1024)
 
 
 def test_a_registry_whose_disk_is_full_has_no_tag_and_takes_it_when_there_is_room(
