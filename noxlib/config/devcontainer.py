@@ -113,7 +113,7 @@ def _with_included(root: Path, name: str, seen: tuple[str, ...]) -> tuple[str, .
 
 
 def _installed(project: Project) -> list[str]:
-    words = ["pytest", *project.config.packages, *project.group_requirements]
+    words = ["pytest", *project.packages, *project.group_requirements]
     metadata = _metadata(project)
     if metadata:
         words += ["-r", metadata[0], *_options("--extra", project.extras)]

@@ -151,13 +151,13 @@ def _json(name: str, text: str) -> Any:
 
 def choices(kind: str) -> tuple[str, ...]:
     """The words that a Literal names; none for another type."""
-    return tuple(re.findall(r"['\"](\w+)['\"]", kind))
+    return tuple(re.findall(r"['\"]([^'\"]+)['\"]", kind))
 
 
 def describe(kind: str) -> str:
     """A type in words, as errors name it."""
-    if kind.startswith("Literal"):
-        return "one of " + ", ".join(choices(kind))
+    if choices(kind):
+        return ("a list of " if kind.startswith("tuple") else "one of ") + ", ".join(choices(kind))
     words = {
         "tuple[str, ...]": "a list of strings",
         "dict[str, str]": "a table of strings",

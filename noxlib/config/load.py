@@ -166,7 +166,9 @@ def _wrong_type(key: Key, merged: dict[str, Any], origin: Origin) -> ConfigError
     expected = describe(kind)
     if key == ("pythons",):
         expected += ' such as ["3.9", "3.10"], each in quotes'
-    return origin.error(key, expected, found, nearest(str(found), choices(kind)))
+    words = choices(kind)
+    wrong = next((item for item in found if item not in words), "") if words and isinstance(found, list) else found
+    return origin.error(key, expected, found, nearest(str(wrong), words))
 
 
 def _check(config: Config, root: Path, origin: Origin) -> None:

@@ -117,6 +117,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups: Optional[tuple[str, ...]] = None  #: dependency groups that the tests need
     requirements: Optional[tuple[str, ...]] = None  #: requirements files
     packages: tuple[str, ...] = ()  #: more requirement strings
+    fixtures: tuple[Literal["postgres", "redis", "storage", "data"], ...] = ()  #: fixtures whose drivers are needed
     constraints: tuple[str, ...] = ()  #: constraints files
     exclude_newer: Optional[str] = None  #: ignore what was uploaded after this date (RFC 3339 or YYYY-MM-DD)
     apt: tuple[str, ...] = ()  #: Debian packages for the testground

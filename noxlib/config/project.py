@@ -7,6 +7,7 @@ from typing import Any, Literal, Optional
 
 import msgspec
 
+from noxlib.config import fixtures
 from noxlib.config.models import Config
 
 
@@ -46,3 +47,8 @@ class Project(msgspec.Struct, frozen=True):
     coverage: bool  #: the project configures coverage
     metadata: dict[str, Any]  #: the parsed pyproject.toml
     facts: tuple[Fact, ...]
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The requirements that are stated to noxlib alone: the configured ones, and those of its fixtures."""
+        return (*self.config.packages, *fixtures.requirements(self.config.fixtures))

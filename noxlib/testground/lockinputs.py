@@ -27,7 +27,7 @@ Reader = Callable[
 
 VERSION = 1  #: of the resolution itself: what is asked of uv beside the inputs
 _PROJECT = ("name", "dependencies", "optional-dependencies", "dynamic", "requires-python")
-_NOXLIB = ("extras", "groups", "requirements", "packages", "constraints", "exclude_newer")
+_NOXLIB = ("extras", "groups", "requirements", "packages", "fixtures", "constraints", "exclude_newer")
 _POETRY = ("name", "dependencies", "dev-dependencies", "group", "extras", "source", "package-mode")
 _INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[=\s]\s*(\S+)", re.MULTILINE)
 _READ_BY_SETUP = re.compile(r"""["']([\w./-]+\.(?:txt|in))["']""")
@@ -48,7 +48,7 @@ def lock_key(project: Project, python: str, platform: str, exclude_newer: Option
     chosen = [
         VERSION, project.name, python, platform, exclude_newer, project.lock_kind, own,
         project.extras, project.groups, project.requirements, project.group_requirements,
-        project.config.packages, project.config.constraints, project.is_package, str(project.build),
+        project.packages, project.config.constraints, project.is_package, str(project.build),
     ]  # fmt: skip
     paths = (*declaring_files(project, read), *(_closure([own], read) if own else ()))
     return _digest([chosen, declared(paths, read)])

@@ -59,7 +59,7 @@ def _direct(project: Project) -> list[str]:
     table = project.metadata.get("project", {})
     optional = table.get("optional-dependencies", {})
     groups = project.metadata.get("dependency-groups", {})
-    stated = [*table.get("dependencies", ()), *project.config.packages, *project.group_requirements]
+    stated = [*table.get("dependencies", ()), *project.packages, *project.group_requirements]
     stated += [requirement for extra in project.extras for requirement in optional.get(extra, ())]
     stated += [
         requirement for group in project.groups for requirement in groups.get(group, ()) if isinstance(requirement, str)
@@ -73,7 +73,7 @@ def _direct(project: Project) -> list[str]:
 
 def _tools(project: Project, target: Target, folder: Path, entries: Entries) -> tuple[str, ...]:
     """A second file for what the own lock lacks, resolved under the lock's pins."""
-    wanted = [*TOOLS, *project.config.packages]
+    wanted = [*TOOLS, *project.packages]
     env = pylock.environment(target.python, target.platform)
     missing = [requirement for requirement in wanted if pylock.unmet([requirement], entries, env)]
     if not missing:

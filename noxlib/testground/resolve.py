@@ -61,7 +61,7 @@ def dependencies(
             python=target.python,
             interpreter=sys.executable,
             sources=(*_metadata(project), *project.requirements),
-            requirements=(*project.config.packages, *project.group_requirements, *tools),
+            requirements=(*project.packages, *project.group_requirements, *tools),
             extras=project.extras if _metadata(project) else (),
             groups=declared_groups(project),
             constraints=(*project.config.constraints, *constraints),

@@ -212,14 +212,15 @@ def uv_cli(root: Path, *arguments: str) -> None:
 def test_uv_lock_is_used_as_it_is_and_an_outdated_one_refused(tmp_path: Path) -> None:
     root = project(
         tmp_path / "p",
-        '[project]\nname = "demo"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["attrs==22.2.0"]\n',
+        '[project]\nname = "demo"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["attrs==22.2.0"]\n'
+        '[tool.noxlib]\nfixtures = ["redis"]\n',
     )
     uv_cli(root, "lock")
     before = (root / "uv.lock").read_bytes()
     found = made(root)
     assert found.source == "uv.lock"
     assert names(found) == {"attrs"}
-    assert {"pytest", "coverage"} <= names(found, "pylock.tools.toml")
+    assert {"pytest", "coverage", "redis"} <= names(found, "pylock.tools.toml")
     (root / "pyproject.toml").write_text((root / "pyproject.toml").read_text().replace("22.2.0", "23.1.0"))
     with pytest.raises(LockError) as caught:
         made(root)
@@ -239,6 +240,11 @@ def test_the_lock_that_is_written_is_used_as_it_is(tmp_path: Path, monkeypatch: 
     with pytest.raises(LockError, match=r"pylock\.py310\.toml is out of date.*click") as caught:
         made(root)
     assert "testground_lock" in caught.value.todo
+    (root / "pyproject.toml").write_text(
+        PROJECT.format(dependencies='["attrs"]') + '[tool.noxlib]\nfixtures = ["data"]'
+    )
+    with pytest.raises(LockError, match=r"is out of date.*pooch"):
+        made(root)
 
 
 POETRY = """

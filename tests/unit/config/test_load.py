@@ -382,3 +382,16 @@ def test_the_root_is_the_nearest_folder_with_a_mark(mark: str, tmp_path: Path) -
     inner.mkdir(parents=True)
     (tmp_path / "a" / mark).touch()
     assert find_root(inner) == tmp_path.resolve() / "a"
+
+
+@pytest.mark.parametrize(
+    ("value", "end"),
+    [
+        ('["redis", "postgress"]', "found ['redis', 'postgress']; did you mean 'postgres'?"),
+        ('"postgres"', "found 'postgres'; did you mean 'postgres'?"),
+    ],
+)
+def test_a_fixture_that_is_not_known_is_told_with_the_nearest(tmp_path: Path, value: str, end: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"[tool.noxlib]\nfixtures = {value}\n")
+    expected = "expected a list of postgres, redis, storage, data"
+    assert failure(tmp_path) == f"pyproject.toml: tool.noxlib.fixtures: {expected}, {end}"

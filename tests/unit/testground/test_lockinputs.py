@@ -59,6 +59,7 @@ def test_python_platform_date_and_choice_are_part_of_the_key(tmp_path: Path) -> 
         key(project, since="2026-01-01"),
         key(make_project(tmp_path, extras=())),
         key(make_project(tmp_path, config=Config(packages=("click",)))),
+        key(make_project(tmp_path, config=Config(fixtures=("redis",)))),
         key(make_project(tmp_path, group_requirements=("click",))),
     ]
     assert len(set(keys)) == len(keys)
