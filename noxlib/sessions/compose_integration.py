@@ -16,7 +16,7 @@ PROFILE = Option(
 
 def run(context: Context) -> None:
     """Carry the step out; words after the step's options go to pytest."""
-    running.run_suite(context, suites.compose_integration, options=(PROFILE,), place_of=_place)
+    running.run_suite(context, suites.compose_integration, options=(PROFILE, suites.ENV_CONFIG), place_of=_place)
 
 
 def _place(config: Config, arguments: Arguments) -> Placement:

@@ -53,9 +53,10 @@ def unit(config: Config, _arguments: Arguments) -> Suite:
     return _suite("unit", "not integration and not vmtest", config.unit)
 
 
-def compose_integration(config: Config, _arguments: Arguments) -> Suite:
-    """The tests that need the services of the project's compose file."""
-    return _suite("compose_integration", "integration", config.compose_integration)
+def compose_integration(config: Config, arguments: Arguments) -> Suite:
+    """The tests that need the services of the project's compose file. Raises NoxlibError for an unknown profile."""
+    found = _suite("compose_integration", "integration", config.compose_integration)
+    return msgspec.structs.replace(found, profile=profile(config, arguments))
 
 
 def integration(root: Path, config: Config, arguments: Arguments) -> Suite:

@@ -7,25 +7,27 @@ import msgspec
 from noxlib.config.models import Config
 from noxlib.errors import UsageError
 from noxlib.plan import ASKED
-from noxlib.sessions import placing, running
+from noxlib.sessions import placing, running, suites
 from noxlib.sessions.arguments import TERMINAL_OPTIONS, Arguments, Option
 from noxlib.sessions.context import Context
 from noxlib.sessions.placing import Placement
 from noxlib.sessions.suites import Suite
 
+TEST_TIMEOUT = 300.0  #: seconds for each phase of a test: without KVM a machine is some twelve times slower
 RUNG = Option("--rung", "what drives the machine: QEMU and SSH, or the program vmtest", "RUNG", ("qemu", "vmtest"))
 
 
 def run(context: Context) -> None:
     """Carry the step out; words after the step's options go to pytest."""
-    running.run_suite(context, suite, options=(RUNG,), place_of=place)
+    running.run_suite(context, suite, options=(RUNG, suites.ENV_CONFIG), place_of=place)
 
 
-def suite(config: Config, _arguments: Arguments) -> Suite:
+def suite(config: Config, arguments: Arguments) -> Suite:
     """The tests marked ``vmtest``. Their machine's memory and CPUs are no limits of the tests' own."""
     own = config.vmtest
     select = "vmtest" if own.select is None else own.select
-    return Suite("vmtest", select, msgspec.structs.replace(own, memory=None, cpus=None))
+    profile = suites.profile(config, arguments, test_timeout=TEST_TIMEOUT)
+    return Suite("vmtest", select, msgspec.structs.replace(own, memory=None, cpus=None), profile=profile)
 
 
 def place(config: Config, arguments: Arguments) -> Placement:

@@ -36,7 +36,7 @@ def test_the_first_word_is_the_host(words: tuple[str, ...], expected: tuple[str,
 
 
 def test_tests_marked_sanity_are_run_unless_others_are_selected() -> None:
-    arguments = Arguments({}, ())
+    arguments = Arguments({"env_config": None, "dry_run": False}, ())
     assert sanity.suite(Config(), arguments).select == "sanity"
     assert sanity.suite(Config(sanity=SanityConfig(select="")), arguments).select == ""
 

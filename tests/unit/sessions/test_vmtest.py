@@ -20,7 +20,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def words(rung: str | None = None, *rest: str) -> Arguments:
-    return Arguments({"rung": rung}, rest)
+    return Arguments({"rung": rung, "env_config": None, "dry_run": False}, rest)
 
 
 def test_the_rung_that_is_asked_for_comes_before_the_configured_one() -> None:
