@@ -34,9 +34,10 @@ services:
     image: python:3.10-slim
     depends_on: {cache: {condition: service_healthy}}
 """
-#: What may differ: where and when it ran, under which names, and what only one kind of place can tell.
+#: What may differ: where and when it ran, under which names, what only one kind of place can tell, and the environment
+#: profile, which unit tests have none of.
 OF_THE_PLACE = {"run", "session", "suite", "started", "ended", "timings", "seeds"}
-OF_THE_PLACE |= {"place", "machine", "services", "tasks"}
+OF_THE_PLACE |= {"place", "machine", "services", "tasks", "profile"}
 
 
 @pytest.fixture
