@@ -16,6 +16,7 @@ from noxlib.errors import CacheError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 _TAIL = 64 << 20  # bytes of what describes the rest
 _RATIO, _FREE = 200, 1 << 30  # an archive that becomes more than its size so many times, and 1 GB, is a bomb
@@ -81,6 +82,14 @@ class Archive:
                 yield piece
         except ValueError as error:
             raise damaged(self.name, str(error)) from error
+
+    def extract(self, member: Member, path: Path) -> None:
+        """Write a member's content to a file. Raises CacheError, OSError."""
+        left = member.size
+        with path.open("wb") as file:
+            for piece in self.content(member):
+                file.write(memoryview(piece)[:left])
+                left -= min(left, len(piece))
 
     def _pieces(self, members: Iterable[Member], first: int = 0) -> Iterator[_Piece]:
         for member in members:

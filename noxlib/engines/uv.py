@@ -21,6 +21,7 @@ _UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
+WHEELS = ".wheels"  #: beside a file of a lock that came in a bundle: where the wheels are that it names
 _FORBIDDEN = re.compile(r"\b(401|403)\b|Unauthorized|Forbidden", re.IGNORECASE)
 
 
@@ -116,13 +117,17 @@ def create_environment(folder: Path, interpreter: str) -> None:
 def install(environment: Path, folder: Path, files: Sequence[str], *, compile_bytecode: bool = True) -> None:
     """Install locked files (names below ``folder``) one after the other, with their hashes, and nothing besides.
 
+    Without a network the wheels that came in a bundle are taken.
+
     Raises:
         BuildError: In uv's own words.
     """
     for name in files:
         flags = ["--quiet", "--no-deps", "--no-config"] + ["--compile-bytecode"] * compile_bytecode
         python = f"--python={environment / 'bin' / 'python'}"
-        _install_step([binary(), "pip", "install", *flags, python, "-r", str(folder / name)], folder)
+        brought = folder / f"{name}{WHEELS}"
+        file = brought if offline.wanted() and brought.is_file() else folder / name
+        _install_step([binary(), "pip", "install", *flags, python, "-r", str(file)], folder)
 
 
 def install_requirements(

@@ -26,7 +26,7 @@ PYTHON = Option("--python", "this Python only; may be given again", "X", many=Tr
 BASE = Option(
     "--base", "leave out what another archive, or an image of the engine, has; may be given again", "OLD", many=True
 )
-BUNDLE = Option("--bundle", "add what a machine without a network needs: locks, and what builds the project")
+BUNDLE = Option("--bundle", "add what a machine without a network needs: locks, wheels, what builds the project")
 SIF = Option("--sif", "add each testground as an Apptainer image")
 FILE = "testgrounds.tar.zst"
 _BEGINNINGS = (b"\x28\xb5\x2f\xfd", b"blobs\0")  # of zstd, and of a tar of images
@@ -127,6 +127,7 @@ def _with_bundle(
     files: dict[str, Path] = {}
     if arguments["bundle"]:
         wanted += [builder for one in found for builder in bundle.builders(project, one, docker)]
+        files.update(bundle.of_environments(project, [one.python for one in found if not one.own_dockerfile], aside))
     for one in found if arguments["bundle"] or arguments["sif"] else ():
         files.update(bundle.files(one, docker, aside, sif=arguments["sif"]))
     return wanted, files

@@ -123,7 +123,7 @@ def chosen(opened: Archive, python: str) -> tuple[tuple[Image, ...], tuple[Membe
 def _file_of(name: str, python: str) -> bool:
     """Whether a file of a bundle is of a Python, or of all."""
     parts = name.split("/")
-    return name.startswith(FILES) and (len(parts) == 3 or parts[2] == python)  # noqa: PLR2004 - noxlib/KIND/NAME
+    return name.startswith(FILES) and (len(parts) == 3 or python in parts[2].split("+"))  # noqa: PLR2004 - noxlib/KIND/NAME
 
 
 def sources(

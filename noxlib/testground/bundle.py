@@ -1,6 +1,7 @@
-"""What a machine without a network needs beside the images: the locks, and the Apptainer images that were asked for.
+"""What a machine without a network needs beside the images: locks, wheels, and Apptainer images.
 
-The project's build back end is in the builder's image, which goes into a bundle as the testground's does.
+The project's build back end is in the builder's image, which goes into a bundle as the testground's does, and among the
+wheels.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from noxlib import atomic, temporary
-from noxlib.engines import apptainer, images
+from noxlib.engines import apptainer, images, interpreters
 from noxlib.engines.archive import damaged
 from noxlib.engines.archiveformat import FILES
+from noxlib.errors import PlaceError
 from noxlib.ledger import state_folder
-from noxlib.testground import image, lock
+from noxlib.testground import image, lock, wheels
 from noxlib.testground.archiving import Wanted
 from noxlib.testground.locked import Contents, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from noxlib.config.project import Project
     from noxlib.engines.archive import Archive
@@ -40,6 +42,7 @@ class Packed(msgspec.Struct, frozen=True):
 
     contents: Contents
     files: dict[str, str]
+    wheels: dict[str, tuple[str, ...]] = {}  #: of each file, by their names in the archive
 
 
 def builders(project: Project, testground: Testground, docker: Docker) -> tuple[Wanted, ...]:
@@ -61,11 +64,7 @@ def files(testground: Testground, docker: Docker, folder: Path, *, sif: bool) ->
         EngineError: An Apptainer image was asked for, and cannot be made.
         OSError: A file cannot be written.
     """
-    found: dict[str, Path] = {}
-    if testground.lock.key:
-        path = folder / f"{testground.lock.key}.json"
-        path.write_bytes(_lock_file(testground.lock))
-        found[f"{_LOCKS}{testground.python}/{path.name}"] = path
+    found = _lock_file(testground.lock, testground.python, folder) if testground.lock.key else {}
     if sif:
         path = folder / f"{testground.id.partition(':')[2]}.sif"
         print(f"noxlib: making the Apptainer image of Python {testground.python}", flush=True)
@@ -74,12 +73,39 @@ def files(testground: Testground, docker: Docker, folder: Path, *, sif: bool) ->
     return found
 
 
-def _lock_file(locked: Lock) -> bytes:
+def of_environments(project: Project, pythons: Iterable[str], folder: Path) -> dict[str, Path]:
+    """What virtual environments are made of on a machine of this kind: a lock for each Python, and its wheels.
+
+    A Python that has no interpreter here is left out, and told.
+
+    Raises:
+        LockError: A lock cannot be made.
+        BuildError: A wheel cannot be had, or not be built.
+    """
+    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
+    for python in pythons:
+        try:
+            interpreter = interpreters.find(python, state_folder())
+        except PlaceError as error:
+            print(f"noxlib: no wheels of Python {python}: {error.what}", flush=True)
+            continue
+        print(f"noxlib: fetching the wheels of Python {python}", flush=True)
+        locked = lock.find_or_make(project, python, "host")
+        folders[python] = folder / f"wheels-{python}"
+        found.update(_lock_file(locked, python, folder, wheels.fetch(locked, interpreter, folders[python])))
+    return {**found, **wheels.members(folders)}
+
+
+def _lock_file(
+    locked: Lock, python: str, folder: Path, own: Mapping[str, tuple[str, ...]] | None = None
+) -> dict[str, Path]:
     names = dict.fromkeys((*locked.files, *locked.build_files))
     fields = {name: getattr(locked, name) for name in Contents.__struct_fields__}
-    return atomic.to_json(
-        Packed(Contents(**fields), {name: (locked.folder / name).read_text("utf-8") for name in names})
-    )
+    texts = {name: (locked.folder / name).read_text("utf-8") for name in names}
+    path = folder / f"{locked.key}.json"
+    path.write_bytes(atomic.to_json(Packed(Contents(**fields), texts, dict(own or {}))))
+    return {f"{_LOCKS}{python}/{path.name}": path}
 
 
 def install(opened: Archive, members: Iterable[Member]) -> tuple[str, ...]:
@@ -88,37 +114,50 @@ def install(opened: Archive, members: Iterable[Member]) -> tuple[str, ...]:
     Raises:
         CacheError: It is damaged, or the disk is full.
     """
-    told = []
-    for member in members:
+    every, told = tuple(members), []
+    for member in every:
         if member.name.startswith(_LOCKS):
-            told.append(_install_lock(opened, member))
+            told.append(_install_lock(opened, member, every))
         elif member.name.startswith(_SIF):
             told.append(_install_sif(opened, member))
     return tuple(told)
 
 
-def _install_lock(opened: Archive, member: Member) -> str:
+def _install_lock(opened: Archive, member: Member, members: tuple[Member, ...]) -> str:
     _, _, python, name = member.name.split("/")
     key = name[: -len(".json")]
     if member.size > _LIMIT or not _KEY.fullmatch(key):
         raise damaged(opened.name, f"{member.name} is no lock")
-    if lock.by_key(key) is not None:
-        return f"the lock of Python {python} (was here)"
+    packed = _packed(opened, member)
+    known = lock.by_key(key)
+    same = known is not None and known.digest == packed.contents.digest
+    locked = known if known is not None and same else _unpacked(opened, member, packed, key)
+    told = f"the lock of Python {python}{' (was here)' if same else ''}"
+    if not packed.wheels:
+        return told
+    number = wheels.install(opened, members, python, packed.wheels, locked.folder)
+    return f"{told} for virtual environments, with {number} wheels"
+
+
+def _packed(opened: Archive, member: Member) -> Packed:
     try:
         packed = atomic.from_json(b"".join(opened.content(member))[: member.size], Packed)
     except ValueError as error:
         raise damaged(opened.name, f"{member.name}: {error}") from error
-    wanted = (*packed.contents.files, *packed.contents.build_files)
-    if set(wanted) != set(packed.files) or not all(map(_is_plain, wanted)):
+    wanted = {*packed.contents.files, *packed.contents.build_files}
+    if wanted != {*packed.files} or not wanted >= {*packed.wheels} or not all(map(_is_plain, wanted)):
         raise damaged(opened.name, f"{member.name} has other files than it says")
+    return packed
+
+
+def _unpacked(opened: Archive, member: Member, packed: Packed, key: str) -> Lock:
     with temporary.folder() as folder:
         for name, text in packed.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, "utf-8")
-        if digest(folder, wanted) != packed.contents.digest:
+        if digest(folder, (*packed.contents.files, *packed.contents.build_files)) != packed.contents.digest:
             raise damaged(opened.name, f"{member.name} is not what its digest says")
-        lock.install(folder, packed.contents, key)
-    return f"the lock of Python {python}"
+        return lock.install(folder, packed.contents, key)
 
 
 def _is_plain(name: str) -> bool:
@@ -131,11 +170,7 @@ def _install_sif(opened: Archive, member: Member) -> str:
     _, _, python, name = member.name.split("/")
     target = state_folder() / "sif" / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    left = member.size
     with temporary.folder(target.parent, ".making-") as aside:
-        with (aside / name).open("wb") as file:
-            for piece in opened.content(member):
-                file.write(memoryview(piece)[:left])
-                left -= min(left, len(piece))
+        opened.extract(member, aside / name)
         (aside / name).replace(target)
     return f"the Apptainer image of Python {python}: {target}"

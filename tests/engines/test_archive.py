@@ -156,10 +156,12 @@ def test_a_machine_without_a_network_runs_the_tests_of_a_bundle(
     assert made.code == 0, made.output
     engine = Engine()
     try:
-        own = {"DOCKER_HOST": engine.url, "NOXLIB_OFFLINE": "1", "NOXLIB_CACHE_DIR": str(own_state)}
+        empty = {"NOXLIB_CACHE_DIR": str(own_state), "UV_CACHE_DIR": str(tmp_path / "uv")}
+        own = {"DOCKER_HOST": engine.url, "NOXLIB_OFFLINE": "1", **empty}
         there = Isolated(nox.folder, {**nox.environment, **own})
-        absent = there("-s", "unit-3.10", "--", "--place", "container")
-        assert (told(absent), "NOXLIB_OFFLINE is set, and the lock of" in absent.output) == (2, True), absent.output
+        for place in ("container", "venv"):
+            absent = there("-s", "unit-3.10", "--", "--place", place)
+            assert (told(absent), "NOXLIB_OFFLINE is set, and the lock of" in absent.output) == (2, True), absent.output
         for words, text in (
             (("testground_pull-3.10", "--", "main"), "it comes from the registry"),
             (("golden_image",), "it comes from the mirror"),
@@ -168,9 +170,11 @@ def test_a_machine_without_a_network_runs_the_tests_of_a_bundle(
             assert (told(ended), text in ended.output) == (2, True), ended.output
         loaded = there("-s", "testground_load", "--", str(bundle))
         assert loaded.code == 0, loaded.output
-        ran = there("-s", "unit-3.10", "--", "--place", "container")
-        assert ran.code == 0, ran.output
-        assert there.record.counts.passed > 0
+        for place in ("container", "venv"):
+            ran = there("-s", "unit-3.10", "--", "--place", place)
+            assert ran.code == 0, ran.output
+            assert there.record.place is not None
+            assert (there.record.place.name, there.record.counts.passed > 0) == (place, True)
     finally:
         engine.close()
 
