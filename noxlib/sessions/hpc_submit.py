@@ -36,7 +36,8 @@ from noxlib.sessions.grounds import Ground
 from noxlib.sessions.placing import Placement
 from noxlib.sessions.running import COVERAGE
 from noxlib.sessions.suites import ENV_CONFIG, LEVEL, Suite
-from noxlib.testground import sif
+from noxlib.testground import sif, sif_found
+from noxlib.testground.image import Testground
 
 SHARDS = Option("--shards", "parts that the suite is cut into, each a task of the array", "N")
 SUITE = Option("--suite", "which suite", "SUITE", ("unit", "integration"))
@@ -132,7 +133,7 @@ class _Submit:
             store.write_plan(folder, plan)
             docker = cast("Docker", self.placement.engine)
             image = docker.image(made.testground.id)
-            path = sif.ensure(docker, made.testground.id, Engine(runner), home, hpc.options(self.project.config))
+            path = self._sif(docker, made.testground, runner, home)
             nodes = Nodes(
                 path,
                 made.testground.interpreter,
@@ -143,6 +144,13 @@ class _Submit:
             )
             way = _way(self.project.config, f"{home}/runs/{folder.name}", folder.name, nodes)
             return self._send(runner, way, folder, plan, hpc.Known(ground.section, collect.source_section(source())))
+
+    def _sif(self, docker: Docker, testground: Testground, runner: Runner, home: str) -> str:
+        """Its path on the cluster."""
+        options = hpc.options(self.project.config)
+        return sif.ensure(
+            docker, testground.id, Engine(runner), home, options, lambda: sif_found.find(self.project, testground)
+        )
 
     def _plan(self, ground: Ground) -> Plan:
         return planning.plan(self.context, self.project, self.suite, self.arguments, ground)

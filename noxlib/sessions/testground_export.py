@@ -129,7 +129,7 @@ def _with_bundle(
         wanted += [builder for one in found for builder in bundle.builders(project, one, docker)]
         files.update(bundle.of_environments(project, [one.python for one in found if not one.own_dockerfile], aside))
     for one in found if arguments["bundle"] or arguments["sif"] else ():
-        files.update(bundle.files(one, docker, aside, sif=arguments["sif"]))
+        files.update(bundle.files(project, one, docker, aside, sif=arguments["sif"]))
     return wanted, files
 
 

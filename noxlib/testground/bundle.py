@@ -18,7 +18,7 @@ from noxlib.engines.archive import damaged
 from noxlib.engines.archiveformat import FILES
 from noxlib.errors import PlaceError
 from noxlib.ledger import state_folder
-from noxlib.testground import image, lock, wheels
+from noxlib.testground import image, lock, sif_found, wheels
 from noxlib.testground.archiving import Wanted
 from noxlib.testground.locked import Contents, digest
 
@@ -57,18 +57,25 @@ def builders(project: Project, testground: Testground, docker: Docker) -> tuple[
     return (Wanted(testground.python, reference, testground.fingerprint, builder=True),)
 
 
-def files(testground: Testground, docker: Docker, folder: Path, *, sif: bool) -> dict[str, Path]:
+def files(project: Project, testground: Testground, docker: Docker, folder: Path, *, sif: bool) -> dict[str, Path]:
     """Files for an archive by their names there, made in a folder of the caller's.
+
+    An Apptainer image that is made already is taken; with ``sif`` one is made where there is none.
 
     Raises:
         EngineError: An Apptainer image was asked for, and cannot be made.
         OSError: A file cannot be written.
     """
     found = _lock_file(testground.lock, testground.python, folder) if testground.lock.key else {}
-    if sif:
-        path = folder / f"{testground.id.partition(':')[2]}.sif"
+    path = folder / sif_found.path_of(testground.id).name
+    made = sif_found.find(project, testground)
+    if made is not None:
+        print(f"noxlib: taking the Apptainer image of Python {testground.python} from {made.where}", flush=True)
+        atomic.write(path, made.pieces)
+    elif sif:
         print(f"noxlib: making the Apptainer image of Python {testground.python}", flush=True)
         apptainer.build(images.save([testground.reference], docker), path)
+    if made is not None or sif:
         found[f"{_SIF}{testground.python}/{path.name}"] = path
     return found
 
@@ -168,7 +175,7 @@ def _is_plain(name: str) -> bool:
 
 def _install_sif(opened: Archive, member: Member) -> str:
     _, _, python, name = member.name.split("/")
-    target = state_folder() / "sif" / name
+    target = sif_found.path_of(f"sha256:{name[: -len('.sif')]}")
     target.parent.mkdir(parents=True, exist_ok=True)
     with temporary.folder(target.parent, ".making-") as aside:
         opened.extract(member, aside / name)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from noxlib.engines import images
-from noxlib.errors import BuildError, NoxlibError
+from noxlib.errors import BuildError, EngineError, NoxlibError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from noxlib.engines.docker import Docker
     from noxlib.engines.slurm import Slurm
+    from noxlib.testground.sif_found import Found
 
 SECONDS = 1800.0  #: for a node to be free and to build
 KEPT_DAYS = 14  #: that a SIF is kept which no run has asked for
@@ -41,8 +44,15 @@ rm -f "$1" "$2.lock"
 """
 
 
-def ensure(docker: Docker, image: str, slurm: Slurm, folder: str, options: tuple[str, ...] = ()) -> str:
-    """The path of the image's SIF on the cluster; sent and built there by a node where it is not there yet.
+def ensure(
+    docker: Docker,
+    image: str,
+    slurm: Slurm,
+    folder: str,
+    options: tuple[str, ...] = (),
+    made: Callable[[], Optional[Found]] = lambda: None,
+) -> str:
+    """The path of the image's SIF on the cluster; where it is not there yet it is sent, or built there by a node.
 
     Args:
         docker: The engine that has the image.
@@ -50,6 +60,7 @@ def ensure(docker: Docker, image: str, slurm: Slurm, folder: str, options: tuple
         slurm: The cluster.
         folder: Absolute path of our folder in the shared home.
         options: Of srun: partition, account.
+        made: Gives one that somebody made already.
 
     Raises:
         BuildError: Apptainer refuses the image, or no node has it.
@@ -57,20 +68,47 @@ def ensure(docker: Docker, image: str, slurm: Slurm, folder: str, options: tuple
     target = f"{folder}/sif/{image.partition(':')[2]}.sif"
     if slurm.runner.run(("sh", "-c", _TAKE, "sh", target), check=False).returncode == 0:
         return target
+    slurm.runner.run(("mkdir", "-p", "-m", "700", folder, f"{folder}/sif"))
+    slurm.runner.run(("sh", "-c", _FORGET, "sh", folder), check=False)
+    found = made()
+    if found is None or not _send(slurm, found, target):
+        _make(docker, image, slurm, target, options)
+    return target
+
+
+def _send(slurm: Slurm, found: Found, target: str) -> bool:
+    """Send one that is made; whether it is there, as a whole."""
+    print(f"noxlib: the testground's SIF goes to the cluster, from {found.where}", flush=True)
+    aside = f"{target}.{secrets.token_hex(4)}.tar"
+    try:
+        with _gone(slurm, aside):
+            slurm.runner.feed(("sh", "-c", _RECEIVE, "sh", aside), found.pieces)
+            slurm.runner.run(("mv", "-f", "--", aside, target))
+    except EngineError as error:
+        print(f"noxlib: it did not arrive: {error.what}", flush=True)
+        return False
+    return True
+
+
+def _make(docker: Docker, image: str, slurm: Slurm, target: str, options: tuple[str, ...]) -> None:
     print("noxlib: the testground goes to the cluster and becomes a SIF there, once", flush=True)
     began = time.monotonic()
     archive = f"{target}.{secrets.token_hex(4)}.tar"
-    slurm.runner.run(("mkdir", "-p", "-m", "700", folder, f"{folder}/sif"))
-    slurm.runner.run(("sh", "-c", _FORGET, "sh", folder), check=False)
-    try:
+    with _gone(slurm, archive, f"{target}.new"):
         slurm.runner.feed(("sh", "-c", _RECEIVE, "sh", archive), images.save((image,), docker))
         _build(slurm, archive, target, options)
+    print(f"noxlib: SIF made in {time.monotonic() - began:.1f} s", flush=True)
+
+
+@contextlib.contextmanager
+def _gone(slurm: Slurm, *paths: str) -> Iterator[None]:
+    """What fails in the middle leaves nothing there."""
+    try:
+        yield
     except BaseException:
         with contextlib.suppress(NoxlibError):  # then the next one that is sent removes it, once it is old
-            slurm.runner.run(("rm", "-f", "--", archive, f"{target}.new"), check=False)
+            slurm.runner.run(("rm", "-f", "--", *paths), check=False)
         raise
-    print(f"noxlib: SIF made in {time.monotonic() - began:.1f} s", flush=True)
-    return target
 
 
 def _build(slurm: Slurm, archive: str, target: str, options: tuple[str, ...]) -> None:

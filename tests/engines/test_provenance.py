@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -190,6 +191,7 @@ def test_lock_and_sbom_are_attached_compared_and_the_lock_comes_back_with_the_im
     again = publisher.publish("refs/tags/v1.1.0")
     assert (again.code, "already there" in again.output) == (0, True), again.output
     assert len(referrers.of(registry, digest)) == 2
+    check_attached_sif(publisher, manifest, labels)
     configuration.write_text('packages = ["toml==0.10.2"]\n')
     publisher.commit("new")
     assert publisher.publish().code == 0
@@ -207,6 +209,20 @@ def test_lock_and_sbom_are_attached_compared_and_the_lock_comes_back_with_the_im
     assert found.digest == labels["io.noxlib.lock-digest"]
     listed = publisher("testground_list")
     assert (listed.code, "sha256-" in listed.output) == (0, False), listed.output
+
+
+def check_attached_sif(publisher: Publisher, manifest: Manifest, labels: dict[str, str]) -> None:
+    """An Apptainer image that is attached is not made once more, but read from the registry, checked, and used."""
+    file = publisher.nox.folder / ".noxlib" / "made.sif"
+    file.write_bytes(b"SIF" * 1000)
+    attachments.attach_sif(publisher.registry, manifest, file, "demo.sif", labels)
+    words = ("--sif", "--python", "3.10", "--no-build", ".noxlib/with-sif.tar")
+    made = publisher("testground_export", "--", *words, PATH=without("apptainer"))
+    assert (made.code, f"from {publisher.image}" in made.output) == (0, True), made.output
+    loaded = publisher("testground_load", "--", ".noxlib/with-sif.tar")
+    (path,) = re.findall(r"the Apptainer image of Python 3\.10: (.*\.sif)", loaded.output)
+    assert Path(path).read_bytes() == file.read_bytes()
+    Path(path).unlink()
 
 
 def docker(*words: str) -> str:

@@ -26,6 +26,7 @@ from noxlib.places.slurm_outcome import UNPREPARED
 from noxlib.places.supervised import NO_ROOM
 from noxlib.plan import Limits
 from noxlib.testground import sif
+from noxlib.testground.sif_found import Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -226,6 +227,29 @@ def test_an_image_that_did_not_come_whole_is_not_left_on_the_cluster(
     (tmp_path / "sif").mkdir()
     with pytest.raises(EngineError, match="the engine is gone"):
         sif.ensure(cast("Docker", None), "sha256:1", Slurm(Here()), str(tmp_path))
+    assert list((tmp_path / "sif").iterdir()) == []
+
+
+def never() -> Found:
+    pytest.fail("it is there")
+
+
+def test_an_apptainer_image_that_is_made_already_is_sent_instead(tmp_path: Path) -> None:
+    found = Found("registry.example/demo", iter([b"S", b"IF"]))
+    made = sif.ensure(cast("Docker", None), "sha256:1", Slurm(Here()), str(tmp_path), made=lambda: found)
+    assert Path(made).read_bytes() == b"SIF"
+    again = sif.ensure(cast("Docker", None), "sha256:1", Slurm(Here()), str(tmp_path), made=never)
+    assert again == made
+    assert [path.name for path in (tmp_path / "sif").iterdir()] == ["1.sif"]
+
+
+def test_one_that_does_not_arrive_whole_is_made_as_if_there_were_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "save", breaks_off)
+    found = Found("registry.example/demo", breaks_off())
+    with pytest.raises(EngineError, match="the engine is gone"):  # of making it, the second one
+        sif.ensure(cast("Docker", None), "sha256:1", Slurm(Here()), str(tmp_path), made=lambda: found)
     assert list((tmp_path / "sif").iterdir()) == []
 
 
