@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
@@ -29,7 +30,8 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 PAGE = 100  #: tags asked for at once
 ATTEMPTS = 4
 _PAGES = 100_000  # a registry that gives a next page for ever is broken
-_SECONDS = (5.0, 60.0)  # to connect, between two bytes of an answer
+PATIENCE = 60.0  #: seconds for one answer in all, however often it is asked for; of a long one, between two bytes
+_CONNECT = 5.0  # seconds
 _LIMIT = 32 << 20  # bytes of a manifest or a configuration
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")  # it becomes part of a path
 _NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
@@ -64,9 +66,16 @@ class Registry:
         image: ``host[:port]/name``, without tag; without a host it is Docker Hub's.
         credentials: None: anonymous.
         attempts: How often it is asked where it is busy or the connection breaks.
+        patience: Seconds after which it is given up.
     """
 
-    def __init__(self, image: str, credentials: Optional[Credentials], attempts: int = ATTEMPTS) -> None:
+    def __init__(
+        self,
+        image: str,
+        credentials: Optional[Credentials],
+        attempts: int = ATTEMPTS,
+        patience: float = PATIENCE,
+    ) -> None:
         self.image = image
         self.host, self.name = registryauth.split(image)
         self._session = requests.Session()
@@ -76,6 +85,7 @@ class Registry:
         self._auth = registryauth.Auth(self._session, self.host, credentials)
         self._trust = registryauth.own_ca(self.host, Path.home()) or self._session.verify
         self._attempts = attempts
+        self._patience = patience
         self._base: Optional[str] = None
 
     def digest(self, reference: str) -> Optional[str]:
@@ -158,39 +168,42 @@ class Registry:
             what: ``accept``, ``body``, ``headers``, ``params``, ``stream``.
         """
         retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(attempts or self._attempts),
+            stop=tenacity.stop_after_attempt(attempts or self._attempts) | tenacity.stop_before_delay(self._patience),
             wait=seconds_to_wait,
             retry=tenacity.retry_if_exception_type(Again),
             reraise=True,
         )
         offline.forbid(f"what is published as {self.image}", f"the registry {self.host}")
         try:
-            return retrying(self._once, method, str(path), write, **what)
+            return retrying(self._once, method, str(path), write, time.monotonic() + self._patience, **what)
         except Again as error:
             raise error.failure from error
 
-    def _once(self, method: str, path: str, write: bool, **what: Any) -> requests.Response:
+    def _once(self, method: str, path: str, write: bool, until: float, **what: Any) -> requests.Response:
+        left = max(until - time.monotonic(), 0.1)
         scope = (
             f"repository:{self.name}:{'pull,push,delete' if method == 'DELETE' else 'pull,push' if write else 'pull'}"
         )
         try:
-            url = urljoin(f"{self._url()}/v2/{self.name}/", path)
-            if not url.startswith(f"{self._url()}/"):  # our credentials are for nobody else
+            timeout = (min(_CONNECT, left), left)
+            base = self._url(timeout)
+            url = urljoin(f"{base}/v2/{self.name}/", path)
+            if not url.startswith(f"{base}/"):  # our credentials are for nobody else
                 raise EngineError(f"the registry {self.host} sends us to {url!r:.100}", "nothing was sent there")
-            answer = self._auth.send(method, url, scope, verify=self._trust, **_request(**what))
+            answer = self._auth.send(method, url, scope, verify=self._trust, timeout=timeout, **_request(**what))
         except (requests.RequestException, OSError) as error:
             raise Again(unreachable(self.host, error)) from error
         if answer.ok or absent(answer):
             return answer
         raise failure(self.host, self.image, method, answer, known=self._auth.known)
 
-    def _url(self) -> str:
+    def _url(self, timeout: tuple[float, float]) -> str:
         """TLS everywhere, but on this machine where a registry answers in plain text, as docker allows it."""
         if self._base is None:
             base = f"https://{'registry-1.docker.io' if self.host == 'docker.io' else self.host}"
             if registryauth.LOOPBACK.fullmatch(self.host):
                 plain = f"http://{self.host}"
-                answer = self._session.get(f"{plain}/v2/", timeout=_SECONDS, auth=registryauth.anonymous)
+                answer = self._session.get(f"{plain}/v2/", timeout=timeout, auth=registryauth.anonymous)
                 if answer.status_code != 400:  # noqa: PLR2004 - what a TLS server says to plain text
                     base = plain
             self._base = base
@@ -199,7 +212,7 @@ class Registry:
 
 def _request(accept: tuple[str, ...] = (), body: Any = None, headers: Any = None, **more: Any) -> dict[str, Any]:
     given = {"Accept": ", ".join(accept)} if accept else {}
-    return {"data": body, "headers": {**given, **(headers or {})}, "timeout": _SECONDS, **more}
+    return {"data": body, "headers": {**given, **(headers or {})}, **more}
 
 
 def sha256(data: bytes) -> str:

@@ -24,7 +24,6 @@ GITHUB = "ghcr.io"
 _LIKE_GITHUB = ("FORGEJO_ACTIONS", "GITEA_ACTIONS")  # they set GITHUB_TOKEN too, and it is none of GitHub's
 #: Hosts that may speak plain text, as docker allows it: this machine.
 LOOPBACK = re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?")
-_SECONDS = 30.0
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -141,7 +140,7 @@ class Auth:
         challenge = str(answer.headers.get("WWW-Authenticate", ""))
         self._scheme = challenge.partition(" ")[0].lower()
         if self._scheme == "bearer":
-            self._tokens[scope] = self._token(dict(_PARAMETER.findall(challenge)), scope)
+            self._tokens[scope] = self._token(dict(_PARAMETER.findall(challenge)), scope, keywords.get("timeout"))
         elif self._scheme != "basic" or self._credentials is None:
             return answer
         return self._session.request(method, url, auth=self._signed(scope), **keywords)
@@ -159,7 +158,7 @@ class Auth:
 
         return bearer
 
-    def _token(self, challenge: Mapping[str, str], scope: str) -> str:
+    def _token(self, challenge: Mapping[str, str], scope: str, timeout: Any) -> str:
         """A token for a scope (distribution's "Token Authentication Specification"); empty where none is given."""
         realm = challenge.get("realm", "")
         parts = urlsplit(realm)
@@ -171,7 +170,7 @@ class Auth:
         if self._credentials is not None:
             auth = requests.auth.HTTPBasicAuth(self._credentials.user.encode(), self._credentials.password.encode())
         asked = {"scope": scope, **({"service": challenge["service"]} if "service" in challenge else {})}
-        answer = self._session.get(realm, params=asked, auth=auth, timeout=_SECONDS)
+        answer = self._session.get(realm, params=asked, auth=auth, timeout=timeout)
         try:
             found = answer.json() if answer.ok else {}
         except ValueError:

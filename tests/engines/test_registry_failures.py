@@ -7,6 +7,7 @@ import io
 import random
 import subprocess
 import tarfile
+import threading
 import uuid
 from typing import TYPE_CHECKING, Optional
 
@@ -14,6 +15,7 @@ import pytest
 
 from noxlib.engines import images
 from noxlib.engines.docker import Docker
+from noxlib.engines.registry import Registry
 from noxlib.engines.registryauth import Credentials
 from noxlib.errors import EngineError
 
@@ -185,6 +187,26 @@ def test_a_connection_that_is_cut_each_time_leaves_no_tag_and_the_next_push_goes
     image.push()
     assert between.blobs() == []
     assert image.registry.tags() == ("x",)
+
+
+def test_a_registry_that_hangs_is_given_up_as_a_whole_and_asked_again_where_there_is_time(between: Between) -> None:
+    """A hanging answer uses up what all attempts together have; one that breaks off does not."""
+    path, woken = f"{between.host}/tests/{uuid.uuid4().hex}", threading.Event()
+    asked = []
+
+    def hang(_method: str, _path: str) -> None:
+        asked.append(_path)
+        woken.wait(60)
+
+    between.spoil = hang
+    with pytest.raises(EngineError, match="no answer in time"):
+        Registry(path, KNOWN, patience=0.5).tags()
+    assert len(asked) == 1
+    woken.set()
+    breaks = [Cut(0), Cut(0)]
+    between.spoil = lambda method, _: breaks.pop() if method == "POST" and breaks else None
+    Registry(path, KNOWN).ask("POST", "blobs/uploads/", body=b"x", write=True)
+    assert breaks == []
 
 
 @pytest.fixture

@@ -153,16 +153,27 @@ def test_what_is_asked_for_again_ends(peer: Peer) -> None:
     assert len(peer.asked) == 1 + registries.ATTEMPTS
 
 
-def test_a_registry_that_answers_nothing_in_time_is_two_lines(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registries, "_SECONDS", (5.0, 0.05))
+def test_a_registry_that_answers_nothing_in_time_is_two_lines_and_asked_no_longer(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(peer.server, "handle_error", lambda *_: None)  # nobody listens any more
     ended = threading.Event()
     peer.answer = lambda *_: Answer() if ended.wait(60) else Answer(500)
     with pytest.raises(EngineError, match="no answer in time") as told:
-        peer.repository().digest("x")
+        Registry(f"{peer.host}/owner/demo", None, patience=0.2).digest("x")
     ended.set()
     assert (told.value.cause, len(str(told.value).splitlines())) == ("lost", 2)
-    assert len(peer.asked) == registries.ATTEMPTS
+    assert len(peer.asked) == 1
+
+
+def test_one_that_asks_for_more_patience_than_there_is_is_not_waited_for(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registries, "seconds_to_wait", lambda _state: 3600.0)
+    peer.answer = lambda _, path, __: Answer(429 if "manifests" in path else 200)
+    with pytest.raises(EngineError, match="too many requests"):
+        peer.repository().digest("x")
+    assert len(peer.asked) == 2  # whether it speaks plain text, and then what was to be asked
 
 
 def test_tags_come_in_pages_from_this_host_whatever_the_link_says(peer: Peer) -> None:
