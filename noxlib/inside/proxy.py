@@ -16,14 +16,15 @@ BACKLOG = 1024
 
 
 class Proxy:
-    """Listens on a free port of 127.0.0.1 and carries each connection to one address.
+    """Listens at an address and carries each connection to another one; port 0 is a free one.
 
-    Raises OSError where no port can be had.
+    Raises OSError where the port cannot be had.
     """
 
-    def __init__(self, target: tuple[str, int], seed: int) -> None:
+    def __init__(self, target: tuple[str, int], seed: int, listen: tuple[str, int]) -> None:
         self.target = target
         self.seed = seed
+        self.host = listen[0]
         self.schedule = faults_.Schedule()
         self.began = time.monotonic()
         self.free_at = [0.0, 0.0]  #: when each way has sent what it was given: connections share the bandwidth
@@ -33,7 +34,7 @@ class Proxy:
         self.accepting: asyncio.Task[None] | None = None
         self.turn: asyncio.TimerHandle | None = None
         # It is bound and never listens: while nobody does, connections are refused, and the port stays ours.
-        self.holder = bound(0)
+        self.holder = bound(*listen)
         self.port: int = self.holder.getsockname()[1]
         self.listen()
 
@@ -61,7 +62,7 @@ class Proxy:
             self.turn = asyncio.get_running_loop().call_later(left, self.apply)
 
     def listen(self) -> None:
-        self.listener = bound(self.port)
+        self.listener = bound(self.host, self.port)
         self.listener.listen(BACKLOG)
         self.accepting = asyncio.get_running_loop().create_task(self.accept(self.listener))
 
@@ -127,15 +128,15 @@ class Proxy:
         return {**self.counts, "open": len(self.connections)}
 
 
-def bound(port: int) -> socket.socket:
-    """A socket at a port of 127.0.0.1 that other sockets of ours may have too."""
+def bound(host: str, port: int) -> socket.socket:
+    """A socket at an address that other sockets of ours may have too."""
     made = socket.socket()
     try:
         made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(AttributeError):
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        made.bind(("127.0.0.1", port))
+        made.bind((host, port))
     except BaseException:
         made.close()
         raise

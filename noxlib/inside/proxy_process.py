@@ -7,6 +7,7 @@ It is a process of its own since a thread in the tests' process would make each 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import select
@@ -48,11 +49,7 @@ class Process:
             command = await self.commands.get()
             if command is None:
                 break
-            try:
-                answer = await self.carry_out(**command)
-            except (OSError, ValueError) as error:
-                answer = {"error": f"{type(error).__name__}: {error}"}
-            sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.write(json.dumps(await self.answer(command)) + "\n")
             sys.stdout.flush()
         watching.cancel()
         await asyncio.gather(*(proxy.close() for proxy in self.proxies.values()))
@@ -71,12 +68,30 @@ class Process:
             await asyncio.sleep(LOOK)
         self.commands.put_nowait(None)
 
+    async def answer(self, command: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return await self.carry_out(**command)
+        except (OSError, ValueError) as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    async def served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Commands of another process, which came by our socket."""
+        with contextlib.suppress(OSError):  # it has gone
+            async for line in reader:
+                writer.write(json.dumps(await self.answer(json.loads(line))).encode() + b"\n")
+                await writer.drain()
+        writer.close()
+
     async def carry_out(self, do: str, proxy: int = 0, **values: Any) -> dict[str, Any]:
         if do == "open":
-            made = Proxy((values["host"], values["port"]), values["seed"])
+            listen = values.get("listen", ("127.0.0.1", 0))
+            made = Proxy((values["host"], values["port"]), values["seed"], (listen[0], listen[1]))
             self.opened += 1
             self.proxies[self.opened] = made
             return {"proxy": self.opened, "port": made.port}
+        if do == "serve":
+            self.server = await asyncio.start_unix_server(self.served, values["path"])
+            return {}
         if do == "use":
             self.proxies[proxy].use(faults.from_json(values["turns"]), values["began"])
             await asyncio.sleep(0)  # connections that end by it do so first
