@@ -32,6 +32,7 @@ COUNTS = (
 RAN = ("passed", "failed", "xfailed", "xpassed")
 OUTCOME_OF_CAUSE = {
     "guard": "error",
+    "services": "error",
     "usage": "error",
     "internal": "error",
     "timeout": "timeout",
