@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from . import data_files
+    from . import bad_network as bad_network_
+    from . import data_files, databases, mock_peers, postgres, redis_databases, service_control
     from . import network as network_
+    from . import storage as storage_
+    from .storage_files import Storage
 
 
 @pytest.fixture(scope="session")
@@ -98,3 +101,105 @@ def test_data() -> Iterator[data_files.TestData]:
     found = data_files.TestData()
     yield found
     found.cache.close()
+
+
+@pytest.fixture(scope="session")
+def noxlib_postgres(pytestconfig: pytest.Config) -> Iterator[postgres.Postgres]:
+    """The server and the sealed copy that the databases of ``postgres_database`` are cloned from."""
+    from . import databases, postgres  # noqa: PLC0415
+
+    with databases.failing():
+        server = postgres.Postgres(databases.address(pytestconfig, "postgres-url", "DATABASE_URL"))
+        try:
+            server.begin()
+            yield server
+        finally:
+            server.end()
+
+
+@pytest.fixture
+def postgres_database(noxlib_postgres: postgres.Postgres) -> Iterator[databases.Database]:
+    """``postgres_database.url``: a database of this test's own, a clone of the one that DATABASE_URL names."""
+    from . import databases  # noqa: PLC0415
+
+    with databases.failing():
+        database = noxlib_postgres.new()
+        yield database
+        noxlib_postgres.drop(database)
+
+
+@pytest.fixture(scope="session")
+def noxlib_redis(pytestconfig: pytest.Config) -> Iterator[redis_databases.Redis]:
+    """The server, with the logical database that belongs to this worker."""
+    from . import databases, redis_databases  # noqa: PLC0415
+
+    with databases.failing():
+        server = redis_databases.Redis(databases.address(pytestconfig, "redis-url", "REDIS_URL"))
+        try:
+            server.begin()
+            yield server
+        finally:
+            server.end()
+
+
+@pytest.fixture
+def redis_database(noxlib_redis: redis_databases.Redis) -> Iterator[databases.Database]:
+    """``redis_database.url``: a logical database of Redis that is empty, and no other worker's."""
+    from . import databases  # noqa: PLC0415
+
+    with databases.failing():
+        noxlib_redis.empty()
+        yield noxlib_redis.database()
+        noxlib_redis.empty()
+
+
+@pytest.fixture
+def mock_peer() -> Iterator[mock_peers.PeersOfTest]:
+    """``mock_peer("mock-admin").expect("GET", "/items", json=[])``: a mock peer; what it expects goes with the test."""
+    from . import mock_peers, stack  # noqa: PLC0415
+
+    found = mock_peers.PeersOfTest(stack.mock_servers(stack.needed()))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def bad_network() -> Iterator[bad_network_.BadNetwork]:
+    """``bad_network("redis-test").use(latency=0.2)``: faults of a service's network, for this test."""
+    from . import bad_network as bad_network_  # noqa: PLC0415
+    from . import stack  # noqa: PLC0415
+
+    found = bad_network_.BadNetwork(stack.needed()["faults"], stack.folder())
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def services() -> Iterator[service_control.Services]:
+    """``services.kill("redis-test")``: also ``pause``, ``resume``, ``restart``; after the test all run again."""
+    from . import service_control, stack  # noqa: PLC0415
+
+    known = stack.needed()
+    if not known["channel"]:
+        pytest.skip("tests and services are on different machines: they cannot be killed or paused from here")
+    found = service_control.Services(known["services"], stack.folder(), known["channel"])
+    yield found
+    found.restore()
+
+
+@pytest.fixture(scope="session")
+def noxlib_storage(
+    request: pytest.FixtureRequest, noxlib_environment: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[storage_.Backend]:
+    """A backend of ``storage``: each that the environment has, one after the other."""
+    from . import storage as storage_  # noqa: PLC0415 - few tests need it
+
+    with storage_.running(request, noxlib_environment, tmp_path_factory.mktemp("storage")) as backend:
+        yield backend
+
+
+@pytest.fixture
+def storage(noxlib_storage: storage_.Backend) -> Iterator[Storage]:
+    """A file system of fsspec in a folder of the test's own, once for each backend of the environment."""
+    with noxlib_storage.storage() as found:
+        yield found

@@ -42,7 +42,7 @@ def port(text: str) -> int:
 def reference(text: str) -> str:
     """Where a secret is to be found. What was given instead is not repeated: it may be the secret."""
     if not any(text.startswith(form) and text[len(form) :] for form in FORMS):
-        raise argparse.ArgumentTypeError("expected env:NAME or file:PATH, not the password itself")
+        raise argparse.ArgumentTypeError("expected env:NAME or file:PATH, not the secret itself")
     return text
 
 
@@ -64,6 +64,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "ssh-user": {"metavar": "USER", "help": "user there"},
     "ssh-key": {"metavar": "FILE", "help": "private key"},
     "ssh-password": {"metavar": "env:NAME|file:PATH", "type": reference, "help": "where the password is to be found"},
+    "postgres-url": {"metavar": "env:NAME|file:PATH", "type": reference, "help": "where the URL of PostgreSQL is"},
+    "redis-url": {"metavar": "env:NAME|file:PATH", "type": reference, "help": "where the URL of Redis is"},
+    "s3-endpoint": {"metavar": "URL", "help": "server of the storage backend s3; default: AWS"},
+    "s3-bucket": {"metavar": "NAME", "help": "its bucket, in which a folder is made and removed"},
+    "s3-key": {"metavar": "NAME", "help": "name of the access key"},
+    "s3-secret": {"metavar": "env:NAME|file:PATH", "type": reference, "help": "where the secret key is to be found"},
     "distributed": {"action": "store_true", "help": "run this rank's shard (MPI, or a step of Slurm)"},
     "backend": {
         "metavar": "NAME",
@@ -119,12 +125,21 @@ def taken(parser: Any) -> Iterator[str]:
             yield from option.names()
 
 
-def secret(text: str) -> str:
+class Secret(str):
+    """A text that tracebacks with variables do not show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def secret(text: str) -> Secret:
     """The value behind ``env:NAME`` or ``file:PATH``; raises LookupError and OSError without naming the value."""
     kind, _, name = text.partition(":")
     if kind == "env":
         if name not in os.environ:
-            raise LookupError(f"the variable {name} of --ssh-password is not set here")
-        return os.environ[name]
+            raise LookupError(f"the variable {name} is not set here")
+        return Secret(os.environ[name])
     with open(name, encoding="utf-8") as stream:
-        return stream.read().rstrip("\n")
+        return Secret(stream.read().rstrip("\n"))

@@ -75,7 +75,7 @@ def test_an_environment_of_the_projects_own_is_known_beside_the_tests(run: Start
         (["--timeout-multiplier=-1"], "expected a number above zero, found '-1'"),
         (["--noxlib-max-concurrent", "1.5"], "expected a whole number above zero, found '1.5'"),
         (["--ssh-port", "70000"], "expected a port from 1 to 65535, found '70000'"),
-        (["--ssh-password", "hunter22"], "expected env:NAME or file:PATH, not the password itself"),
+        (["--ssh-password", "hunter22"], "expected env:NAME or file:PATH, not the secret itself"),
     ],
 )
 def test_a_wrong_value_is_a_usage_error_in_one_line(words: list[str], message: str, run: StartRun) -> None:
