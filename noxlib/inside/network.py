@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from . import faults as faults_
+from . import netem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -100,11 +101,21 @@ class ProxyProcess:
 class Proxy:
     """A proxy before ``target``: connect to ``host`` and ``port`` instead."""
 
-    def __init__(self, network: Network, target: tuple[str, int], seed: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        target: tuple[str, int],
+        *,
+        seed: int = 0,
+        listen: tuple[str, int] = (HOST, 0),
+        number: int | None = None,
+    ) -> None:
         self.network, self.target = network, target
-        made = network.process.ask(do="open", host=target[0], port=target[1], seed=seed)
-        self.number: int = made["proxy"]
-        self.host, self.port = HOST, int(made["port"])
+        self.host, self.port = listen
+        if number is None:  # else it is open already
+            made = network.process.ask(do="open", host=target[0], port=target[1], seed=seed, listen=listen)
+            number, self.port = made["proxy"], int(made["port"])
+        self.number = number
         self.schedule, self.began = faults_.Schedule(), time.monotonic()
 
     @property
@@ -149,10 +160,11 @@ class Network:
     """What the fixture ``network`` gives: proxies that end with the test.
 
     Args:
+        process: Whom to ask for proxies: a ``ProxyProcess`` or its like.
         environment: The profile: without its ``network_simulation`` no fault applies, and all goes through unharmed.
     """
 
-    def __init__(self, process: ProxyProcess, environment: Mapping[str, Any]) -> None:
+    def __init__(self, process: Any, environment: Mapping[str, Any]) -> None:
         self.process = process
         self.environment = str(environment["name"])
         self.simulated = bool(environment["network_simulation"])
@@ -171,12 +183,32 @@ class Network:
             seed: What chance is made of: the same seed, the same losses at the same bytes.
             redirect: Lookups of ``host`` with ``port`` in this process lead to the proxy.
         """
-        made = Proxy(self, (host, int(port)), seed)
+        made = Proxy(self, (host, int(port)), seed=seed)
         self.proxies.append(made)
         made.use(faults)
         if redirect:
             self.led[made.target] = made
         return made
+
+    @contextlib.contextmanager
+    def link(self, device: str = "lo", faults: faults_.Given = "good", **values: Any) -> Iterator[None]:
+        """In a ``with`` statement, faults of a device itself, by netem: of every packet that leaves by it.
+
+        Faults are given as to ``Proxy.use``, without a schedule, and of ``netem.FIELDS`` only. Outside of a virtual
+        machine of noxlib's the test is skipped.
+        """
+        wanted = netem.checked(faults_.schedule(faults, **values).turns[0][1])
+        refused = netem.refusal()
+        if refused:
+            pytest.skip(refused)
+        if not self.simulated:
+            yield
+            return
+        netem.hold(device, wanted)
+        try:
+            yield
+        finally:
+            netem.release(device)
 
     def require(self) -> None:
         """Skip the test where faults do not apply."""

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,28 @@ def test_a_file_system_is_mounted_and_unmounted(tmp_path):
 def test_the_kernel_is_the_machines_own():
     (Path("/proc/sys/net/ipv4/ip_forward")).write_text("1")
     assert "noxlib" in Path("/proc/sys/kernel/hostname").read_text()
+
+
+def answered(server, client):
+    """Seconds of a round trip on the loopback."""
+    began = time.monotonic()
+    client.sendto(b"there", server.getsockname())
+    data, address = server.recvfrom(10)
+    server.sendto(data, address)
+    assert client.recv(10) == b"there"
+    return time.monotonic() - began
+
+
+@pytest.mark.vmtest
+def test_packets_are_late_by_the_kernel(network):
+    with socket.socket(type=socket.SOCK_DGRAM) as server, socket.socket(type=socket.SOCK_DGRAM) as client:
+        server.bind(("127.0.0.1", 0))
+        with network.link("lo", latency=0.2):
+            assert answered(server, client) >= 0.2
+        with network.link("lo", loss=1):
+            server.settimeout(0.1)
+            with pytest.raises(socket.timeout):
+                answered(server, client)
 
 
 @pytest.mark.vmtest
