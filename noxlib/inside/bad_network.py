@@ -74,17 +74,18 @@ def services(faulted: Mapping[str, Mapping[str, Any]], process: Any, *, opened: 
     """The services by name; their proxies are opened, or they are open and have their numbers from 1.
 
     Args:
-        faulted: By service its ``host``, ``ports``, the proxies' ``address``, the ``faults``: a profile and values.
+        faulted: By service its ``ends``, the address by port; the proxies' ``address``; the ``faults``: a profile and
+            values.
         process: Whom to ask.
         opened: Whether they are open already.
     """
     network, number, found = Network(process, REAL), 0, {}
     for name, one in faulted.items():
         proxies = []
-        for port in one["ports"]:
+        for port, (host, there) in one["ends"].items():
             number += 1
-            listen = (one["address"], port)
-            proxies.append(Proxy(network, (one["host"], port), listen=listen, number=number if opened else None))
+            listen = (one["address"], int(port))
+            proxies.append(Proxy(network, (host, there), listen=listen, number=number if opened else None))
         profile, values = one["faults"]
         found[name] = BadService(proxies, faults_.schedule(profile, **values))
     return found

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,12 +23,12 @@ class Services:
     """What the fixture gives.
 
     Args:
-        known: By service its ``host`` and ``ports``.
+        known: By service the addresses at which it listens.
         folder: That of the socket.
         name: The socket's.
     """
 
-    def __init__(self, known: Mapping[str, Mapping[str, Any]], folder: str, name: str) -> None:
+    def __init__(self, known: Mapping[str, list[tuple[str, int]]], folder: str, name: str) -> None:
         self.known, self.folder, self.name = known, folder, name
         self.touched: set[str] = set()
 
@@ -72,12 +72,11 @@ class Services:
 
     def _listens(self, service: str) -> None:
         """Wait until it listens where it says that it does."""
-        known = self.known[service]
         until = time.monotonic() + PATIENCE
-        for port in known["ports"]:
+        for host, port in self.known.get(service, ()):
             while True:
                 try:
-                    socket.create_connection((known["host"], port), PATIENCE).close()
+                    socket.create_connection((host, port), PATIENCE).close()
                     break
                 except OSError:
                     if time.monotonic() > until:

@@ -1,9 +1,10 @@
 """The services beside the tests, as the place tells of them in ``stack.json`` beside the task; absent elsewhere.
 
-``mocks``: by service ``host``, ``port``, ``files``; ``record``: a real peer's ``host``, ``port``, ``scheme``, or null.
+An address is a pair of host and port. ``mocks``: by service its address ``at``, names of its ``files``, and ``record``:
+``host``, ``port`` and ``scheme`` of a real peer, or null.
 ``policy``: what comes of a request that no mock peer expects, ``report`` or ``fail``.
 ``faults``: by service what ``bad_network.services`` takes.
-``services``: by service ``host`` and ``ports``, those at which it says that it listens.
+``services``: by service the addresses at which it says that it listens.
 ``channel``: name of the socket beside the task through which services are killed, paused and restarted; or null.
 """
 
@@ -54,7 +55,7 @@ def mock_servers(stack: dict[str, Any]) -> dict[str, MockServer]:
     """The MockServers of a stack by the service's name."""
     from .mock_server import MockServer  # noqa: PLC0415 - http.client is for those who have services
 
-    return {name: MockServer(name, one["host"], one["port"]) for name, one in stack["mocks"].items()}
+    return {name: MockServer(name, *one["at"]) for name, one in stack["mocks"].items()}
 
 
 def begin() -> None:

@@ -60,6 +60,8 @@ class Attachment(msgspec.Struct, frozen=True):
         """A container's description with all that."""
         host = body["HostConfig"]
         joined = {**host, **self.host, "Mounts": [*host.get("Mounts", ()), *self.mounts]}
+        if "ExtraHosts" in host:  # the first line of a name counts
+            joined["ExtraHosts"] = [*host["ExtraHosts"], *self.host.get("ExtraHosts", ())]
         if not self.networks:
             return {**body, "HostConfig": joined}
         ends = {name: {"Aliases": list(aliases)} for name, aliases in self.networks.items()}
@@ -160,6 +162,7 @@ def body(  # one call, one table
             "Init": True,
             "Mounts": mounts,
             "Tmpfs": {HOME: "rw,exec,nosuid,nodev,mode=1777"},
+            **({"ExtraHosts": list(command.hosts)} if command.hosts else {}),
             "LogConfig": {"Type": "none", "Config": {}},  # the run's own log file has it; 50 MB need not be kept twice
             **_limits(command.limits),
         },

@@ -24,6 +24,7 @@ class Command(msgspec.Struct, frozen=True):
     echo: bool = True  #: show the output on this process' stdout as it comes
     terminal: bool = False  #: attach this process' terminal (pdb, a shell)
     secrets: tuple[str, ...] = ()  #: values that are masked in the output and its log; they go nowhere
+    hosts: tuple[str, ...] = ()  #: ``NAME:ADDRESS``, for /etc/hosts of a container
 
 
 class Exit(msgspec.Struct, frozen=True):

@@ -1,0 +1,101 @@
+"""``--record SERVICE=URL``: which real peer a mock peer passes all on to, and the file with what they said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+
+from noxlib import atomic
+from noxlib.errors import UsageError
+from noxlib.places import mock_schema, mocks
+from noxlib.secret import mask
+
+if TYPE_CHECKING:
+    from noxlib.places.stack import Stack
+
+FOLDER = "mocks"  #: of the result, in which the tests' process leaves what was recorded
+_BYTES = 16 << 20
+_PORTS = {"http": 80, "https": 443}
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """A real peer, as MockServer has an address."""
+
+    host: str
+    port: int
+    scheme: str  #: ``HTTP`` or ``HTTPS``
+
+
+def parse(texts: Iterable[str], servers: Collection[str]) -> dict[str, Peer]:
+    """The real peer of each service that is to record.
+
+    Args:
+        texts: ``mock-admin=https://admin.example.org``.
+        servers: The mock peers that there are.
+
+    Raises:
+        UsageError: there is no such mock peer, or it is no such URL.
+    """
+    found = {}
+    for text in texts:
+        service, _, url = text.partition("=")
+        if service not in servers:
+            near = get_close_matches(service, servers, 1, 0)
+            raise UsageError(
+                f"--record {text}: there is no mock peer {service!r}",
+                f"did you mean {near[0]}?" if near else "the stack has no MockServer",
+            )
+        found[service] = _peer(text, url)
+    return found
+
+
+def _peer(text: str, url: str) -> Peer:
+    parts = urlsplit(url)
+    try:
+        port = parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        port = 0
+    if parts.scheme not in _PORTS or not parts.hostname or not port or parts.path.strip("/") or parts.query:
+        raise UsageError(f"--record {text}: that is no address of a peer", "give one as mock-admin=https://HOST[:PORT]")
+    return Peer(parts.hostname, port, parts.scheme.upper())
+
+
+def keep(result: Path, services: Iterable[str], stack: Stack, root: Path) -> tuple[str, ...]:
+    """Write what was recorded beside the expectations that there are; a line of what was done for each service.
+
+    A file that is there already stays as it is: what was recorded goes beside it.
+
+    Args:
+        result: The run's result folder, which tests may have written.
+        services: Those that recorded.
+        stack: The services.
+        root: The project's folder.
+    """
+    return tuple(_keep(result / FOLDER / f"{name}.json", name, stack, root) for name in services)
+
+
+def _keep(recorded: Path, service: str, stack: Stack, root: Path) -> str:
+    if recorded.is_symlink() or not recorded.is_file() or recorded.stat().st_size > _BYTES:
+        return f"nothing was recorded of {service}"
+    text = mask(recorded.read_text(encoding="utf-8", errors="replace"), stack.secrets)
+    try:
+        expectations = json.loads(text)
+    except ValueError:
+        return f"nothing was recorded of {service} that is JSON"
+    problem = next(mock_schema.problems(expectations), None)
+    if problem is not None:
+        return f"what was recorded of {service} is no expectation: {problem[1]}"
+    named = mocks.files(stack.services[service])
+    own = named[0] if named else root / "tests" / "mocks" / f"{service}.json"
+    target = own.with_name(f"{own.stem}.recorded.json") if own.exists() else own
+    again = ", in place of an earlier one" if target.exists() else ""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write(target, text.encode(), mode=0o644)
+    stays = f"; {own.name} stays as it is" if target != own else ""
+    return f"recorded {len(expectations)} expectations of {service} to {target.name}{again}{stays}"
