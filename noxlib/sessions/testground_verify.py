@@ -91,24 +91,37 @@ def _lock(project: Project, registry: Registry, digest: str, published: ImageInf
 
 def _tell(context: Context, verdict: Verdict) -> None:
     _print(context, verdict)
-    if not verdict.is_same:
-        counts = f"{len(verdict.files.differ)} paths, {len(verdict.packages)} packages, {len(verdict.labels)} labels"
+    if verdict.is_same:
+        return
+    counts = (len(verdict.files.differ), len(verdict.packages), len(verdict.labels))
+    debian = f"{len(verdict.debian)} Debian packages, which no lock holds"
+    if not any(counts):
         raise BuildError(
-            f"{context.session}: what is rebuilt is not what is published: {counts} differ",
-            "see which above; what a build takes from the network beside the lock (apt) does not repeat",
-            cause="differs",
+            f"{context.session}: all is the same but {debian}: apt gives other versions by now",
+            'name versions in apt ("libpq5=15.14-0+deb12u1"), or let apt ask a snapshot of the mirror; publish anew',
+            cause="debian",
         )
+    told = "{} paths, {} packages, {} labels differ".format(*counts)
+    raise BuildError(
+        f"{context.session}: what is rebuilt is not what is published: {told}"
+        + (f", beside {debian}" if verdict.debian else ""),
+        "see which above; what a build takes from the network beside the lock does not repeat",
+        cause="differs",
+    )
 
 
 def _print(context: Context, verdict: Verdict) -> None:
+    changes = (("Debian", verdict.debian), ("package", verdict.packages))
     rows = [
-        *(("package", change.name, f"{change.before or '-'} -> {change.after or '-'}") for change in verdict.packages),
+        *((kind, one.name, f"{one.before or '-'} -> {one.after or '-'}") for kind, found in changes for one in found),
         *(("label", name, f"{old or '-'} -> {new or '-'}") for name, (old, new) in verdict.labels.items()),
         *(("path", f"/{path}", what) for path, what in list(verdict.files.differ.items())[:_SHOWN]),
     ]
     if rows:
         say(terminal.table(("", "name", "published and rebuilt"), rows, colour=on_terminal()))
     files = verdict.files
+    if verdict.debian:
+        say(f"{context.session}: {len(verdict.debian_files)} paths differ that are of these Debian packages")
     say(
         f"{context.session}: not counted: {len(files.bytecode)} paths of byte code and {len(files.logs)} logs differ, "
         f"{files.times} times of modification"

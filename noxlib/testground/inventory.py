@@ -84,19 +84,20 @@ def take(chunks: Iterable[bytes]) -> Inventory:
             continue
         size += member.size
         if _METADATA.search(f"/{name}"):
-            packages.update(_python_package(_text(tar, member)))
+            packages.update(_python_package(text(tar, member)))
         elif _DPKG.match(name):
-            packages.update(_debian_packages(_text(tar, member)))
+            packages.update(_debian_packages(text(tar, member)))
         elif name == _SYSTEM:
-            found = dict(_SETTING.findall(_text(tar, member)))
+            found = dict(_SETTING.findall(text(tar, member)))
             system = f"{found.get('ID', '')} {found.get('VERSION_ID', '')}".strip()
         elif not python and _HEADER.search(f"/{name}"):
-            header = _PY_VERSION.search(_text(tar, member))
+            header = _PY_VERSION.search(text(tar, member))
             python = header[1].rstrip("+") if header else ""
     return Inventory(tuple(sorted(packages)), python, system, size)
 
 
-def _text(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+def text(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    """The text of a file in an image's tar, at which the tar is at this moment."""
     content: IO[bytes] | None = tar.extractfile(member)
     return content.read(_LIMIT).decode("utf-8", "replace") if content is not None else ""
 

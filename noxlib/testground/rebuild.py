@@ -11,7 +11,7 @@ from noxlib.engines import builder, images
 from noxlib.errors import BuildError, EngineError
 from noxlib.ledger import Ledger, state_folder
 from noxlib.places import box
-from noxlib.testground import bases, building, diff, inventory, names, recipe, rootfs, tree
+from noxlib.testground import bases, building, debian, diff, inventory, names, recipe, rootfs, tree
 from noxlib.testground.diff import Change
 from noxlib.testground.tree import Compared
 
@@ -31,7 +31,9 @@ _OF_THE_DIGEST = (f"{box.LABEL}foreign",)
 class Verdict(msgspec.Struct, frozen=True):
     """How a rebuilt testground compares with the published one."""
 
-    packages: tuple[Change, ...]
+    packages: tuple[Change, ...]  #: but Debian's
+    debian: tuple[Change, ...]  #: Debian packages, which no lock holds: a mirror gives what it has
+    debian_files: dict[str, str]  #: paths of those that differ, and dpkg's own; path -> in what
     labels: dict[str, tuple[str, str]]  #: name -> published, rebuilt
     files: Compared
     tree_published: str  #: digest of the tree of files
@@ -42,7 +44,7 @@ class Verdict(msgspec.Struct, frozen=True):
     @property
     def is_same(self) -> bool:
         """Whether all that counts is equal. The image's own digest does not count: it holds times."""
-        return not (self.packages or self.labels or self.files.differ)
+        return not (self.debian or self.packages or self.labels or self.files.differ)
 
 
 def order(project: Project, python: str, locked: Lock, published: ImageInfo, docker: Docker, source: str) -> Order:
@@ -118,12 +120,18 @@ def built(wanted: Order, docker: Docker) -> Iterator[ImageInfo]:
 
 def compare(published: ImageInfo, rebuilt: ImageInfo, docker: Docker) -> Verdict:
     """Packages, labels, and each file of both. Raises EngineError."""
-    packages = (inventory.take(rootfs.chunks(docker, image.id)) for image in (published, rebuilt))
-    before, after = (tree.read(rootfs.chunks(docker, image.id)) for image in (published, rebuilt))
+    both = (published.id, rebuilt.id)
+    changes = diff.compare(*(inventory.take(rootfs.chunks(docker, image)) for image in both)).changes
+    before, after = (tree.read(rootfs.chunks(docker, image)) for image in both)
+    others = {change.name for change in changes if change.kind == "deb"}
+    owned = frozenset().union(*(debian.paths(rootfs.chunks(docker, image), others) for image in both if others))
+    files, of_debian = debian.apart(tree.compare(before, after), owned)
     return Verdict(
-        diff.compare(*packages).changes,
+        tuple(change for change in changes if change.kind != "deb"),
+        tuple(change for change in changes if change.kind == "deb"),
+        of_debian,
         _labels(published.labels, rebuilt.labels),
-        tree.compare(before, after),
+        files,
         tree.digest(before),
         tree.digest(after),
         published.id,

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -229,19 +228,30 @@ def docker(*words: str) -> str:
     return subprocess.run(("docker", *words), check=True, capture_output=True, text=True).stdout.strip()
 
 
-def tampered(publisher: Publisher, digest: str) -> None:
-    """Publish the same image with another file in it, as the same release."""
-    container = docker("create", f"{publisher.image}@{digest}", "true")
-    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
-        docker("cp", file.name, f"{container}:/opt/testground/sneaked.py")
-    reference = f"{publisher.image}:py3.10-sneaked"
+def published_with(publisher: Publisher, published: dict[str, Any], tag: str, command: str) -> None:
+    """Publish the same image after a command of a shell in it, under a tag and with the same lock."""
+    container, image = f"tests-{published['digest'][7:19]}-{tag}", f"{publisher.image}@{published['digest']}"
+    docker("run", "--name", container, "--user=root", "--entrypoint=sh", image, "-c", command)
+    reference = f"{publisher.image}:py3.10-{tag}"
     docker("commit", container, reference)
     docker("rm", container)
     images.push(reference, Docker.connect(), Credentials(USER, PASSWORD))
+    (attached,) = referrers.of(publisher.registry, published["digest"], attachments.LOCK)
+    manifest = publisher.registry.manifest(f"py3.10-{tag}")
+    assert manifest is not None
+    parts = referrers.parts(publisher.registry, attached, published["digest"])
+    referrers.attach(publisher.registry, manifest, attachments.LOCK, parts, attached.annotations)
+
+
+#: As if apt had had another version of one package when this was published.
+OLDER = (
+    "sed -i '/^Package: tzdata$/,/^$/s/^Version: .*/Version: 2020a-1/' /var/lib/dpkg/status"
+    " && echo older >/usr/share/doc/tzdata/copyright"
+)
 
 
 @pytest.mark.nightly
-def test_a_rebuild_is_the_same_and_a_published_file_that_no_input_explains_is_named(publisher: Publisher) -> None:
+def test_a_rebuild_is_the_same_and_what_no_input_explains_is_named(publisher: Publisher) -> None:
     assert publisher.publish("refs/tags/v1.1.0").code == 0
     published = publisher.result()
     publisher.forget()
@@ -250,16 +260,16 @@ def test_a_rebuild_is_the_same_and_a_published_file_that_no_input_explains_is_na
     verdict = json.loads((publisher.nox.folder / ".noxlib" / "verdict.json").read_text())
     assert (verdict["same"], verdict["files"]["differ"], verdict["packages"]) == (True, {}, [])
     assert verdict["tree_published"] == verdict["tree_rebuilt"]
-    tampered(publisher, published["digest"])
-    (attached,) = referrers.of(publisher.registry, published["digest"], attachments.LOCK)
-    sneaked = publisher.registry.manifest("py3.10-sneaked")
-    assert sneaked is not None
-    parts = referrers.parts(publisher.registry, attached, published["digest"])
-    referrers.attach(publisher.registry, sneaked, attachments.LOCK, parts, attached.annotations)
+    published_with(publisher, published, "sneaked", "echo x >/opt/testground/sneaked.py")
     other = publisher("testground_verify-3.10", "--", "sneaked")
     assert (other.code, "/opt/testground/sneaked.py" in other.output) == (1, True), other.output
     assert "1 paths, 0 packages, 0 labels differ" in other.output
-    assert "Traceback" not in other.output
+    published_with(publisher, published, "older", OLDER)
+    moved = publisher("testground_verify-3.10", "--", "older")
+    assert (moved.code, "all is the same but 1 Debian packages" in moved.output) == (1, True), moved.output
+    assert re.search(r"Debian +tzdata +2020a-1 -> 20", moved.output), moved.output
+    assert "2 paths differ that are of these Debian packages" in moved.output
+    assert "Traceback" not in other.output + moved.output
 
 
 APPTAINER = """#!/bin/sh
