@@ -42,6 +42,8 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=False):
     interactive: bool = False  #: a terminal is attached (--pdb, --trace, breakpoint())
     script: str = ""  #: an executable of the workspace that is run instead of pytest, by ``arguments``
     shard: tuple[int, int] = (0, 1)  #: which part of the selected tests, of how many; the first is 0
+    durations: str = ""  #: file of recorded durations, beside the task's own; empty: none
+    resume: Optional[dict[str, str]] = None  #: ``cause``, ``message``: how the process before ended
     profile: dict[str, Any] = {}  #: the environment profile, as ``noxlib.config.profiles.Profile`` has it; empty: none
     version: int = 1
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import cpus, guards, measure, tasks
+from . import cpus, guards, measure, resumed, selection, tasks
 from .report import Report, message_of
 from .result import GUARD
 from .selection import Selection
@@ -71,6 +71,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
         environment = profile.hold(config, task or {})
     if task is None:
+        selection.hold(config)
         return None
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(Worker(config, task), "noxlib-worker")
@@ -96,12 +97,13 @@ class Controller(Selection):
     def __init__(self, config: pytest.Config, task: dict[str, Any], environment: Any = None) -> None:
         super().__init__(config, task)
         self.environment = environment
-        self.report = Report(task["result"])
+        self.resumed = resumed.hold(config, task) if task.get("resume") else None
+        self.report = self.resumed.report if self.resumed else Report(task["result"])
         self.marks: dict[str, float] = {}
         self.imports: dict[str, str | None] = {}
         self.cause: str | None = None
         self.message: str | None = None
-        self.crashed = False
+        self.crashed = self.resumed is not None
         self.junit: str | None = None
 
     def prepare(self) -> int | None:
@@ -117,11 +119,6 @@ class Controller(Selection):
         self.cause, self.message = "guard", problem
         print(f"noxlib: {problem}", flush=True)
         return True
-
-    @property
-    def empty_shard(self) -> bool:
-        """Whether nothing fell to this shard of a collection that is not empty."""
-        return self.cut is not None and not self.cut["tests"] and bool(self.cut["total"])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -169,12 +166,12 @@ class Controller(Selection):
             return
         when = report.when
         if when == "???":  # pytest-xdist's word for a worker that died
-            self.crashed, when = True, "call"
+            self.crashed = True
+            self.report.crash(report.nodeid, message_of(report))
+            return
         self.report.phase(report.nodeid, when, outcome, report.duration)
         if outcome == "failed":
             self.report.failure(report.nodeid, when, message_of(report))
-            if self.crashed:
-                self.report.end(report.nodeid)
 
     def subtest(self, report: Any, outcome: str) -> None:
         self.report.subtest(outcome)
@@ -225,8 +222,7 @@ class Controller(Selection):
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self.by_select:
             terminalreporter.write_line(f"noxlib: {self.by_select} deselected by {self.select!r}")
-        if self.cut:
-            terminalreporter.write_line("noxlib: shard {index} of {count}: {tests} of {total} tests".format(**self.cut))
+        super().pytest_terminal_summary(terminalreporter)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:

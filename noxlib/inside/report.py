@@ -4,8 +4,9 @@ Lines are JSON objects, each written by one system call, so that what a killed r
 
 - ``{"event": "start", "id": …}`` before a test,
 - ``{"event": "failure", "id", "phase", "message"}`` as soon as a phase fails,
-- ``{"event": "end", "id", "outcome", "duration"}`` after its teardown; ``outcome`` is passed, failed, skipped, xfailed,
-  xpassed or error, ``duration`` is in seconds,
+- ``{"event": "end", "id", "outcome", "duration", "setup"}`` after its teardown; ``outcome`` is passed, failed, skipped,
+  xfailed, xpassed, error or crashed, ``duration`` is in seconds, and ``setup`` the part of it before the call,
+- ``{"event": "resumed"}`` where a new process goes on after one that died,
 - ``{"event": "collected", "count", "deselected"}`` and ``{"event": "finish", "exit_code"}``.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 
 from .result import COUNTS, shorten
 
+CRASHED = "crashed"
 quote = json.encoder.encode_basestring_ascii
 
 
@@ -32,6 +34,7 @@ class Report:
         self.subtests: Counter[str] = Counter()
         self.failures: list[dict[str, str]] = []
         self.running: dict[str, float] = {}  # with the duration of the phases so far
+        self.setups: dict[str, float] = {}  # of the running tests
         self.deselected = 0
         self.problem: str | None = None
 
@@ -42,14 +45,24 @@ class Report:
     def end(self, test: str) -> None:
         duration = self.running.pop(test, 0.0)
         errors = (test, "setup") in self.errors or (test, "teardown") in self.errors
-        outcome = "error" if errors else self.outcomes.get(test, "error")
-        line = f'{{"event": "end", "id": {quote(test)}, "outcome": "{outcome}", "duration": {duration:.6f}}}\n'
-        self._line(line)
+        self._end(test, "error" if errors else self.outcomes.get(test, "error"), duration)
+
+    def crash(self, test: str, message: str) -> None:
+        """A test took its process with it: it has failed, and is over."""
+        self.phase(test, "call", "failed", 0.0)
+        self.failure(test, "call", message)
+        self._end(test, CRASHED, self.running.pop(test, 0.0))
+
+    def _end(self, test: str, outcome: str, duration: float) -> None:
+        known = f'"duration": {duration:.6f}, "setup": {self.setups.pop(test, 0.0):.6f}'
+        self._line(f'{{"event": "end", "id": {quote(test)}, "outcome": "{outcome}", {known}}}\n')
 
     def phase(self, test: str, when: str, outcome: str, duration: float) -> None:
         """Take one phase in. ``outcome`` is passed, failed, skipped, xfailed, xpassed, or anything else to ignore."""
         if test in self.running:
             self.running[test] += duration
+            if when == "setup":
+                self.setups[test] = duration
         if when == "call" or (outcome in ("skipped", "xfailed") and when == "setup"):
             self.outcomes[test] = outcome
         if outcome == "failed" and when in ("setup", "teardown", "collect"):
@@ -120,6 +133,6 @@ def replay(report: Report, event: dict[str, Any]) -> None:
     elif kind == "end":
         report.running.pop(test, None)
         if event["outcome"] != "error":
-            report.outcomes[test] = event["outcome"]
+            report.outcomes[test] = "failed" if event["outcome"] == CRASHED else event["outcome"]
     elif kind == "collected":
         report.deselected = event["deselected"]

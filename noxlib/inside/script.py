@@ -33,6 +33,7 @@ class Script:
 
     crashed = empty_shard = False
     junit: str | None = None
+    resumed = None
     cut: dict[str, Any] | None = None
 
     def __init__(self, task: dict[str, Any]) -> None:

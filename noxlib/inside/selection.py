@@ -8,27 +8,66 @@ from typing import Any
 
 import pytest
 
+from . import resumed
+
 WHOLE = (0, 1)  #: the first shard of one
 NAME = re.compile(r"[\w:+.\[\]\\/-]+")
 WORDS = {"and", "or", "not", "True", "False", "None"}
 
 
-class Selection:
+class Cut:
+    """Which shard of the tests runs here, in each process that collects."""
+
+    def __init__(self, config: pytest.Config, task: dict[str, Any]) -> None:
+        self.config: Any = config
+        self.task = task
+        self.shard = shard_of(config, task)
+        self.cut: dict[str, Any] | None = None  # what the shard was cut from, where it is one of many
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        index, count = self.shard
+        if count == 1:
+            return
+        from . import shards  # noqa: PLC0415 - most runs are whole
+
+        total = len(items)
+        items[:], digest = shards.part(items, shards.read(self.task.get("durations") or ""), index, count)
+        self.cut = {"index": index, "count": count, "tests": len(items), "total": total, "digest": digest}
+
+    @property
+    def empty_shard(self) -> bool:
+        """Whether nothing fell to this shard of a collection that is not empty."""
+        return self.cut is not None and not self.cut["tests"] and bool(self.cut["total"])
+
+    @pytest.hookimpl
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.cut:
+            terminalreporter.write_line("noxlib: shard {index} of {count}: {tests} of {total} tests".format(**self.cut))
+
+
+class Rank(Cut):
+    """The shard of a rank that has no task; one to which nothing fell is no failure."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self.empty_shard:
+            session.exitstatus = pytest.ExitCode.OK
+
+
+class Selection(Cut):
     """Our marker expression and default paths, in each process that collects, and what they and others leave out.
 
     pytest-xdist hands the original arguments to its workers, so each of them has to choose anew.
     """
 
     def __init__(self, config: pytest.Config, task: dict[str, Any]) -> None:
-        self.config: Any = config
-        self.task = task
+        super().__init__(config, task)
         self.select = task.get("select") or ""
         self.names = task.get("import_names") or ()
         self.roots = task.get("import_roots") or ()
         self.deselected = 0
         self.by_select = 0
-        self.shard = shard_of(config, task)
-        self.cut: dict[str, Any] | None = None  # what the shard was cut from, where it is one of many
         if task.get("paths") and not config.option.file_or_dir:
             config.args = list(task["paths"])
 
@@ -41,21 +80,21 @@ class Selection:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        index, count = self.shard
-        if count == 1:
-            return
-        from . import shards  # noqa: PLC0415 - most runs are whole
-
-        ids = [item.nodeid for item in items]
-        items[:] = shards.part(items, ids, index, count)
-        whole = {"total": len(ids), "digest": shards.digest(ids)}
-        self.cut = {"index": index, "count": count, "tests": len(items), **whole}
+        super().pytest_collection_modifyitems(items)
+        if self.task.get("resume"):
+            items[:] = resumed.left(self.task, self.config, items)
 
     @pytest.hookimpl
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         self.deselected += len(items)
         if self.select:
             self.by_select += sum(not matches(self.select, item) for item in items)
+
+
+def hold(config: Any) -> None:
+    """Without a task: run this rank's shard, where the option asks for it."""
+    if getattr(config.option, "noxlib_distributed", None):
+        config.pluginmanager.register(Rank(config, {}), "noxlib-rank")
 
 
 def shard_of(config: Any, task: dict[str, Any]) -> tuple[int, int]:

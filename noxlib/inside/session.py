@@ -92,6 +92,8 @@ class Session:
             plugin.report.event("finish", exit_code=code)
         result.write(self.folder, self.describe(code, plugin))
         return code
+            if plugin.resumed:
+                plugin.resumed.complete(os.path.join(self.folder, "junit.xml"))
 
     def judge(self, code: int, plugin: Any) -> None:
         """Find the cause where none is known yet."""
@@ -110,6 +112,8 @@ class Session:
             self.cause = result.no_tests_cause(counts)
         else:
             self.cause = CAUSES.get(code)
+            if plugin.resumed:
+                self.cause, self.message = plugin.resumed.cause, plugin.resumed.message
         if self.cause == "usage" and not self.message:
             self.message = "pytest refuses its arguments or its configuration; its own lines above say which"
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import gzip
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import makespan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-Test = TypeVar("Test")
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 WHOLE = (0, 1)
 #: Variables of a rank and of the number of ranks: Open MPI, MPICH and Intel MPI, a step of Slurm. (In Slurm's batch
@@ -17,6 +21,15 @@ RANKS = (
     ("PMI_RANK", "PMI_SIZE"),
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
+#: Scopes of fixtures that are set up once for several tests, the widest first; those of a session each shard pays.
+SCOPES = ("package", "module", "class")
+
+
+class Part(NamedTuple):
+    """One shard of a collection: its tests, and the digest, which is the same for all shards of one cut."""
+
+    items: list[Any]
+    digest: str
 
 
 def checked(index: int, count: int) -> tuple[int, int]:
@@ -35,19 +48,50 @@ def rank(environ: Mapping[str, str]) -> tuple[int, int]:
     return WHOLE
 
 
-def part(tests: Sequence[Test], ids: Sequence[str], index: int, count: int) -> list[Test]:
-    """Every ``count``-th test by sorted id, beginning with the ``index``-th, in the order of the collection.
-
-    Tests of one id, as a file that is named twice gives them, are told apart by their order.
-    """
-    by_id = sorted(range(len(ids)), key=lambda at: (ids[at], at))
-    mine = set(by_id[index::count])
-    return [test for at, test in enumerate(tests) if at in mine]
+def part(items: Sequence[Any], recorded: Mapping[str, makespan.Cost], index: int, count: int) -> Part:
+    """The ``index``-th of ``count`` shards of pytest's items, in the order of the collection."""
+    tests = [makespan.Case(item.nodeid, tuple(shared(item))) for item in items]
+    shard_of = makespan.assign(tests, recorded, count)
+    mine = [item for item, shard in zip(items, shard_of) if shard == index]
+    return Part(mine, digest(f"{test.id}\0{shard}" for test, shard in zip(tests, shard_of)))
 
 
-def digest(ids: Sequence[str]) -> str:
-    """The same for the same collection: shards whose digests differ were not cut from one."""
-    import hashlib  # noqa: PLC0415 - the unit tests do not pay for it
+def shared(item: Any) -> Iterator[str]:
+    """For each scope the place where a test's fixtures of that scope are set up; a parameter of theirs is another."""
+    information = getattr(item, "_fixtureinfo", None)  # a doctest of a text file has none
+    definitions = getattr(information, "name2fixturedefs", {})
+    indices = getattr(getattr(item, "callspec", None), "indices", {})
+    for scope in SCOPES:
+        found = [(name, known[-1]) for name, known in sorted(definitions.items()) if known and known[-1].scope == scope]
+        place = _place(item, scope, [definition for _, definition in found])
+        if place:
+            parameters = "".join(f"[{name}={indices[name]}]" for name, _ in found if name in indices)
+            yield f"{scope} {place}{parameters}"
 
-    text = "\0".join(sorted(ids))
+
+def _place(item: Any, scope: str, definitions: Sequence[Any]) -> str:
+    """The id of the package, module or class; empty where the test has no fixture of that scope, or is in none."""
+    if not definitions:
+        return ""
+    if scope == "package":  # where the fixture is defined, not where the test lies
+        return min(str(getattr(definition, "baseid", "")) for definition in definitions) or "."
+    import pytest  # noqa: PLC0415 - which is there by now
+
+    kind: Any = pytest.Module if scope == "module" else pytest.Class
+    parent = item.getparent(kind)
+    return parent.nodeid if parent is not None else ""
+
+
+def digest(lines: Iterable[str]) -> str:
+    """The same for the same lines, whatever their order."""
+    text = "\1".join(sorted(lines))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def read(path: str) -> dict[str, makespan.Cost]:
+    """Recorded durations: gzipped JSON, ``{id: [seconds of the set-up, seconds of the rest]}``; of no file none."""
+    if not path or not os.path.exists(path):
+        return {}
+    with gzip.open(path, "rt", encoding="utf-8") as stream:
+        found = json.load(stream)
+    return {test: makespan.Cost(*(int(makespan.SECOND * seconds) for seconds in cost)) for test, cost in found.items()}

@@ -22,13 +22,15 @@ def current() -> dict[str, Any] | None:
 def read(path: str) -> dict[str, Any]:
     """Read a task; raises OSError, or ValueError where it is none.
 
-    A task that is planned before its place is known names its result folder beside its own file.
+    A task that is planned before its place is known names its result folder and others beside its own file.
     """
     task = json.loads(Path(path).read_text(encoding="utf-8"))
     missing = [name for name in ("python", "workspace", "result", "timeout") if name not in task]
     if missing:
         raise ValueError(f"it lacks {', '.join(missing)}")
-    return {**task, "result": os.path.join(os.path.dirname(os.path.abspath(path)), task["result"])}
+    beside = os.path.dirname(os.path.abspath(path))
+    named = {name: os.path.join(beside, task[name]) for name in ("result", "durations") if task.get(name)}
+    return {**task, **named}
 
 
 def variables(profile: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:

@@ -43,6 +43,7 @@ CAUSES = frozenset(
         "exit-code",
     }
 )
+        "killed",
 
 
 class Shard(msgspec.Struct, frozen=True):
@@ -95,6 +96,7 @@ class Progress(msgspec.Struct, frozen=True):
     began: bool = False  #: a test began
 
 
+    setup: float = 0.0  #: seconds of it before the call
 def result_folder(run: Path) -> Path:
     """``result/`` of a run's folder; where the tests put a link in its place a path that does not exist."""
     path = run / "result"
@@ -132,7 +134,7 @@ def read_progress(folder: Path) -> Progress:
             running[event.id] = None
         elif event.event == "end":
             running.pop(event.id, None)
-            outcomes[event.id] = event.outcome
+            outcomes[event.id] = "failed" if event.outcome == "crashed" else event.outcome
         elif event.event == "failure" and len(failures) < _FAILURES:
             failures.append(Failure(text(event.id, _NAME), text(event.phase, 20), text(event.message)))
         elif event.event == "collected":

@@ -19,7 +19,7 @@ from noxlib.places.host import Exit, Host
 from noxlib.plan import Plan
 from noxlib.records import collect, store
 from noxlib.records.record import Record
-from noxlib.sessions import making, placing, planning, reaping
+from noxlib.sessions import making, placing, planning, reaping, resuming
 from noxlib.sessions.arguments import DRY_RUN, KEEP, NO_BUILD, PLACE, TERMINAL_OPTIONS, Arguments, Option
 from noxlib.sessions.context import Context, on_terminal, say
 from noxlib.sessions.grounds import Ground
@@ -198,7 +198,7 @@ class Run:
         host.put(task, "task.json")
         command = planning.command(host, plan, folder.path / "logs" / "output.log")
         with self.clock.phase("run"):
-            return host.run(command)
+            return resuming.run(host, command, folder.path)
 
     def _tell(self, record: Record, folder: store.RunFolder) -> None:
         """The one line, then for a failure how to look at it."""

@@ -31,7 +31,7 @@ def test_a_test_is_three_phases_and_counts_once(tmp_path: Path) -> None:
     run(report, "a", setup="passed", call="passed", teardown="passed")
     assert report.counts()["passed"] == 1
     assert sum(report.counts().values()) == 1
-    assert lines(tmp_path)[-1] == {"event": "end", "id": "a", "outcome": "passed", "duration": 1.5}
+    assert lines(tmp_path)[-1] == {"event": "end", "id": "a", "outcome": "passed", "duration": 1.5, "setup": 0.5}
 
 
 def test_errors_of_fixtures_count_as_pytest_counts_them(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import time
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any, Callable
 
@@ -151,6 +153,53 @@ def test_a_killed_run_leaves_the_lines_of_what_it_had_done(run: StartRun) -> Non
         ("end", "passed"),
         ("start", None),
     ]
+
+
+def test_a_new_process_goes_on_after_a_crash_and_tells_the_whole(run: StartRun, tmp_path: Path) -> None:
+    died = run("outcomes_crash")
+    again = go_on(died)
+    assert again.returncode == 1, again.stdout
+    assert died.counts == {"passed": 2, "failed": 1}
+    assert (died.result["cause"], died.result["message"]) == ("killed", "it was killed")
+    assert [failure["id"] for failure in died.result["failures"]] == ["test_crash.py::test_crashes"]
+    ends = {line["id"]: line["outcome"] for line in died.lines if line["event"] == "end"}
+    assert ends == {
+        "test_crash.py::test_before": "passed",
+        "test_crash.py::test_crashes": "crashed",
+        "test_crash.py::test_after": "passed",
+    }
+    suite = ET.parse(died.folder / "result/junit.xml").getroot().find("testsuite")
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
+    assert sorted((case.get("classname"), case.get("name")) for case in suite.iter("testcase")) == [
+        ("test_crash", "test_after"),
+        ("test_crash", "test_before"),
+        ("test_crash", "test_crashes"),
+    ]
+
+
+def test_workers_do_not_run_again_what_was_done(run: StartRun) -> None:
+    died = run("outcomes_crash")
+    again = go_on(died, "-p", "xdist.plugin", "-n2")
+    assert again.returncode == 1, again.stdout
+    assert died.counts == {"passed": 2, "failed": 1}
+
+
+def test_a_crash_counts_for_the_number_of_failures_that_stop_a_suite(run: StartRun) -> None:
+    died = run("outcomes_crash", "--maxfail=1")
+    assert go_on(died).returncode == 1
+    assert died.counts == {"passed": 1, "failed": 1}
+
+
+def go_on(died: Any, *words: str) -> subprocess.CompletedProcess[str]:
+    """The task of a run that died once more, as its place has it carried out."""
+    file = died.folder / "task.json"
+    task = json.loads(file.read_text())
+    task["arguments"] += words
+    file.write_text(json.dumps({**task, "resume": {"cause": "killed", "message": "it was killed"}}))
+    argv = [str(word) for word in died.process.args]
+    variables = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(argv, env=variables, capture_output=True, text=True, check=False)
 
 
 def test_coverage_is_saved_with_the_paths_of_the_checkout(run: StartRun) -> None:

@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from noxlib.inside import result, shards
+from noxlib.inside.makespan import Cost
 from noxlib.records.result import read_result
 
+REPOSITORY = Path(__file__).parents[3]
 StartRun = Callable[..., Any]  # see conftest.py
 IDS = st.lists(st.text(max_size=8), max_size=30)
 
 
+class Item(NamedTuple):
+    nodeid: str
+    number: int = 0
+
+
 @given(ids=IDS, count=st.integers(1, 12))
 def test_shards_partition_what_was_collected(ids: list[str], count: int) -> None:
-    tests = list(enumerate(ids))
-    parts = [shards.part(tests, ids, index, count) for index in range(count)]
-    assert sorted(test for part in parts for test in part) == tests
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    assert all(part == sorted(part) for part in parts)  # each in the order of the collection
+    items = [Item(test, number) for number, test in enumerate(ids)]
+    parts = [shards.part(items, {}, index, count) for index in range(count)]
+    assert sorted((item for part in parts for item in part.items), key=items.index) == items
+    assert max(len(part.items) for part in parts) - min(len(part.items) for part in parts) <= 1  # nothing is known
+    assert all(part.items == sorted(part.items, key=items.index) for part in parts)  # in the order of the collection
+    assert len({part.digest for part in parts}) == 1
 
 
 @given(ids=st.lists(st.text(max_size=8), max_size=30, unique=True), count=st.integers(1, 12), data=st.data())
 def test_shards_do_not_depend_on_the_order_of_the_collection(ids: list[str], count: int, data: st.DataObject) -> None:
-    shuffled = data.draw(st.permutations(ids))
+    items = [Item(test) for test in ids]
+    shuffled = data.draw(st.permutations(items))
     for index in range(count):
-        assert set(shards.part(ids, ids, index, count)) == set(shards.part(shuffled, shuffled, index, count))
-    assert shards.digest(ids) == shards.digest(shuffled)
+        one, other = shards.part(items, {}, index, count), shards.part(shuffled, {}, index, count)
+        assert (set(one.items), one.digest) == (set(other.items), other.digest)
+
+
+def test_the_digest_tells_of_another_collection_and_of_another_cut() -> None:
+    items = [Item(name) for name in "abcd"]
+    slow = {"a": Cost(0, 9), "b": Cost(0, 1), "c": Cost(0, 1), "d": Cost(0, 1)}
+    cuts = [(items, {}, 2), (items[:3], {}, 2), (items, {}, 3), (items, slow, 2)]
+    assert len({shards.part(found, recorded, 0, count).digest for found, recorded, count in cuts}) == len(cuts)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +89,70 @@ def test_a_shard_runs_its_part_and_an_empty_one_is_no_failure(index: int, run: S
     assert (done.result["cause"] == "empty-shard") == (index == 5)
     assert result.outcome(done.result) == "passed"
     assert f"noxlib: shard {index} of 6: {expected.get('passed', 0)} of 5 tests" in done.output
+
+
+SHARED = """
+import pytest
+
+@pytest.fixture(scope="module")
+def machine(): ...
+
+@pytest.fixture(scope="class", params=[1, 2])
+def service(request): ...
+
+class TestService:
+    def test_service(self, service): ...
+
+class TestMachine:
+    def test_machine(self, machine): ...
+
+def test_alone(): ...
+"""
+
+
+PRINTS = """
+import json, sys, pytest
+from noxlib.inside import shards
+
+class Plugin:
+    def pytest_collection_modifyitems(self, items):
+        print("shared", json.dumps({item.name: list(shards.shared(item)) for item in items}))
+
+pytest.main(["-q", "--collect-only", "-p", "no:cacheprovider", sys.argv[1]], plugins=[Plugin()])
+"""
+
+
+def test_tests_share_what_their_fixtures_are_set_up_for(tmp_path: Path) -> None:
+    (tmp_path / "one" / "two").mkdir(parents=True)
+    for folder in ("one", "one/two"):
+        (tmp_path / folder / "__init__.py").touch()
+    fixture = "import pytest\n@pytest.fixture(scope='package', autouse=True)\ndef shared(): ...\n"
+    (tmp_path / "one" / "conftest.py").write_text(fixture)
+    (tmp_path / "one" / "two" / "test_package.py").write_text("def test_package(): ...\n")
+    (tmp_path / "test_it.py").write_text(SHARED)
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(REPOSITORY)}
+    argv = (sys.executable, "-c", PRINTS, str(tmp_path))
+    out = subprocess.run(argv, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    line = next(line for line in out.splitlines() if line.startswith("shared "))
+    assert json.loads(line.partition(" ")[2]) == {
+        "test_service[1]": ["class test_it.py::TestService[service=0]"],
+        "test_service[2]": ["class test_it.py::TestService[service=1]"],
+        "test_machine": ["module test_it.py"],
+        "test_alone": [],
+        "test_package": ["package one"],
+    }
+
+
+@pytest.mark.parametrize("words", [(), ("-p", "xdist.plugin", "-n2")], ids=["one process", "workers"])
+def test_recorded_durations_decide(run: StartRun, tmp_path: Path, words: tuple[str, ...]) -> None:
+    seconds = {"test_counts": [0.5, 59.5], "test_slow": [0, 0.1], "test_as_a_program": [0, 0.1]}
+    recorded = {f"tests/test_count.py::{name}": cost for name, cost in seconds.items()}
+    file = tmp_path / "durations.json.gz"
+    file.write_bytes(gzip.compress(json.dumps(recorded).encode()))
+    assert shards.read(str(file))["tests/test_count.py::test_counts"] == Cost(500_000, 59_500_000)
+    assert shards.read("") == shards.read("/no/such/file") == {}
+    done = run("src_layout", *words, select="not integration", shard=[0, 2], durations="durations.json.gz")
+    assert [line["id"] for line in done.lines if line["event"] == "end"] == ["tests/test_count.py::test_counts"]
 
 
 def test_workers_choose_within_the_shard(run: StartRun) -> None:
