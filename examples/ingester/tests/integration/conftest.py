@@ -1,0 +1,56 @@
+"""The whole service with what it needs for real: PostgreSQL, redis, and mock peers over HTTP."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from fastapi.testclient import TestClient
+
+from ingester.main import create_app
+from ingester.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test of this folder needs the services."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker("integration")
+
+
+@pytest.fixture(scope="session")
+def alembic() -> Config:
+    return Config(ROOT / "alembic.ini")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrated(alembic: Config) -> None:
+    """The tables, made as in production; each test gets a copy of this database."""
+    command.upgrade(alembic, "head")
+
+
+@pytest.fixture
+def settings(postgres_database: Any, redis_database: Any, public_key: str) -> Settings:
+    """A database and a cache of this test's own: fixtures of noxlib."""
+    return Settings(
+        database_url=postgres_database.url,
+        redis_url=redis_database.url,
+        admin_url=os.environ["ADMIN_URL"],
+        jwt_public_key=public_key,
+        peer_timeout=2,
+        log_format="text",
+    )
+
+
+@pytest.fixture
+def api(settings: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(settings)) as client:
+        yield client
