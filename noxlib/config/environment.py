@@ -33,8 +33,8 @@ RESERVED = frozenset(
         "NOXLIB_TIMEOUT_MULTIPLIER",  # of the environment profile, set for tests
     }
 )
-#: Variables of noxlib's own test lanes.
-RESERVED_PREFIX = "NOXLIB_TESTBED_"
+#: Variables of noxlib's own test lanes, and those that tell tests where services are reached.
+RESERVED_PREFIX = ("NOXLIB_TESTBED_", "NOXLIB_SERVICE_")
 
 Path = tuple[str, ...]
 

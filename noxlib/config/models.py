@@ -51,6 +51,9 @@ class ComposeConfig(SuiteConfig, frozen=True, forbid_unknown_fields=True):
 
     file: str = "docker-compose.test.yml"  #: the compose file
     runner: str = "test-runner"  #: the service whose part the tests' own container takes
+    ports: Literal["free", "fixed"] = "free"  #: what the file leaves open: free ports, or each service's own and one
+    keep_hours: float = 8.0  #: hours after which services that ``--keep`` left up are removed
+    reset: dict[str, tuple[str, ...]] = {}  #: service -> command that empties it between runs; none: nothing is done
 
 
 class HpcConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ from noxlib.engines.imageinfo import ImageInfo, image_info
 from noxlib.engines.refusals import absent_is_none, in_time, signals_held_back, speaking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
 
@@ -151,6 +151,16 @@ class Docker:
         with self._speaking("stopping the container"):
             absent_is_none(lambda: self._api.kill(container, number), statuses=(404, 409))
 
+    def pause(self, container: str) -> None:
+        """Stop all its processes where they are; one that is paused already is fine."""
+        with self._speaking("pausing a container"):
+            absent_is_none(lambda: self._api.pause(container), statuses=(409,))
+
+    def resume(self, container: str) -> None:
+        """Let a paused container go on."""
+        with self._speaking("resuming a container"):
+            absent_is_none(lambda: self._api.unpause(container), statuses=(409,))
+
     def remove(self, container: str) -> bool:
         """Remove a container, running or not, with its anonymous volumes; False if there was none.
 
@@ -166,6 +176,13 @@ class Docker:
         """All containers, running or not, that bear these labels (``""``: any value)."""
         with self._speaking("listing containers"):
             return tuple(self._api.containers(all=True, filters={"label": _label_filter(labels)}))
+
+    def execute(self, container: str, argv: Sequence[str]) -> tuple[int, bytes]:
+        """Run a command in a running container: its exit code, and what it printed."""
+        with self._speaking("running a command in a container"):
+            made = self._api.exec_create(container, list(argv))["Id"]
+            output = self._api.exec_start(made)
+            return int(self._api.exec_inspect(made)["ExitCode"] or 0), bytes(output)
 
     def put_archive(self, container: str, folder: str, tar: Any) -> None:
         """Unpack a tar (bytes or a binary file) into a folder of a container, running or not."""

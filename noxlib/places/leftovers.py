@@ -110,10 +110,11 @@ class Removers:
         return True
 
     def _compose(self, entry: Entry) -> bool:
-        from noxlib.places import compose  # noqa: PLC0415 - only where services were left
+        from noxlib.engines import compose  # noqa: PLC0415 - only where services were left
 
         self._stop_users(entry)
-        return compose.remove(self._engine(entry), entry)
+        compose.remove(self._engine(entry), entry.name)
+        return True
 
     def _remote_folder(self, entry: Entry) -> bool:
         return remote.remove_noted(entry, self._state)

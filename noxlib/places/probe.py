@@ -4,52 +4,108 @@ from __future__ import annotations
 
 import json
 import secrets
+import subprocess
+import sys
+import threading
 from typing import TYPE_CHECKING, Callable, Optional
 
 from noxlib.errors import EngineError
-from noxlib.places import box, stack
+from noxlib.places import addresses, box, stack, stack_known
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from noxlib.engines.docker import Docker
     from noxlib.ledger import Entry, Ledger
+    from noxlib.places.addresses import Addresses
     from noxlib.places.stack import Stack
 
-#: Prints the name of each service once it listens.
+#: Prints the name of each service once it listens. A port that is published accepts for a service that does not listen
+#: yet, and closes at once.
 PROGRAM = """
-import json, socket, sys, time
-waiting = json.loads(sys.argv[1])
-while waiting:
-    for name, ports in list(waiting.items()):
+import json, socket, sys, time, urllib.request
+waiting, patience = json.loads(sys.argv[1]), float(sys.argv[2])
+def listens(host, port, request):
+    if request:
+        method, path = request.split()
+        asked = urllib.request.Request("http://%s:%d%s" % (host, port, path), method=method)
+        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=2) is not None
+    with socket.create_connection((host, port), 2) as connection:
+        connection.settimeout(patience)
         try:
-            for port in ports:
-                socket.create_connection((name, port), 2).close()
-        except OSError:
+            return not patience or connection.recv(1) != b""
+        except socket.timeout:
+            return True
+while waiting:
+    for name, ends in list(waiting.items()):
+        try:
+            if all([listens(*end) for end in ends]):
+                del waiting[name]
+                print(name, flush=True)
+        except Exception:
             continue
-        del waiting[name]
-        print(name, flush=True)
     time.sleep(0.05)
 """
+PATIENCE = 0.3  #: seconds after which a connection by a published port counts as one with the service
+
+Listening = Callable[[], frozenset[str]]  #: the names of the services that listen so far; its first call begins
+End = tuple[str, int, str]  #: host, port, and the request that is answered there; none: it only listens
 
 
-def targets(services: Stack) -> dict[str, tuple[int, ...]]:
-    """The services that nobody asks for their health, and the ports at which they must listen."""
+def targets(services: Stack) -> frozenset[str]:
+    """The services that nobody asks for their health, and that have ports at which they must listen."""
     waited = ((name, one) for name, one in services.services.items() if name not in services.awaited)
-    unasked = {name: stack.ports(one) for name, one in waited if not stack.has_health(one)}
-    return {name: ports for name, ports in unasked.items() if ports}
+    return frozenset(name for name, one in waited if not stack.has_health(one) and addresses.ports(one))
 
 
-def argv(python: str, wanted: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+def ends(services: Stack, reached: Addresses) -> dict[str, list[End]]:
+    """Where each of them is asked, by where it is reached."""
+    known = {name: stack_known.known(services.services[name]) for name in targets(services) if name in reached}
+    return {
+        name: [(*end, found.request if found and at == 0 else "") for at, end in enumerate(reached[name].values())]
+        for name, found in known.items()
+    }
+
+
+def argv(python: str, wanted: Mapping[str, list[End]], patience: float = 0) -> tuple[str, ...]:
     """The program's command."""
-    return (python, "-u", "-c", PROGRAM, json.dumps(wanted))
+    return (python, "-u", "-c", PROGRAM, json.dumps(wanted), str(patience))
+
+
+class LocalProbe:
+    """A context manager that gives ``Listening``, which asks from this machine by the ports that are published."""
+
+    def __init__(self, services: Stack, reached: Callable[[], Addresses]) -> None:
+        self._services = services
+        self._reached = reached
+        self._running: Optional[subprocess.Popen[str]] = None
+        self._said: set[str] = set()
+        self._reader: Optional[threading.Thread] = None
+
+    def __enter__(self) -> Listening:
+        return self._listening
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._running is not None and self._reader is not None:
+            with self._running:
+                self._running.kill()
+                self._reader.join()
+
+    def _listening(self) -> frozenset[str]:
+        if self._running is None:
+            wanted = ends(self._services, self._reached())
+            self._said |= targets(self._services) - set(wanted)  # not to be asked from here
+            self._running = subprocess.Popen(argv(sys.executable, wanted, PATIENCE), stdout=subprocess.PIPE, text=True)
+            self._reader = threading.Thread(target=self._listen, args=(self._running.stdout,), daemon=True)
+            self._reader.start()
+        return frozenset(self._said)
+
+    def _listen(self, lines: Iterable[str]) -> None:
+        self._said.update(line.strip() for line in lines)
 
 
 class Probe:
-    """A context manager that gives a function: the names of the services that listen.
-
-    The function's first call starts the program in a container, which goes with the block.
-    """
+    """A context manager that gives ``Listening``, which asks from a container on the services' network."""
 
     def __init__(
         self,
@@ -69,14 +125,14 @@ class Probe:
         self._body = box.Attachment(networks=networks).join(
             {
                 "Image": image,
-                "Entrypoint": list(argv(python, targets(services))),
+                "Entrypoint": list(argv(python, ends(services, addresses.on_network(services.services)))),
                 "Labels": dict(labels),
                 "HostConfig": {"Init": True},
             }
         )
         self._entry: Optional[Entry] = None
 
-    def __enter__(self) -> Callable[[], frozenset[str]]:
+    def __enter__(self) -> Listening:
         return self._listening
 
     def __exit__(self, *exc_info: object) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from noxlib.engines import compose as engine
 from noxlib.errors import PlaceError
-from noxlib.places import probe
+from noxlib.places import addresses, probe
 from noxlib.secret import mask
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noxlib.engines.compose import Compose
+    from noxlib.places.probe import Listening
     from noxlib.places.stack import Stack
 
 PAUSE = 0.1  #: seconds between two looks at the services
@@ -71,7 +72,7 @@ class Waiting:
         log: What compose printed.
     """
 
-    def __init__(self, compose: Compose, stack: Stack, listening: Callable[[], frozenset[str]], log: Path) -> None:
+    def __init__(self, compose: Compose, stack: Stack, listening: Listening, log: Path) -> None:
         self._compose = compose
         self._stack = stack
         self._listening = listening
@@ -138,7 +139,8 @@ class Waiting:
 
     def _overdue(self, seconds: float) -> None:
         waiting = sorted(set(self._stack.services) - set(self._ready))
-        at = {name: f" (nothing listens at {', '.join(map(str, ports))})" for name, ports in self._targets.items()}
+        ports = {name: addresses.ports(self._stack.services[name]) for name in self._targets}
+        at = {name: f" (nothing listens at {', '.join(map(str, found))})" for name, found in ports.items()}
         names = ", ".join(f"{name}{at.get(name, '')}" for name in waiting) or "compose"
         raise PlaceError(
             f"not ready after {seconds:.0f} s: {names}", "their logs are in logs/ of the run", cause="service"

@@ -31,6 +31,7 @@ class Stack(msgspec.Struct, frozen=True):
     volumes: dict[str, Table] = {}
     awaited: tuple[str, ...] = ()  #: services whose end another one waits for
     secrets: tuple[str, ...] = ()  #: values of the services' variables that are masked everywhere
+    additions: dict[str, Table] = {}  #: what an override of the file gives each service; more than the file's as well
 
     @property
     def builds(self) -> bool:
@@ -38,7 +39,7 @@ class Stack(msgspec.Struct, frozen=True):
         return any("build" in service for service in self.services.values())
 
     def override(self, labels: Mapping[str, str]) -> Table:
-        """A compose file that gives all that is made these labels."""
+        """A compose file that gives the services what they get beside the file, and all that is made these labels."""
         labelled = {"labels": dict(labels)}
         parts = {"networks": self.networks, "volumes": self.volumes}
         made = {
@@ -46,7 +47,7 @@ class Stack(msgspec.Struct, frozen=True):
             for kind, tables in parts.items()
         }
         return {
-            "services": dict.fromkeys(self.services, labelled),
+            "services": {name: {**self.additions.get(name, {}), **labelled} for name in self.services},
             **{kind: part for kind, part in made.items() if part},
         }
 

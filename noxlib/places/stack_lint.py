@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import msgspec
 
-from noxlib.places import stack
+from noxlib.places import stack, stack_known
 from noxlib.places.stack import Table
 
 if TYPE_CHECKING:
@@ -17,15 +17,6 @@ if TYPE_CHECKING:
 
 #: Variables that say where the program of an image listens, whatever ``ports`` says.
 LISTENS = ("MOCKSERVER_SERVER_PORT", "PGPORT", "PORT")
-#: How those are asked that are met most: by a part of the image's name.
-HEALTH = {
-    "postgres": ["CMD-SHELL", 'pg_isready -q -h 127.0.0.1 -U "${POSTGRES_USER:-postgres}"'],
-    "redis": ["CMD", "redis-cli", "ping"],
-    "valkey": ["CMD", "valkey-cli", "ping"],
-    "mariadb": ["CMD", "healthcheck.sh", "--connect", "--innodb_initialized"],
-    "rabbitmq": ["CMD", "rabbitmq-diagnostics", "-q", "ping"],
-}
-OFTEN = {"interval": "5s", "timeout": "5s", "retries": 10, "start_period": "60s", "start_interval": "500ms"}
 _ADDRESS = re.compile(r"(?<![\w.-])([a-zA-Z0-9][\w.-]*):(\d{2,5})(?!\d)")
 
 
@@ -109,16 +100,10 @@ def _dependencies(name: str, service: Table, services: dict[str, Table]) -> Iter
 
 
 def _unasked(name: str, other: str, service: Table, path: tuple[Step, ...], healthy: Table) -> Mistake:
-    known = known_health(service)
+    known = stack_known.health(service)
     change = merged(healthy, _of_service(other, healthcheck=known)) if known else None
     fix = f"give {other} one, asked often at first (start_interval)"
     return Mistake(path, f"{name} depends on {other}, which has no healthcheck", fix, change)
-
-
-def known_health(service: Table) -> Optional[Table]:
-    """A healthcheck that fits a service, by its image's name; None for what is not known."""
-    image = str(service.get("image", "")).rpartition("/")[2]
-    return next(({"test": test, **OFTEN} for part, test in HEALTH.items() if part in image), None)
 
 
 def _own_port(name: str, service: Table, _: dict[str, Table]) -> Iterator[Mistake]:

@@ -36,7 +36,12 @@ def text(mistakes: Iterable[Mistake]) -> str:
     table: Table = {}
     for mistake in mistakes:
         table = merged(table, mistake.change or {})
-    return f"{FIRST_LINE}\n{yaml.dump(_escaped(table), Dumper=_Dumper, sort_keys=False)}" if table else ""
+    return f"{FIRST_LINE}\n{dumped(table)}" if table else ""
+
+
+def dumped(table: Table) -> str:
+    """A table as the text of a compose file; ``Reset`` becomes compose's own tags."""
+    return str(yaml.dump(_escaped(table), Dumper=_Dumper, sort_keys=False))
 
 
 def _escaped(value: Any) -> Any:

@@ -6,8 +6,8 @@ import secrets
 import shlex
 from typing import TYPE_CHECKING
 
-from noxlib.places import box
-from noxlib.places.stack_lint import Mistake, known_health
+from noxlib.places import box, stack_known
+from noxlib.places.stack_lint import Mistake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ def mistakes(name: str, service: Table, image: ImageInfo, docker: Docker, ledger
     """
     wanted = dict(reversed(tuple(named(service, image))))  # of a program that is named twice the first place counts
     lacking = absent(tuple(wanted), image, docker, ledger)
-    health = known_health(service)
+    health = stack_known.health(service)
     for program in lacking:
         key = wanted[program]
         change = {"services": {name: {"healthcheck": health}}} if key == "healthcheck" and health else None

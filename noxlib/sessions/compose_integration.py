@@ -4,28 +4,43 @@ from __future__ import annotations
 
 from noxlib.config.models import Config
 from noxlib.errors import EngineError
-from noxlib.sessions import placing, running, suites
-from noxlib.sessions.arguments import Arguments, Option
+from noxlib.sessions import compose_hand, placing, running, suites
+from noxlib.sessions.arguments import PLACE, Arguments, Option
+from noxlib.sessions.compose_stack import OfServices
 from noxlib.sessions.context import Context
-from noxlib.sessions.placing import Placement
 
 PROFILE = Option(
     "--profile", "start the services of this profile too; default: integration, where there is one", "NAME"
 )
+OPTIONS = (PLACE, PROFILE, suites.ENV_CONFIG, *compose_hand.OPTIONS)
 
 
 def run(context: Context) -> None:
     """Carry the step out; words after the step's options go to pytest."""
-    running.run_suite(context, suites.compose_integration, options=(PROFILE, suites.ENV_CONFIG), place_of=_place)
+    arguments = context.parse(*OPTIONS, *running.COMMON)
+    if not compose_hand.run(context, arguments, _place, _tests):
+        _tests(context)
 
 
-def _place(config: Config, arguments: Arguments) -> Placement:
-    """An engine with the services; there is no other place for them."""
+def _tests(context: Context) -> None:
+    running.run_suite(context, suites.compose_integration, options=OPTIONS, place_of=_place)
+
+
+def _place(config: Config, arguments: Arguments) -> OfServices:
+    """An engine with the services, and the tests in a container beside them or in an environment of this machine."""
     try:
         engine = placing.engine()
     except EngineError as error:
         raise EngineError(
             error.what, "start docker or podman, or set DOCKER_HOST: the services need an engine"
         ) from None
-    reason = f"services of {config.compose_integration.file} by {engine.kind} {engine.version} at {engine.endpoint}"
-    return Placement("compose", reason, engine=engine, target=arguments["profile"])
+    own = config.compose_integration
+    place = arguments["place"] or config.place
+    return OfServices(
+        "compose_venv" if place == "venv" else "compose",
+        f"services of {own.file} by {engine.kind} {engine.version} at {engine.endpoint}",
+        engine=engine,
+        profile=arguments["profile"],
+        keep=bool(arguments["keep"] or arguments["up"] or arguments["watch"]),
+        detached=bool(arguments["keep"] or not arguments["watch"]),
+    )

@@ -60,7 +60,14 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
 
 
 def container(
-    docker: Docker, project: Project, made: Made, folder: Path, *, run_id: Optional[str] = None, keep: bool = False
+    docker: Docker,
+    project: Project,
+    made: Made,
+    folder: Path,
+    *,
+    run_id: Optional[str] = None,
+    keep: bool = False,
+    attachment: box.Attachment = box.ALONE,
 ) -> Container:
     """The host over a project's checkout. ``folder`` is its scratch here; its name is the run's where none is given."""
     return Container(
@@ -74,6 +81,7 @@ def container(
         prepared_tree=made.tree,
         python=made.testground.interpreter,
         keep=keep,
+        attachment=attachment,
     )
 
 

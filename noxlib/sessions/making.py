@@ -34,7 +34,7 @@ def known(context: Context, project: Project, placement: Placement) -> Ground:
     except NoxlibError as error:
         if error.cause != "absent":
             raise
-    workspace = str(project.root) if placement.name == "venv" else "/workspace"
+    workspace = str(project.root) if placement.name.endswith("venv") else "/workspace"
     return Ground(placement, TestgroundSection(), workspace, _unready)
 
 

@@ -106,8 +106,11 @@ class World:
     def _services(self, docker: Docker, **options: Any) -> Any:
         """One service, which is ready within a second."""
         from noxlib.engines.compose import Compose
-        from noxlib.places import stack
-        from noxlib.places.compose import Services
+        from noxlib.places import box, stack
+        from noxlib.places.compose import Beside
+        from noxlib.places.container import Container
+        from noxlib.places.probe import Probe
+        from noxlib.places.services import Services
 
         file = self.root / "stack.yml"
         if not file.exists():
@@ -115,17 +118,23 @@ class World:
             cache = f"{{image: redis:7, healthcheck: {check}}}"
             file.write_text(f"services: {{cache: {cache}, test-runner: {{image: {IMAGE}}}}}\n")
         project = f"{self.run_id}-{secrets.token_hex(4)}"
-        config = Compose(docker, (file,), project).config()
-        return Services(
+        read = stack.read(Compose(docker, (file,), project).config(), file.name, "test-runner", None)
+        labels = box.labels(self.run_id, "conformance")
+        services = Services(
             docker,
-            IMAGE,
-            stack.read(config, file.name, "test-runner", None),
+            read,
             files=(file,),
             project=project,
-            owner="conformance",
-            python="python",
-            **options,
+            run_id=self.run_id,
+            labels=labels,
+            folder=options["run_folder"],
+            ledger=self.ledger,
+            probe=lambda its: Probe(
+                docker, IMAGE, "python", its.stack, run_id=self.run_id, labels=labels, ledger=self.ledger
+            ),
         )
+        inner = Container(docker, IMAGE, project="conformance", python="python", attachment=read.attachment, **options)
+        return Beside(services, inner)
 
     def _machine(self, docker: Docker, **options: Any) -> Any:
         """A virtual machine, by either rung; golden image, disk and saved RAM are this machine's own."""

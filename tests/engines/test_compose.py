@@ -65,7 +65,7 @@ def write(nox: Nox, services: dict[str, Any], **parts: Any) -> None:
 def left(nox: Nox) -> list[str]:
     """All that compose has of the runs of a project: containers, networks, volumes, images."""
     docker = Docker.connect()
-    projects = {path.stem for run in store.runs(nox.folder) for path in run.path.glob("noxlib-compose*.json")}
+    projects = {path.stem for run in store.runs(nox.folder) for path in run.path.glob("noxlib-compose*.yml")}
     found = [*docker.containers({PROJECT: ""}), *docker.networks({PROJECT: ""}), *docker.volumes({PROJECT: ""})]
     found += docker.images({PROJECT: ""})
     docker.close()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from noxlib.engines.compose import refusal
-from noxlib.places import box, probe
+from noxlib.places import addresses, box, probe
 from noxlib.places.readiness import Look, look
 from noxlib.places.stack import Stack
 
@@ -67,7 +70,18 @@ def test_asked_at_its_port_is_what_nobody_asks_for_its_health() -> None:
         "once": ports,
     }
     found = Stack("f", "runner", services, box.ALONE, awaited=("once",))
-    assert probe.targets(found) == {"mock": (80,), "disabled": (80,)}
+    assert probe.targets(found) == {"mock", "disabled"}
+    reached = addresses.on_network(found.services)
+    assert probe.ends(found, reached) == {"mock": [("mock", 80, "")], "disabled": [("disabled", 80, "")]}
+
+
+def test_a_known_program_is_asked_at_its_first_port_by_what_it_answers() -> None:
+    services = {"mock": {"image": "registry:5000/mockserver/mockserver:5.15.0", "ports": [{"target": 80}]}}
+    found = Stack("f", "runner", services, box.ALONE)
+    reached = {"mock": {80: ("127.0.0.1", 4080), 81: ("127.0.0.1", 4081)}}
+    assert probe.ends(found, reached) == {
+        "mock": [("127.0.0.1", 4080, "PUT /mockserver/status"), ("127.0.0.1", 4081, "")]
+    }
 
 
 def test_the_probe_tells_of_each_service_when_it_listens() -> None:
@@ -76,13 +90,55 @@ def test_the_probe_tells_of_each_service_when_it_listens() -> None:
             one.bind(("127.0.0.1", 0))
         ports = (first.getsockname()[1], second.getsockname()[1])
         first.listen()
-        argv = probe.argv(sys.executable, {"127.0.0.1": ports[:1], "localhost": ports})
+        here: list[probe.End] = [("127.0.0.1", port, "") for port in ports]
+        argv = probe.argv(sys.executable, {"one": here[:1], "both": here})
         with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as running:
             assert running.stdout is not None
-            assert running.stdout.readline() == "127.0.0.1\n"
+            assert running.stdout.readline() == "one\n"
             second.listen()
-            assert running.stdout.readline() == "localhost\n"
-            assert running.wait(10) == 0
+            assert running.stdout.readline() == "both\n"
+            assert running.wait(60) == 0
+
+
+def server(answer: bytes) -> tuple[socket.socket, threading.Thread]:
+    """A server that sends each of its clients some bytes, and closes."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):  # it was closed
+            while True:
+                client, _ = listener.accept()
+                with client:
+                    client.settimeout(30)
+                    if answer:
+                        client.recv(1000)
+                    client.sendall(answer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return listener, thread
+
+
+def test_from_this_machine_a_port_that_is_published_for_nobody_is_not_taken_for_the_service() -> None:
+    services: dict[str, dict[str, Any]] = {
+        "mock": {"image": "mockserver", "ports": [{"target": 80}]},
+        "broken": {"image": "mockserver", "ports": [{"target": 80}]},
+        "nobody": {"ports": [{"target": 80}]},
+        "quiet": {"ports": [{"target": 80}]},
+        "inner": {"ports": [{"target": 80}]},
+    }
+    answers = {"mock": b"HTTP/1.0 200 OK\r\n\r\n", "broken": b"HTTP/1.0 503 Busy\r\n\r\n", "nobody": b""}
+    servers = {name: server(answer) for name, answer in answers.items()}
+    with socket.create_server(("127.0.0.1", 0)) as quiet:
+        ends = {name: one.getsockname()[:2] for name, (one, _) in servers.items()} | {"quiet": quiet.getsockname()[:2]}
+        reached = {name: {80: end} for name, end in ends.items()}
+        with probe.LocalProbe(Stack("f", "runner", services, box.ALONE), lambda: reached) as listening:
+            deadline = time.monotonic() + 60
+            while listening() != {"mock", "quiet", "inner"}:
+                assert time.monotonic() < deadline, listening()
+                time.sleep(0.05)
+    for listener, _ in servers.values():
+        listener.close()
 
 
 @pytest.mark.parametrize(

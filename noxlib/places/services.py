@@ -1,0 +1,243 @@
+"""A stack of services: up until it is ready, its logs kept, and then gone, or left up for the next run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from noxlib import atomic
+from noxlib.engines import compose as engine
+from noxlib.engines.compose import Compose
+from noxlib.engines.output import Output
+from noxlib.errors import EngineError, PlaceError
+from noxlib.places import addresses, kept, readiness, stack_override
+from noxlib.places.host import Facts, Service
+from noxlib.places.kept import KIND
+from noxlib.secret import Masker, mask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+    from noxlib.engines.docker import Docker
+    from noxlib.ledger import Entry, Ledger
+    from noxlib.places.addresses import Addresses
+    from noxlib.places.kept import Kept
+    from noxlib.places.probe import Listening
+    from noxlib.places.stack import Stack
+
+Work = Callable[["Services"], None]
+
+
+class Services:
+    """A context manager: entering starts the services and waits until they are ready.
+
+    Leaving keeps every service's log and removes all; where they are kept it leaves them up.
+
+    Args:
+        docker: The engine.
+        stack: The services.
+        files: The compose file, and what overrides it.
+        project: Name of the compose project.
+        run_id: Name of the run.
+        labels: What all that is made bears; nothing for what is kept, which outlives its run.
+        folder: Where logs and our override go.
+        ledger: Where what we start is written down.
+        probe: What tells which services listen; it is given this.
+        kept: The stack that stays up, taken for this run; None: the stack is this run's alone.
+        build: Build the services that are built from code of the project.
+        fresh: What is up already is emptied.
+        reset: Of a stack that is up already: the service -> the command in its container that empties it.
+        preparations: What is done between ready and the tests.
+        reports: What is done after the tests, while the services are still up.
+    """
+
+    def __init__(
+        self,
+        docker: Docker,
+        stack: Stack,
+        *,
+        files: tuple[Path, ...],
+        project: str,
+        run_id: str,
+        labels: Mapping[str, str],
+        folder: Path,
+        ledger: Ledger,
+        probe: Callable[[Services], AbstractContextManager[Listening]],
+        kept: Optional[Kept] = None,
+        build: bool = True,
+        fresh: bool = True,
+        reset: Optional[Mapping[str, tuple[str, ...]]] = None,
+        preparations: tuple[Work, ...] = (),
+        reports: tuple[Work, ...] = (),
+    ) -> None:
+        self.docker = docker
+        self.stack = stack
+        self.folder = folder
+        self.facts = Facts()
+        self._labels = {} if kept else labels
+        self._override = folder / f"{project}.yml"
+        self.compose = Compose(docker, (*files, self._override), project)
+        self._details = {"endpoint": str(docker.endpoint), "run": run_id}
+        self._ledger = ledger
+        self._probe = probe
+        self._kept = kept
+        self._build = build
+        self._fresh = fresh
+        self._reset = reset or {}
+        self._preparations = preparations
+        self._reports = reports
+        self._entry: Optional[Entry] = None
+
+    def __enter__(self) -> Self:
+        try:
+            up = self._kept is not None and self._take_over(self._kept)
+            self._entry = self._ledger.add(KIND, self.compose.project, details=self._details)
+            if self._kept is not None:
+                self._kept.forget()  # it is this run's own now, and goes with it where it dies
+            self._start(empty=up and self._fresh)
+            for prepare in self._preparations:
+                prepare(self)
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        try:
+            for report in self._reports:
+                report(self)
+        finally:
+            if self._kept is None:
+                self._leave()
+            else:
+                self._hand_over(self._kept)
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    def addresses(self) -> Addresses:
+        """Where each service is reached from this machine."""
+        return addresses.on_machine(self.compose.containers())
+
+    def execute(self, service: str, command: tuple[str, ...]) -> str:
+        """Run a command in a service's container; what it printed, without secrets.
+
+        Raises:
+            PlaceError: it failed.
+            EngineError: the engine fails.
+        """
+        code, output = self.docker.execute(self.compose.containers()[service]["Id"], command)
+        said = mask(output.decode("utf-8", "replace"), self.stack.secrets)
+        if code:
+            last = (said.strip().splitlines() or ["it printed nothing"])[-1]
+            raise PlaceError(
+                f"{command[0]} in the service {service} ended with {code}: {last}", "correct it", cause="service"
+            )
+        return said
+
+    def _take_over(self, kept_: Kept) -> bool:
+        """Whether the stack is up and made of the same; one that differs is told and removed."""
+        entry = kept_.entry
+        if entry is None:
+            return False
+        before = json.loads(entry.details.get("configuration", "{}"))
+        different = kept.differences(before, self._configuration())
+        if different:
+            shown = ", ".join(different[:6]) + (f" and {len(different) - 6} more" if len(different) > 6 else "")  # noqa: PLR2004 - a line
+            print(f"noxlib: the services that are up are made anew, since these differ: {shown}", flush=True)
+            self.compose.down()
+        return not different
+
+    def _configuration(self) -> dict[str, str]:
+        found = {name: self.docker.image(str(one.get("image"))) for name, one in self.stack.services.items()}
+        return kept.configuration(self.stack, {name: image.id for name, image in found.items() if image})
+
+    def _start(self, *, empty: bool) -> None:
+        """Bring the services up and wait for them; what is up already stays, or is emptied."""
+        stack = self.stack
+        print(f"noxlib: {'emptying' if empty else 'starting'} {', '.join(stack.services)} of {stack.file}", flush=True)
+        if empty:
+            self._renew()
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self._override.write_text(stack_override.dumped(stack.override(self._labels)), encoding="utf-8")
+        log = self.logs / "compose.log"
+        with (
+            self._masked(log),
+            self.compose.up(tuple(stack.services), log, build=self._build and stack.builds) as starting,
+            self._probe(self) as listening,
+        ):
+            ready = readiness.Waiting(self.compose, stack, listening, log).follow(starting)
+        for name, command in self._reset.items():
+            if empty and command:
+                self.execute(name, command)
+        images = {name: str(about["Config"]["Image"]) for name, about in self.compose.containers().items()}
+        self.facts = Facts(services=tuple(Service(name, images.get(name, ""), ready[name]) for name in ready))
+        print(f"noxlib: ready: {readiness.told(ready)}", flush=True)
+
+    def _renew(self) -> None:
+        """Remove the services that nothing empties, and the volumes that none of the others uses."""
+        containers = {name: about for name, about in self.compose.containers().items() if name not in self._reset}
+        engine.remove_containers(self.docker, list(containers.values()))
+        stays = {source for name in self._reset for source in _volumes(self.stack.services.get(name, {}))}
+        for key, volume in self.stack.volumes.items():
+            if key not in stays and not (volume or {}).get("external"):
+                self.docker.remove_volume(str((volume or {}).get("name", key)))
+
+    @contextlib.contextmanager
+    def _masked(self, log: Path) -> Any:
+        """What compose prints while it builds may show a service's variables."""
+        try:
+            yield
+        finally:
+            masker = Masker(self.stack.secrets)
+            with contextlib.suppress(OSError):  # a full disk, or none was written
+                atomic.write(log, masker.feed(log.read_bytes()) + masker.flush(), mode=0o644)
+
+    def _leave(self) -> None:
+        """Keep the logs, remove the services; what cannot be removed now stays in the ledger for the next start."""
+        try:
+            with contextlib.suppress(OSError):  # a full disk keeps no log, and hinders no removal
+                self._save_logs()
+            self.compose.down()
+        except EngineError as error:
+            print(
+                f"noxlib: the services of {self.compose.project} are left for `nox -s reap`: {error.what}", flush=True
+            )
+        else:
+            self._strike()
+        finally:
+            if self._kept is not None:
+                self._kept.release()
+
+    def _save_logs(self) -> None:
+        for name, about in self.compose.containers().items():
+            with Output(self.logs / f"{name}.log", echo=False, secrets=self.stack.secrets) as output:
+                for chunk in self.docker.logs(about["Id"]):
+                    output.write(chunk)
+
+    def _hand_over(self, kept_: Kept) -> None:
+        """They stay up: how each is reached, and how all go."""
+        try:
+            with contextlib.suppress(OSError):
+                self._save_logs()
+            kept_.note(self._details, self._configuration())
+            self._strike()
+            for line in kept_.told(self.stack, self.addresses()):
+                print(f"noxlib: {line}", flush=True)
+        finally:
+            kept_.release()
+
+    def _strike(self) -> None:
+        if self._entry is not None:
+            self._ledger.strike(self._entry)
+
+
+def _volumes(service: Mapping[str, Any]) -> tuple[str, ...]:
+    named = (volume for volume in service.get("volumes") or () if volume.get("type") == "volume")
+    return tuple(str(volume["source"]) for volume in named if volume.get("source"))

@@ -1,0 +1,157 @@
+"""The services of ``compose_integration`` by hand: up, down, their logs, their state, and tests at each change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Optional
+
+from noxlib.config.detect import load_project
+from noxlib.config.models import Config
+from noxlib.config.project import Project
+from noxlib.engines import compose, process
+from noxlib.engines.docker import Docker
+from noxlib.errors import NoxlibError, PlaceError, UsageError
+from noxlib.places import carry, stack
+from noxlib.places.mirror import SKIPPED
+from noxlib.places.probe import LocalProbe
+from noxlib.sessions import compose_files, compose_stack, reaping
+from noxlib.sessions.arguments import Arguments, Option, no_rest
+from noxlib.sessions.compose_stack import OfServices
+from noxlib.sessions.context import Context, on_terminal, say
+
+UP = Option("--up", "start the services without tests, and leave them up")
+DOWN = Option("--down", "remove the services that are up")
+LOGS = Option("--logs", "show the services' logs, or those of the services that follow; on a terminal as they come")
+PS = Option("--ps", "show the services that are up")
+WATCH = Option("--watch", "run the tests at each change of the checkout, until Ctrl-C")
+OPTIONS = (UP, DOWN, LOGS, PS, WATCH)
+
+PlaceOf = Callable[[Config, Arguments], OfServices]
+
+
+def run(context: Context, arguments: Arguments, place_of: PlaceOf, tests: Callable[[Context], None]) -> bool:
+    """Carry out what was asked for by hand; False: it was nothing of that.
+
+    Raises:
+        UsageError: two of them were.
+        NoxlibError: as its step says.
+    """
+    asked = [option.name for option in OPTIONS if arguments[option.key]]
+    if len(asked) > 1:
+        raise UsageError(f"{context.session}: {' and '.join(asked)} at once", "leave one of them out")
+    if not asked or arguments["dry_run"]:
+        return False
+    if asked[0] == WATCH.name:
+        watch(context, place_of, arguments, tests)
+        return True
+    project = load_project(context.root)
+    reaping.sweep(context.root)
+    if asked[0] != LOGS.name:
+        no_rest(context.session, arguments)
+    placement = place_of(project.config, arguments)
+    assert placement.engine is not None
+    if asked[0] == UP.name:
+        up(context, project, placement)
+    elif asked[0] == DOWN.name:
+        down(context, project, placement.engine)
+    else:
+        words = ("ps",) if asked[0] == PS.name else ("logs", *(["--follow"] if on_terminal() else []), *arguments.rest)
+        show(context, project, placement, words)
+    return True
+
+
+def up(context: Context, project: Project, placement: OfServices) -> None:
+    """Start the services, or leave those that are up already as they are."""
+    with compose_stack.opened(context, project, placement) as opened:
+        services = opened.services(
+            context.root / ".noxlib" / "compose" / context.session,
+            lambda its: LocalProbe(its.stack, its.addresses),
+            run_id=context.session,
+            labels={},
+            fresh=False,
+        )
+    with services:
+        pass
+
+
+def down(context: Context, project: Project, docker: Docker) -> None:
+    """Remove the services that are up, where there are any."""
+    kept = compose_stack.kept_of(context, project.config.compose_integration)
+    if not kept.take():
+        raise UsageError(f"{context.session}: a run has the services that are up", "stop it, or wait for it")
+    try:
+        found = docker.containers({compose.PROJECT: kept.project})
+        compose.remove(docker, kept.project)
+        kept.forget()
+    finally:
+        kept.release()
+    say(f"{context.session}: {f'{len(found)} services removed' if found else 'nothing was up'}")
+
+
+def show(context: Context, project: Project, placement: OfServices, words: tuple[str, ...]) -> None:
+    """What compose says of the services that are up, without their secrets.
+
+    Raises:
+        PlaceError: none are up, or compose refuses.
+    """
+    own = project.config.compose_integration
+    docker = placement.engine
+    assert docker is not None
+    name = compose_stack.kept_of(context, own).project
+    if not docker.containers({compose.PROJECT: name}):
+        raise PlaceError(f"{context.session}: no services are up", f"nox -s {context.session} -- --up")
+    config = compose.Compose(docker, compose_files.of(project), name).config()
+    ended = process.stream(
+        (compose.command(), "compose", "--ansi", "never", "-p", name, *words),
+        env=docker.command_environment(),
+        secrets=stack.read(config, own.file, own.runner, placement.profile).secrets,
+    )
+    if ended.code:
+        raise PlaceError(f"{context.session}: compose {words[0]} ended with {ended.code}", "its own line stands above")
+
+
+def watch(context: Context, place_of: PlaceOf, arguments: Arguments, tests: Callable[[Context], None]) -> None:
+    """Run the tests, and again at each change; the services stay up in between, and go at the end unless kept.
+
+    Raises:
+        UsageError: watchfiles is not installed.
+    """
+    project = load_project(context.root)
+    try:
+        for _ in changes(context.root, project.config.write_back):
+            _round(context, tests)
+            say(f"{context.session}: waiting for a change (Ctrl-C ends)")
+    except KeyboardInterrupt:
+        say(f"{context.session}: no longer watching")
+    finally:
+        docker = place_of(project.config, arguments).engine
+        if not arguments["keep"] and docker is not None:
+            down(context, project, docker)
+
+
+def _round(context: Context, tests: Callable[[Context], None]) -> None:
+    try:
+        tests(context)
+    except NoxlibError as error:
+        if error.outcome == "cancelled":
+            raise
+        say(str(error))
+
+
+def changes(root: Path, carried: tuple[str, ...]) -> Iterator[Optional[str]]:
+    """Nothing at first, then a file of each change; what runs write themselves is none."""
+    try:
+        from watchfiles import DefaultFilter, watch  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise UsageError("--watch needs the package watchfiles", "install noxlib[watch]") from None
+
+    class Sources(DefaultFilter):
+        def __call__(self, change: object, path: str) -> bool:
+            name = Path(path).relative_to(root)
+            own = bool(SKIPPED & set(name.parts)) or carry.matches(str(name), (*carry.ALWAYS, *carried))
+            return not own and super().__call__(change, path)  # type: ignore[arg-type]
+
+    yield None
+    for found in watch(root, watch_filter=Sources(), raise_interrupt=True):
+        yield min(path for _, path in found)

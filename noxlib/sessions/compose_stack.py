@@ -1,0 +1,140 @@
+"""The services of a session: its compose file read and checked, a stack of its own or the one that stays up."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Callable, Optional
+
+import msgspec
+
+from noxlib.config.models import ComposeConfig
+from noxlib.config.project import Project
+from noxlib.engines.compose import Compose
+from noxlib.engines.docker import Docker
+from noxlib.errors import UsageError
+from noxlib.ledger import Ledger
+from noxlib.places import addresses, box, stack, stack_additions
+from noxlib.places.kept import Kept, project_name
+from noxlib.places.probe import Listening
+from noxlib.places.services import Services
+from noxlib.places.stack import Stack
+from noxlib.places.stack_additions import Wanted
+from noxlib.sessions import compose_files
+from noxlib.sessions.context import Context, say
+from noxlib.sessions.placing import Placement
+
+START_INTERVAL = 25  #: the engine's version that knows it
+
+
+class OfServices(Placement, frozen=True):
+    """A placement with services."""
+
+    profile: Optional[str] = None  #: of the compose file
+    keep: bool = False  #: they stay up
+    detached: bool = True  #: and outlive this process
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The services of a session, not started yet. ``kept`` is taken, and released by the services' own end."""
+
+    docker: Docker
+    stack: Stack
+    files: tuple[Path, ...]
+    project: str
+    kept: Optional[Kept]
+    config: ComposeConfig
+
+    def services(
+        self,
+        folder: Path,
+        probe: Callable[[Services], AbstractContextManager[Listening]],
+        *,
+        run_id: str,
+        labels: Mapping[str, str],
+        build: bool = True,
+        fresh: bool = True,
+    ) -> Services:
+        """The stack as a context manager; ``folder`` gets its logs."""
+        return Services(
+            self.docker,
+            self.stack,
+            files=self.files,
+            project=self.project,
+            run_id=run_id,
+            labels=labels,
+            folder=folder,
+            ledger=Ledger(),
+            probe=probe,
+            kept=self.kept,
+            build=build,
+            fresh=fresh,
+            reset=self.config.reset,
+        )
+
+    def attachment(self) -> box.Attachment:
+        """What a container on their network gets: the runner's, and where each service is reached."""
+        own = self.stack.attachment
+        told = addresses.variables(addresses.on_network(self.stack.services))
+        return msgspec.structs.replace(own, environment={**told, **own.environment})
+
+
+@contextlib.contextmanager
+def opened(context: Context, project: Project, placement: OfServices, *, publish: bool = False) -> Iterator[Opened]:
+    """The compose file read and checked. Where the block fails, what was taken is given back.
+
+    Raises:
+        PlaceError: there is no such file, compose refuses it, or it lacks the runner.
+        UsageError: the services that stay up are in use, or there is no such profile.
+    """
+    docker = placement.engine
+    assert docker is not None
+    own = project.config.compose_integration
+    files = compose_files.of(project)
+    kept = _taken(context, own, placement)
+    try:
+        name = kept.project if kept else f"{project_name(project.root, context.session)}-{secrets.token_hex(4)}"
+        config = Compose(docker, files, name).config()
+        services = stack.read(config, own.file, own.runner, placement.profile)
+        compose_files.warn(config, name, files)
+        wanted = _wanted(services, docker, publish=publish or kept is not None, fixed=own.ports == "fixed")
+        yield Opened(docker, stack_additions.added(services, wanted), files, name, kept, own)
+    except BaseException:
+        if kept:
+            kept.release()
+        raise
+
+
+def kept_of(context: Context, own: ComposeConfig, *, detached: bool = True) -> Kept:
+    """The stack of this checkout and session that stays up, whether it is up or not."""
+    return Kept(Ledger(), context.root, context.session, own.keep_hours, detached=detached)
+
+
+def _taken(context: Context, own: ComposeConfig, placement: OfServices) -> Optional[Kept]:
+    """The stack that stays up, where there is one or is to be one; None: this run starts its own."""
+    kept = kept_of(context, own, detached=placement.detached)
+    if not placement.keep and kept.entry is None:
+        return None
+    if kept.take():
+        return kept
+    if placement.keep:
+        raise UsageError(
+            f"{context.session}: another run has the services that stay up", "wait for it, or leave --keep out"
+        )
+    say("noxlib: another run has the services that stay up; this one starts its own")
+    return None
+
+
+def _wanted(services: Stack, docker: Docker, *, publish: bool, fixed: bool) -> Wanted:
+    major = docker.version.partition(".")[0]
+    images = {name: docker.image(str(one["image"])) for name, one in services.services.items() if "image" in one}
+    return Wanted(
+        health=docker.kind == "docker",
+        often=docker.kind == "docker" and major.isdecimal() and int(major) >= START_INTERVAL,
+        publish=publish,
+        fixed=fixed,
+        asked=frozenset(name for name, image in images.items() if image and image.health),
+    )
