@@ -115,6 +115,8 @@ class Story:
             imports=found.imports,
             profile=found.profile or self._planned_profile(),
             leaks=found.leaks,
+            mocks=found.mocks,
+            faults=found.faults,
         )
         if found.argv:
             record = msgspec.structs.replace(record, argv=found.argv)

@@ -84,6 +84,49 @@ class Leak(msgspec.Struct, frozen=True):
     what: str
 
 
+class Unmatched(msgspec.Struct, frozen=True):
+    """A request that no expectation of a mock peer met; ``test`` is empty where workers shared the mock peer."""
+
+    test: str
+    service: str
+    request: str  #: ``GET /api/files``
+
+
+class NeverCalled(msgspec.Struct, frozen=True):
+    """An expectation that no request met."""
+
+    service: str
+    expectation: str  #: its method and path
+    file: str = ""
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """A mock peer that stopped answering, and when."""
+
+    service: str
+    why: str
+
+
+class MocksSection(msgspec.Struct, frozen=True):
+    """What the mock peers of a stack met."""
+
+    unmatched: tuple[Unmatched, ...] = ()
+    never_called: tuple[NeverCalled, ...] = ()
+    lost: tuple[Lost, ...] = ()
+
+
+class FaultSection(msgspec.Struct, frozen=True):
+    """A service behind a proxy: the faults in the user's words, and what went through; bytes are the tests' own."""
+
+    service: str
+    faults: str
+    connections: int = 0
+    dropped: int = 0
+    sent: int = 0
+    received: int = 0
+    open: int = 0
+
+
 class TaskSection(msgspec.Struct, frozen=True):
     """One task of a scheduler: its id there, where it ran, how it ended."""
 
@@ -153,6 +196,8 @@ class Record(msgspec.Struct, frozen=True):
     leaks: tuple[Leak, ...] = ()
     machine: Optional[Machine] = None
     services: tuple[Service, ...] = ()
+    mocks: Optional[MocksSection] = None
+    faults: tuple[FaultSection, ...] = ()
     tasks: tuple[TaskSection, ...] = ()  #: of a scheduler
     performance: Optional[PerformanceSection] = None
     written_back: tuple[str, ...] = ()  #: files that the tests wrote and that were carried back to the checkout

@@ -7,12 +7,20 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Optional, TypeVar
+from typing import Any, BinaryIO, Optional, TypeVar
 
 import msgspec
 
 from noxlib import atomic
-from noxlib.records.record import Counts, Failure, InterpreterSection, Leak, ProfileSection
+from noxlib.records.record import (
+    Counts,
+    Failure,
+    FaultSection,
+    InterpreterSection,
+    Leak,
+    MocksSection,
+    ProfileSection,
+)
 
 Value = TypeVar("Value")
 
@@ -28,6 +36,7 @@ _ENTRIES = 200  # of a dictionary, of a list of arguments
 CAUSES = frozenset(
     {
         "guard",
+        "services",
         "usage",
         "internal",
         "timeout",
@@ -71,6 +80,8 @@ class Result(msgspec.Struct, frozen=True):
     argv: tuple[str, ...] = ()
     profile: Optional[ProfileSection] = None
     leaks: tuple[Leak, ...] = ()
+    mocks: Optional[MocksSection] = None
+    faults: tuple[FaultSection, ...] = ()
     shard: Optional[Shard] = None
     version: int = 1
 
@@ -196,16 +207,16 @@ def _cut_result(found: Result) -> Result | None:
         cause=found.cause if found.cause in CAUSES else None,
         message=text(found.message) if found.message else None,
         counts=found.counts,
-        failures=tuple(
-            Failure(text(failure.id, _NAME), text(failure.phase, 20), text(failure.message))
-            for failure in found.failures[:_FAILURES]
-        ),
+        failures=_plain(found.failures, tuple[Failure, ...]),
         seeds={text(name, 100): text(value, 100) for name, value in _first(found.seeds)},
         interpreter=InterpreterSection(*(text(part, 100) for part in msgspec.structs.astuple(found.interpreter))),
         imports={text(name, 200): value and text(value, _NAME) for name, value in _first(found.imports)},
         timings={text(name, 40): seconds for name, seconds in _first(found.timings) if math.isfinite(seconds)},
         argv=tuple(text(word, _NAME) for word in found.argv[:_ENTRIES]),
         profile=_cut_profile(found.profile) if found.profile else None,
+        leaks=_plain(found.leaks, tuple[Leak, ...]),
+        mocks=_plain(found.mocks, Optional[MocksSection]),
+        faults=_plain(found.faults, tuple[FaultSection, ...]),
         shard=msgspec.structs.replace(found.shard, digest=text(found.shard.digest, 100)) if found.shard else None,
     )
 
@@ -219,6 +230,20 @@ def _cut_profile(found: ProfileSection) -> ProfileSection:
         concurrent=found.concurrent,
         skipped={text(reason, 200): count for reason, count in _first(found.skipped) if count > 0},
     )
+
+
+def _plain(found: Value, type_: Any) -> Value:
+    """A section with every text and list cut."""
+
+    def cut(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: cut(inner) for key, inner in value.items()}
+        if isinstance(value, tuple):
+            return tuple(cut(inner) for inner in value[:_FAILURES])
+        return text(value, _NAME) if isinstance(value, str) else value
+
+    plain: Value = msgspec.convert(cut(msgspec.to_builtins(found)), type_)
+    return plain
 
 
 def _first(found: dict[str, Value]) -> list[tuple[str, Value]]:

@@ -23,8 +23,12 @@ from noxlib.records.record import (
     BenchmarkSection,
     Counts,
     Failure,
+    FaultSection,
     InterpreterSection,
     Leak,
+    Lost,
+    MocksSection,
+    NeverCalled,
     PerformanceSection,
     PlaceSection,
     ProfileSection,
@@ -32,6 +36,7 @@ from noxlib.records.record import (
     SourceSection,
     TaskSection,
     TestgroundSection,
+    Unmatched,
 )
 
 if TYPE_CHECKING:
@@ -80,6 +85,12 @@ CURRENT = msgspec.structs.replace(
     leaks=(Leak("tests/test_a.py::test_b", "the listening port 8080"),),
     machine=Machine("host", "Debian GNU/Linux 12 (bookworm)", "6.1.0", "tcg", "0a1b", 2.6),
     services=(Service("postgres-test", "postgres:15", 0.9),),
+    mocks=MocksSection(
+        (Unmatched("tests/test_a.py::test_b", "mock-admin", "GET /x"),),
+        (NeverCalled("mock-admin", "POST /api/auth/token", "admin-mock.json"),),
+        (Lost("mock-storage", "it does not answer"),),
+    ),
+    faults=(FaultSection("redis-test", "latency=200ms", 3, 1, 100, 200, 0),),
     tasks=(TaskSection(0, "12_0", "c1", "COMPLETED", "passed", None, 0, Counts(1), 3.5, 1),),
     performance=PerformanceSection(
         "0123456789abcdef",
