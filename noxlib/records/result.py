@@ -50,9 +50,9 @@ CAUSES = frozenset(
         "none-collected",
         "empty-shard",
         "exit-code",
+        "killed",
     }
 )
-        "killed",
 
 
 class Shard(msgspec.Struct, frozen=True):
