@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import fixtures, once, options, phases, registered, tasks
+from . import fixtures, once, options, phases, registered, stack, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,6 +105,8 @@ class Environment:
         config.pluginmanager.register(fixtures, "noxlib-fixtures")
         config.pluginmanager.register(once.Shared(config), "noxlib-once")
         self.leaks = looking(config)
+        if stack.active is not None:
+            stack.active.watch(config)
         with contextlib.suppress(OSError):  # a full disk, or somebody else's folder of that name
             registered.sweep()
         if not self.own_timeout:

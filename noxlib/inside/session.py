@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import cpus, deadline, guards, hung, measure, report, result, tasks
+from . import cpus, deadline, guards, hung, measure, report, result, stack, tasks
 
 INHERITED = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID", "PYTEST_CURRENT_TEST")
 CAUSES = {2: "stopped", 3: "internal", 4: "usage"}
@@ -57,6 +57,12 @@ class Session:
         if not getattr(sys.flags, "safe_path", False):
             sys.path.insert(0, scripts)
         cpus.limit_workers(os.environ, cpus.available())
+        try:
+            stack.begin()
+        except (OSError, ValueError) as error:
+            self.cause, self.message = "services", f"the services cannot be used: {error}"
+            print(f"noxlib: {self.message}", flush=True)
+            return 3
         if self.task.get("coverage"):
             measure.start(self.folder)
         try:
@@ -90,7 +96,7 @@ class Session:
         code = {"guard": result.GUARD, "empty-shard": 0}.get(self.cause or "", code)
         if plugin is not None:
             plugin.report.event("finish", exit_code=code)
-        result.write(self.folder, self.describe(code, plugin))
+        result.write(self.folder, {**self.describe(code, plugin), **stack.end(self.folder)})
         return code
             if plugin.resumed:
                 plugin.resumed.complete(os.path.join(self.folder, "junit.xml"))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from noxlib.places.companions import Companions
     from noxlib.places.host import Command, Exit, Host
     from noxlib.places.services import Services
 
@@ -25,14 +26,20 @@ class Beside:
     Args:
         services: The stack.
         host: Where the tests run: a container on the services' network, or an environment of this machine.
+        companions: What goes on beside the tests.
         variables: What its commands get beside their own, once the services are ready.
     """
 
     name = "compose"
 
     def __init__(
-        self, services: Services, host: Host, variables: Callable[[Services], Mapping[str, str]] = lambda _: {}
+        self,
+        services: Services,
+        host: Host,
+        companions: Companions,
+        variables: Callable[[Services], Mapping[str, str]] = lambda _: {},
     ) -> None:
+        self._companions = companions
         self.workspace = host.workspace
         self.python = host.python
         self.inside = host.inside
@@ -77,4 +84,5 @@ class Beside:
             environment={**self._variables(self._services), **command.environment},
             secrets=(*command.secrets, *self._services.stack.secrets),
         )
-        return self._host.run(told)
+        with self._companions.beside(self._services, told) as prepared:
+            return self._host.run(prepared)

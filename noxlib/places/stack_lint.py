@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import msgspec
 
-from noxlib.places import stack, stack_known
+from noxlib.places import mocks, stack, stack_known
 from noxlib.places.stack import Table
 
 if TYPE_CHECKING:
@@ -132,6 +132,13 @@ def _peers(name: str, service: Table, services: dict[str, Table]) -> Iterator[Mi
                 )
 
 
+def _expectations(name: str, service: Table, _: dict[str, Table]) -> Iterator[Mistake]:
+    for file in mocks.files(service):
+        for what in mocks.mistakes(file):
+            path: tuple[Step, ...] = ("services", name, "environment", mocks.EXPECTATIONS)
+            yield Mistake(path, f"MockServer would refuse {what}", f"correct {file.name}: {name} starts without it")
+
+
 def listening(service: Table) -> tuple[int, ...]:
     """The ports that a service listens at, as far as the file tells: by its variables, else what it publishes."""
     variables = stack.environment(service)
@@ -177,4 +184,5 @@ RULES: tuple[Callable[[str, Table, dict[str, Table]], Iterator[Mistake]], ...] =
     _dependencies,
     _own_port,
     _peers,
+    _expectations,
 )

@@ -10,6 +10,7 @@ import msgspec
 from noxlib.config.project import Project
 from noxlib.ledger import Ledger
 from noxlib.places import box, foreign
+from noxlib.places.companions import Companions
 from noxlib.places.compose import Beside
 from noxlib.places.host import Host
 from noxlib.places.probe import Probe
@@ -45,7 +46,8 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
             )
             attachment = opened.attachment()
             inner = container_ground.container(opened.docker, project, made, folder, keep=keep, attachment=attachment)
-            return Beside(services, inner)
+            local = opened.docker.endpoint.url.startswith("unix:")
+            return Beside(services, inner, Companions(opened.beside, project.root, folder, network=True, channel=local))
 
         ground = container_ground.ground(project, placement, made, host)
         return msgspec.structs.replace(ground, secrets=opened.stack.secrets)

@@ -12,7 +12,19 @@ from noxlib.sessions.context import Context
 PROFILE = Option(
     "--profile", "start the services of this profile too; default: integration, where there is one", "NAME"
 )
-OPTIONS = (PLACE, PROFILE, suites.ENV_CONFIG, *compose_hand.OPTIONS)
+FAULT = Option(
+    "--fault",
+    "put a proxy before a service, with faults: redis-test:latency=200ms,jitter=20ms, db:wan, db:down; may be repeated",
+    "SERVICE[:FAULTS]",
+    many=True,
+)
+RECORD = Option(
+    "--record",
+    "let a mock peer pass all on to a real one, and keep what they said as expectations; may be repeated",
+    "SERVICE=URL",
+    many=True,
+)
+OPTIONS = (PLACE, PROFILE, FAULT, RECORD, suites.ENV_CONFIG, *compose_hand.OPTIONS)
 
 
 def run(context: Context) -> None:
@@ -42,5 +54,7 @@ def _place(config: Config, arguments: Arguments) -> OfServices:
         engine=engine,
         profile=arguments["profile"],
         keep=bool(arguments["keep"] or arguments["up"] or arguments["watch"]),
+        faults=tuple(arguments["fault"]),
+        record=tuple(arguments["record"]),
         detached=bool(arguments["keep"] or not arguments["watch"]),
     )

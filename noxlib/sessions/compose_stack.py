@@ -17,7 +17,7 @@ from noxlib.engines.compose import Compose
 from noxlib.engines.docker import Docker
 from noxlib.errors import UsageError
 from noxlib.ledger import Ledger
-from noxlib.places import addresses, box, stack, stack_additions
+from noxlib.places import addresses, box, companions, mocks, stack, stack_additions
 from noxlib.places.kept import Kept, project_name
 from noxlib.places.probe import Listening
 from noxlib.places.services import Services
@@ -36,6 +36,8 @@ class OfServices(Placement, frozen=True):
     profile: Optional[str] = None  #: of the compose file
     keep: bool = False  #: they stay up
     detached: bool = True  #: and outlive this process
+    faults: tuple[str, ...] = ()  #: as ``--fault`` has them
+    record: tuple[str, ...] = ()  #: as ``--record`` has them
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -47,6 +49,7 @@ class Opened(msgspec.Struct, frozen=True):
     project: str
     kept: Optional[Kept]
     config: ComposeConfig
+    beside: companions.Wanted
 
     def services(
         self,
@@ -101,7 +104,9 @@ def opened(context: Context, project: Project, placement: OfServices, *, publish
         services = stack.read(config, own.file, own.runner, placement.profile)
         compose_files.warn(config, name, files)
         wanted = _wanted(services, docker, publish=publish or kept is not None, fixed=own.ports == "fixed")
-        yield Opened(docker, stack_additions.added(services, wanted), files, name, kept, own)
+        mocks.check(services.services)
+        beside = companions.wanted(services, own.mocks, (*own.faults, *placement.faults), placement.record)
+        yield Opened(docker, stack_additions.added(services, wanted), files, name, kept, own, beside)
     except BaseException:
         if kept:
             kept.release()

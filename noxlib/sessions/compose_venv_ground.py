@@ -12,6 +12,7 @@ import msgspec
 from noxlib.config.project import Project
 from noxlib.errors import PlaceError
 from noxlib.places import addresses, box
+from noxlib.places.companions import Companions
 from noxlib.places.compose import Beside
 from noxlib.places.host import Host
 from noxlib.places.probe import LocalProbe
@@ -47,7 +48,13 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
                 labels=box.labels(folder.name, project.name),
                 build=effort == "all",
             )
-            return Beside(services, cast("Host", inner.host(folder, keep)), lambda its: variables(its, its.addresses()))
+            companions = Companions(opened.beside, project.root, folder, network=False, channel=True)
+            return Beside(
+                services,
+                cast("Host", inner.host(folder, keep)),
+                companions,
+                lambda its: variables(its, companions.at(its)),
+            )
 
         return msgspec.structs.replace(inner, host=host, secrets=opened.stack.secrets)
 
