@@ -116,7 +116,7 @@ def _kill(docker: Docker, compose: Compose, service: str) -> None:
     """A paused one dies of it as well, once it goes on."""
     container = _container(compose, service)["Id"]
     docker.kill(container)
-    docker.resume(container)
+    _resume(docker, compose, service)
     docker.wait(container, READY_SECONDS)
 
 
@@ -125,7 +125,9 @@ def _pause(docker: Docker, compose: Compose, service: str) -> None:
 
 
 def _resume(docker: Docker, compose: Compose, service: str) -> None:
-    docker.resume(_container(compose, service)["Id"])
+    found = _container(compose, service)
+    if found["State"].get("Paused"):
+        docker.resume(found["Id"])
 
 
 def _restart(docker: Docker, compose: Compose, service: str) -> None:
@@ -136,8 +138,8 @@ def _restart(docker: Docker, compose: Compose, service: str) -> None:
 
 def _restore(docker: Docker, compose: Compose, service: str) -> None:
     """It runs and is ready, whatever was done to it."""
+    _resume(docker, compose, service)
     found = _container(compose, service)
-    docker.resume(found["Id"])
     if not found["State"].get("Running"):
         docker.start(found["Id"])
     until = time.monotonic() + READY_SECONDS
