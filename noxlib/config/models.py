@@ -30,6 +30,7 @@ class LevelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     args: Optional[tuple[str, ...]] = None  #: arguments for pytest instead of the level's own
     timeout: Optional[float] = None  #: seconds for the whole suite
     test_timeout: Optional[float] = None  #: seconds for each phase of a test, before the profile multiplies them
+    new_test_runs: Optional[int] = None  #: how often a test runs that the history does not know as stable
 
 
 class IntegrationConfig(SuiteConfig, frozen=True, forbid_unknown_fields=True):
@@ -44,6 +45,7 @@ class ScriptConfig(SuiteConfig, frozen=True, forbid_unknown_fields=True):
 
     path: str = "test.sh"  #: the executable
     python: Optional[str] = None  #: the Python whose testground it runs in; default: the newest configured
+    root: bool = False  #: it needs root: by ``sudo -n`` where the user is another one
 
 
 class ComposeConfig(SuiteConfig, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +53,9 @@ class ComposeConfig(SuiteConfig, frozen=True, forbid_unknown_fields=True):
 
     file: str = "docker-compose.test.yml"  #: the compose file
     runner: str = "test-runner"  #: the service whose part the tests' own container takes
+    migrate: Optional[str] = None  #: command that is run in the testground once the services are ready
+    seed: tuple[str, ...] = ()  #: then: SQL files for PostgreSQL, or commands
+    migrations: tuple[str, ...] = ("alembic.ini", "**/alembic/**", "**/migrations/**")  #: globs that decide the data
     ports: Literal["free", "fixed"] = "free"  #: what the file leaves open: free ports, or each service's own and one
     mocks: Literal["report", "fail"] = "report"  #: what comes of a request that no mock peer expects
     faults: tuple[str, ...] = ()  #: proxies between the tests and services, as ``--fault`` has them
@@ -113,6 +118,14 @@ class EnvironmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     disk_mb: Optional[int] = None  #: budget of disk for a test
 
 
+class QuarantineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[tool.noxlib.quarantine."TEST"]``: a test, by id or glob, whose failures fail nothing for a while."""
+
+    owner: str = ""  #: who sees to it
+    reason: str = ""  #: why it is in quarantine
+    expires: str = ""  #: the last day on which it is: ``"2027-01-31"``
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[tool.noxlib]``. None, or an empty tuple of Pythons: detect it (``nox -s doctor`` shows what was found)."""
 
@@ -143,4 +156,5 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retention: RetentionConfig = RetentionConfig()  #: how long published testgrounds are kept
     environments: dict[str, EnvironmentConfig] = {}  #: environment profiles
     workspace: dict[str, tuple[str, ...]] = {}  #: folder of an isolated workspace -> the project's variables for it
+    quarantine: dict[str, QuarantineConfig] = {}  #: tests whose failures fail nothing for a while
     env_aliases: dict[str, str] = {}  #: a variable of the project's own -> the one of ours that it stands for

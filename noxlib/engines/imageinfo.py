@@ -21,6 +21,7 @@ class ImageInfo(msgspec.Struct, frozen=True):
     size: int  #: bytes
     platform: str  #: ``linux/amd64``
     entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
     health: tuple[str, ...] = ()  #: the words of its own HEALTHCHECK
 
 
@@ -38,5 +39,6 @@ def image_info(found: Mapping[str, Any]) -> ImageInfo:
         size=int(found.get("Size") or 0),
         platform=f"{found.get('Os', 'linux')}/{found.get('Architecture', 'amd64')}{variant}",
         entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
         health=tuple((config.get("Healthcheck") or {}).get("Test") or ()),
     )
