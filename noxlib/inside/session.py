@@ -92,14 +92,14 @@ class Session:
             self.cause = self.cause or plugin.cause
             self.message = self.message or plugin.message or plugin.report.problem
             self.copy_junit(plugin.junit)
+            if plugin.resumed:
+                plugin.resumed.complete(os.path.join(self.folder, "junit.xml"))
         self.judge(code, plugin)
         code = {"guard": result.GUARD, "empty-shard": 0}.get(self.cause or "", code)
         if plugin is not None:
             plugin.report.event("finish", exit_code=code)
         result.write(self.folder, {**self.describe(code, plugin), **stack.end(self.folder)})
         return code
-            if plugin.resumed:
-                plugin.resumed.complete(os.path.join(self.folder, "junit.xml"))
 
     def judge(self, code: int, plugin: Any) -> None:
         """Find the cause where none is known yet."""
@@ -112,14 +112,14 @@ class Session:
             self.cause = "collection"
         elif plugin is not None and plugin.crashed:
             self.cause = "crashed"
+            if plugin.resumed:
+                self.cause, self.message = plugin.resumed.cause, plugin.resumed.message
         elif plugin is not None and code == result.NO_TESTS and plugin.empty_shard:
             self.cause = "empty-shard"
         elif code == result.NO_TESTS or (code == 0 and not result.ran(counts)):
             self.cause = result.no_tests_cause(counts)
         else:
             self.cause = CAUSES.get(code)
-            if plugin.resumed:
-                self.cause, self.message = plugin.resumed.cause, plugin.resumed.message
         if self.cause == "usage" and not self.message:
             self.message = "pytest refuses its arguments or its configuration; its own lines above say which"
 
