@@ -63,13 +63,19 @@ def expectations(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _question(request: dict[str, Any]) -> dict[str, Any]:
     kept = {key: request[key] for key in ("method", "path", "queryStringParameters") if request.get(key)}
-    body = request.get("body")
-    if isinstance(body, dict):  # what it says decides, not the bytes that it came as
-        body = {key: value for key, value in body.items() if key != "rawBytes"}
+    body = _without_bytes(request.get("body"))
     return {**kept, **({"body": body} if body else {})}
 
 
 def _answer(response: dict[str, Any]) -> dict[str, Any]:
     headers = {name: value for name, value in response.get("headers", {}).items() if name.lower() not in DROPPED}
-    kept = {key: response[key] for key in ("statusCode", "body") if response.get(key) is not None}
-    return {**kept, **({"headers": headers} if headers else {})}
+    body = _without_bytes(response.get("body"))
+    if isinstance(body, dict) and isinstance(body.get("json"), (dict, list)):
+        body = body["json"]  # as a person writes it; its type is among the headers
+    kept = {"statusCode": response.get("statusCode"), "headers": headers, "body": body}
+    return {key: value for key, value in kept.items() if value not in (None, {}, "")}
+
+
+def _without_bytes(body: Any) -> Any:
+    """A body as what it says, without the bytes that it came as."""
+    return {key: value for key, value in body.items() if key != "rawBytes"} if isinstance(body, dict) else body

@@ -123,7 +123,7 @@ class Companions:
         }
 
     def _direct(self, about: Table) -> addresses.Ends:
-        """Where a service is reached without a proxy: on its network by its container's id, an alias that engines give it."""
+        """Where a service is reached without a proxy: on its network by its container's id, which is a name there."""
         if not self._network:
             return addresses.on_machine({"it": about})["it"]
         name, exposed = about["Id"][:ID], about["Config"].get("ExposedPorts") or {}
