@@ -115,7 +115,7 @@ def key(
     parts: list[Any] = [VERSION, image.id, stack_postgres.settings(table), stack.attachment.environment]
     parts += [[(step.kind, step.text) for step in steps]]
     parts += [_digests(project.root, files), _mounted(stack_postgres.binds(table))]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return f"postgres-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]}"
 
 
 def _files(project: Project, steps: tuple[Step, ...]) -> list[str]:

@@ -14,7 +14,7 @@ from noxlib.places.companions import Companions
 from noxlib.places.compose import Beside
 from noxlib.places.host import Host
 from noxlib.places.probe import Probe
-from noxlib.sessions import compose_stack, container_ground
+from noxlib.sessions import compose_data, compose_stack, container_ground
 from noxlib.sessions.compose_stack import OfServices
 from noxlib.sessions.context import Context
 from noxlib.sessions.grounds import Effort, Ground
@@ -35,6 +35,8 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
             labels = box.labels(folder.name, project.name)
             image, python = made.testground.id, made.testground.interpreter
             foreign.check(opened.stack, opened.docker, image, labels)
+            attachment = opened.attachment()
+            inner = container_ground.container(opened.docker, project, made, folder, keep=keep, attachment=attachment)
             services = opened.services(
                 folder,
                 lambda its: Probe(
@@ -43,9 +45,8 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
                 run_id=folder.name,
                 labels=labels,
                 build=effort == "all",
+                preparations=compose_data.preparations(opened.data, project, inner, lambda _: ground.environment),
             )
-            attachment = opened.attachment()
-            inner = container_ground.container(opened.docker, project, made, folder, keep=keep, attachment=attachment)
             local = opened.docker.endpoint.url.startswith("unix:")
             return Beside(services, inner, Companions(opened.beside, project.root, folder, network=True, channel=local))
 

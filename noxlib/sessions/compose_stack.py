@@ -20,10 +20,11 @@ from noxlib.ledger import Ledger
 from noxlib.places import addresses, box, companions, mocks, stack, stack_additions
 from noxlib.places.kept import Kept, project_name
 from noxlib.places.probe import Listening
-from noxlib.places.services import Services
+from noxlib.places.services import Services, Work
 from noxlib.places.stack import Stack
 from noxlib.places.stack_additions import Wanted
-from noxlib.sessions import compose_files
+from noxlib.places.stack_data import Data
+from noxlib.sessions import compose_data, compose_files
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.placing import Placement
 
@@ -50,6 +51,7 @@ class Opened(msgspec.Struct, frozen=True):
     kept: Optional[Kept]
     config: ComposeConfig
     beside: companions.Wanted
+    data: Optional[Data] = None
 
     def services(
         self,
@@ -60,11 +62,12 @@ class Opened(msgspec.Struct, frozen=True):
         labels: Mapping[str, str],
         build: bool = True,
         fresh: bool = True,
+        preparations: tuple[Work, ...] = (),
     ) -> Services:
         """The stack as a context manager; ``folder`` gets its logs."""
         return Services(
             self.docker,
-            self.stack,
+            self.data.added(self.stack, self.docker) if self.data else self.stack,
             files=self.files,
             project=self.project,
             run_id=run_id,
@@ -76,6 +79,7 @@ class Opened(msgspec.Struct, frozen=True):
             build=build,
             fresh=fresh,
             reset=self.config.reset,
+            preparations=preparations,
         )
 
     def attachment(self) -> box.Attachment:
@@ -106,7 +110,8 @@ def opened(context: Context, project: Project, placement: OfServices, *, publish
         wanted = _wanted(services, docker, publish=publish or kept is not None, fixed=own.ports == "fixed")
         mocks.check(services.services)
         beside = companions.wanted(services, own.mocks, (*own.faults, *placement.faults), placement.record)
-        yield Opened(docker, stack_additions.added(services, wanted), files, name, kept, own, beside)
+        data = compose_data.of(project, docker, services)
+        yield Opened(docker, stack_additions.added(services, wanted), files, name, kept, own, beside, data)
     except BaseException:
         if kept:
             kept.release()

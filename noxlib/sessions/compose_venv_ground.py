@@ -17,7 +17,7 @@ from noxlib.places.compose import Beside
 from noxlib.places.host import Host
 from noxlib.places.probe import LocalProbe
 from noxlib.places.services import Services
-from noxlib.sessions import compose_stack, venv_ground
+from noxlib.sessions import compose_data, compose_stack, venv_ground
 from noxlib.sessions.compose_stack import OfServices
 from noxlib.sessions.context import Context
 from noxlib.sessions.grounds import Effort, Ground
@@ -41,17 +41,23 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
         inner = venv_ground.ready(context, project, placement, effort)
 
         def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
+            tests = cast("Host", inner.host(folder, keep))
+
+            def given(its: Services) -> Mapping[str, str]:
+                return {**variables(its, its.addresses()), **inner.environment}
+
             services = opened.services(
                 folder,
                 lambda its: LocalProbe(its.stack, its.addresses),
                 run_id=folder.name,
                 labels=box.labels(folder.name, project.name),
                 build=effort == "all",
+                preparations=compose_data.preparations(opened.data, project, tests, given),
             )
             companions = Companions(opened.beside, project.root, folder, network=False, channel=True)
             return Beside(
                 services,
-                cast("Host", inner.host(folder, keep)),
+                tests,
                 companions,
                 lambda its: variables(its, companions.at(its)),
             )
