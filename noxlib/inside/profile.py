@@ -80,11 +80,12 @@ def choose(given: Mapping[str, Any], config: Any, environ: Mapping[str, str]) ->
 
 def refusal(profile: Mapping[str, Any], item: pytest.Item) -> str | None:
     """The value of the profile that keeps a test from running here."""
+    only = getattr(item, "callspec", None) and item.callspec.params.get("noxlib_storage")  # type: ignore[attr-defined]
     if item.get_closest_marker("large_files") and not profile["large_files"]:
         return "large_files = false"
     for marker in item.iter_markers("backend"):
         for name in marker.args:
-            if name not in profile["backends"]:
+            if name not in profile["backends"] and only in (None, name):
                 return f"backends = {', '.join(profile['backends'])}; not {name}"
     return None
 
@@ -128,6 +129,14 @@ class Environment:
 
     @pytest.hookimpl
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """A test of ``storage`` runs once for each of its backends: those that it is marked for, else all there are."""
+        if "noxlib_storage" in metafunc.fixturenames:
+            marked = [name for marker in metafunc.definition.iter_markers("backend") for name in marker.args]
+            names = list(dict.fromkeys(marked or self.profile["backends"]))
+            metafunc.parametrize("noxlib_storage", names, indirect=True, scope="session")
+
         for item in items:
             value = refusal(self.profile, item)
             if value is not None:

@@ -22,11 +22,16 @@ GRACE = 2.0  # seconds for a process to end by itself
 
 
 class Registered:
-    """What one process of a session has noted, in a file that bears its name; used by one thread at once."""
+    """What one process of a session has noted, in a file that bears its name; used by one thread at once.
 
-    def __init__(self, folder: Path | None = None) -> None:
+    Args:
+        folder: That of all sessions by default.
+        name: Of one of several that a process has at once.
+    """
+
+    def __init__(self, folder: Path | None = None, name: str = "tests") -> None:
         self.folder = folder or shared_folder()
-        self.file = self.folder / f"{os.getpid()}-{began(os.getpid())}.jsonl"
+        self.file = self.folder / f"{os.getpid()}-{began(os.getpid())}.{name}.jsonl"
         self.processes: list[subprocess.Popen[bytes]] = []
         self.paths: list[Path] = []
 
@@ -71,7 +76,7 @@ def sweep(folder: Path | None = None) -> int:
     """Remove what sessions noted that were killed; how many things there were."""
     count = 0
     for file in (folder or shared_folder()).glob("*.jsonl"):
-        pid, _, start = file.stem.partition("-")
+        pid, _, start = file.name.partition(".")[0].partition("-")
         if pid.isdigit() and began(int(pid)) != start:
             count += sum(_undo(what) for what in _read(file))
             file.unlink(missing_ok=True)

@@ -19,7 +19,8 @@ INTEGRATION = "tests/integration"  #: the default folder of the integration test
 ENV_CONFIG = Option(
     "--env-config", "environment profile: local, ci, hpc_cluster, cloud_hpc or one of the project's own", "NAME"
 )
-PASSWORD = ("--ssh-password", "--noxlib-ssh-password")  #: options of the plugin
+#: Options of the plugin.
+SECRETS = ("--ssh-password", "--noxlib-ssh-password", "--s3-secret", "--noxlib-s3-secret")
 LEVEL = Option("--level", "which tests: basic, extended, network or a level of the project's own", "LEVEL")
 
 
@@ -92,7 +93,7 @@ def profile(
         level: Name of the level.
         test_timeout: Seconds for each phase of a test, before the profile multiplies them.
     """
-    _refuse_password(arguments.rest)
+    _refuse_secrets(arguments.rest)
     chosen = profiles.choose(config, arguments["env_config"])
     if not arguments["dry_run"]:
         say(f"noxlib: environment {chosen.name}: {chosen.reason}")
@@ -101,13 +102,13 @@ def profile(
     return {**found, "level": level, "test_timeout": test_timeout, **({"environments": own} if own else {})}
 
 
-def _refuse_password(words: tuple[str, ...]) -> None:
-    """A password among the arguments would stand in the plan and the record, and be seen by all on this machine."""
+def _refuse_secrets(words: tuple[str, ...]) -> None:
+    """A secret among the arguments would stand in the plan and the record, and be seen by all on this machine."""
     for word, following in zip(words, (*words[1:], "")):
         option, equals, text = word.partition("=")
-        if option in PASSWORD and not (text if equals else following).startswith(("env:", "file:")):
+        if option in SECRETS and not (text if equals else following).startswith(("env:", "file:")):
             raise UsageError(
-                f"{option} takes no password, but where it is to be found", f"{option}=env:NAME, or file:PATH"
+                f"{option} takes no secret, but where it is to be found", f"{option}=env:NAME, or file:PATH"
             )
 
 

@@ -100,7 +100,7 @@ def test_a_test_that_hangs_fails_alone_and_its_command_says_the_level(project: N
     [
         (["--level", "basics"], "there is no level 'basics' of integration tests; did you mean basic?"),
         (["--env-config", "hpc-clusters"], "there is no environment 'hpc-clusters' (asked for by --env-config)"),
-        (["--ssh-password", "hunter22"], "--ssh-password takes no password, but where it is to be found"),
+        (["--ssh-password", "hunter22"], "--ssh-password takes no secret, but where it is to be found"),
     ],
 )
 def test_what_there_is_not_is_refused_before_anything_starts(project: Nox, words: list[str], message: str) -> None:
