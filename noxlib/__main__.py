@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     init = commands.add_parser("init", help=text, description=text.capitalize() + ".", allow_abbrev=False)
     init.add_argument("--devcontainer", action="store_true", help="write .devcontainer/devcontainer.json as well")
     init.add_argument("--github", action="store_true", help="write workflows for GitHub Actions as well")
+    init.add_argument("--compose", action="store_true", help="write docker-compose.test.yml as well")
     init.set_defaults(run=_init)
     text = "print the JSON schema of [tool.noxlib], for editors"
     commands.add_parser("schema", help=text, description=text.capitalize() + ".").set_defaults(run=_schema)
@@ -51,12 +52,13 @@ def _root() -> Path:
 
 
 def _init(options: argparse.Namespace) -> int:
-    from noxlib.config.scaffold import write_noxfile, write_settings, write_workflows  # noqa: PLC0415
+    from noxlib.config.scaffold import write_compose, write_noxfile, write_settings, write_workflows  # noqa: PLC0415
 
     root = _root()
     # The devcontainer first of all, since it may refuse the project.
     written = [*(_devcontainer(root) if options.devcontainer else ())]
     written += [write_settings(root), write_noxfile(root), *(write_workflows(root) if options.github else ())]
+    written += [write_compose(root)] if options.compose else []
     for path, what in sorted(written):
         print(f"{what:>8}  {path}")
     print(f"next: `uvx nox -l` in {root}")

@@ -12,6 +12,7 @@ from noxlib.config.files import read_toml
 from noxlib.errors import UsageError
 
 WORKFLOWS = ("test", "nightly", "cleanup", "research-environment")
+COMPOSE = "docker-compose.test.yml"
 _RELEASE = "@RELEASE "  #: in the templates of workflows, what follows the name of a workflow of noxlib's
 
 
@@ -83,6 +84,11 @@ def own_settings() -> str:
 def write_noxfile(root: Path) -> Written:
     """The noxfile of two lines."""
     return write_new(root, "noxfile.py", template("noxfile.py"))
+
+
+def write_compose(root: Path) -> Written:
+    """A compose file with a database and a cache, for ``compose_integration``."""
+    return write_new(root, COMPOSE, template(COMPOSE))
 
 
 def workflow(name: str) -> str:

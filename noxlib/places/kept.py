@@ -100,6 +100,12 @@ def everything(ledger: Ledger) -> tuple[Entry, ...]:
     return tuple(one for one in ledger.entries() if one.kind == KIND and "configuration" in one.details)
 
 
+def told(entry: Entry) -> str:
+    """One line of a stack that stays up: whose, until when, how it goes."""
+    about, until = entry.details, time.strftime("%H:%M", time.localtime(entry.expires))
+    return f"the services of {about['session']} in {about['checkout']}, until {until} or `-- --down`"
+
+
 def project_name(root: Path, session: str) -> str:
     """A name for compose that belongs to a checkout and a session: it takes ``[a-z0-9][a-z0-9_-]*``."""
     checkout = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:8]

@@ -7,11 +7,10 @@ import json
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from noxlib import atomic
-from noxlib.engines import compose as engine
 from noxlib.engines.compose import Compose
 from noxlib.engines.output import Output
 from noxlib.errors import EngineError, PlaceError
-from noxlib.places import addresses, kept, readiness, stack_override
+from noxlib.places import addresses, emptying, kept, readiness, stack_override
 from noxlib.places.host import Facts, Service
 from noxlib.places.kept import KIND
 from noxlib.secret import Masker, mask
@@ -163,7 +162,7 @@ class Services:
         stack = self.stack
         print(f"noxlib: {'emptying' if empty else 'starting'} {', '.join(stack.services)} of {stack.file}", flush=True)
         if empty:
-            self._renew()
+            emptying.renew(self.compose, stack, self.addresses(), self._reset)
         self.logs.mkdir(parents=True, exist_ok=True)
         self._override.write_text(stack_override.dumped(stack.override(self._labels)), encoding="utf-8")
         log = self.logs / "compose.log"
@@ -179,15 +178,6 @@ class Services:
         images = {name: str(about["Config"]["Image"]) for name, about in self.compose.containers().items()}
         self.facts = Facts(services=tuple(Service(name, images.get(name, ""), ready[name]) for name in ready))
         print(f"noxlib: ready: {readiness.told(ready)}", flush=True)
-
-    def _renew(self) -> None:
-        """Remove the services that nothing empties, and the volumes that none of the others uses."""
-        containers = {name: about for name, about in self.compose.containers().items() if name not in self._reset}
-        engine.remove_containers(self.docker, list(containers.values()))
-        stays = {source for name in self._reset for source in _volumes(self.stack.services.get(name, {}))}
-        for key, volume in self.stack.volumes.items():
-            if key not in stays and not (volume or {}).get("external"):
-                self.docker.remove_volume(str((volume or {}).get("name", key)))
 
     @contextlib.contextmanager
     def _masked(self, log: Path) -> Any:
@@ -236,8 +226,3 @@ class Services:
     def _strike(self) -> None:
         if self._entry is not None:
             self._ledger.strike(self._entry)
-
-
-def _volumes(service: Mapping[str, Any]) -> tuple[str, ...]:
-    named = (volume for volume in service.get("volumes") or () if volume.get("type") == "volume")
-    return tuple(str(volume["source"]) for volume in named if volume.get("source"))

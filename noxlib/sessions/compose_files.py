@@ -28,7 +28,7 @@ def of(project: Project) -> tuple[Path, ...]:
     if not file.is_file():
         raise PlaceError(
             f"there is no {name}, so there are no services to start",
-            "write one with the services that the tests need, or name it by file in [tool.noxlib.compose_integration]",
+            "`python -m noxlib init --compose` writes one; or name it by file in [tool.noxlib.compose_integration]",
             cause="compose",
         )
     return tuple(one for one in (file, override_of(file)) if one.is_file())

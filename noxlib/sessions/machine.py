@@ -26,6 +26,7 @@ def look(project: Project) -> tuple[Finding, ...]:
 
 def _all(project: Project) -> Iterator[Finding]:
     yield from _engine(project)
+    yield from _services()
     yield from _disk()
     yield from _interpreters(project)
     yield _uv()
@@ -74,6 +75,15 @@ def _plugins(environment: dict[str, str], needed: dict[str, bool]) -> Iterator[F
             yield Finding(name, error.what, ok=False, needed=needed[name], fix=fix)
         else:
             yield Finding(name, done.stdout.strip().partition("\n")[0])
+
+
+def _services() -> Iterator[Finding]:
+    """What stays up of stacks, of any checkout."""
+    from noxlib.ledger import Ledger  # noqa: PLC0415
+    from noxlib.places import kept  # noqa: PLC0415
+
+    for entry in kept.everything(Ledger()):
+        yield Finding("stays up", kept.told(entry))
 
 
 def _disk() -> Iterator[Finding]:

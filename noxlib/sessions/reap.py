@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from noxlib.errors import EngineError
 from noxlib.ledger import Ledger
+from noxlib.places import kept as stacks
 from noxlib.sessions import reaping
 from noxlib.sessions.arguments import DRY_RUN, no_rest
 from noxlib.sessions.context import Context, say
@@ -28,6 +29,8 @@ def run(context: Context) -> None:
     kept = [reaped for reaped in done if reaped.outcome == "kept"]
     for reaped in kept:
         say(f"kept the {reaped.entry.kind} {reaped.entry.name}: {reaped.reason}")
+    for entry in stacks.everything(Ledger()):
+        say(f"stays up: {stacks.told(entry)}")
     say(f"reap: {len(done) - len(kept)} removed, {len(kept)} kept")
     if kept:
         raise EngineError(

@@ -113,3 +113,16 @@ def test_the_module_runs_and_a_closed_pipe_is_no_traceback(project: Path) -> Non
     command = f'"{sys.executable}" -m noxlib schema | true'
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert ended.stderr == ""
+
+
+def test_init_writes_a_compose_file_only_where_asked_to_and_never_over_one(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init"]) == 0
+    file = project / "docker-compose.test.yml"
+    assert not file.exists()
+    assert main(["init", "--compose"]) == 0
+    assert " written  docker-compose.test.yml" in capsys.readouterr().out.splitlines()
+    file.write_text("services: {}\n")
+    assert main(["init", "--compose"]) == 0
+    assert file.read_text() == "services: {}\n"

@@ -53,6 +53,7 @@ def test_it_is_known_until_its_time_has_come_and_then_removed_by_the_next_start(
     assert json.loads(entry.details["configuration"]) == {"a": "2"}
     assert entry.expires is not None
     assert 7.9 * 3600 < entry.expires - time.time() <= 8 * 3600
+    assert f"{SESSION} in {tmp_path}, until " in kept.told(entry)
     assert reap(ledger, {"compose": lambda _: True}) == ()
     Kept(ledger, tmp_path, SESSION, -1).note({}, {})
     assert [reaped.outcome for reaped in reap(ledger, {"compose": lambda _: True})] == ["removed"]
