@@ -14,6 +14,7 @@ from noxlib.places import stack, stack_lint, stack_programs
 from noxlib.places.stack import Table
 from noxlib.places.stack_lines import Lines
 from noxlib.places.stack_lint import Mistake
+from noxlib.sessions import compose_stages
 from noxlib.sessions.context import say
 
 
@@ -47,7 +48,7 @@ def mistakes(config: Table, project: str, docker: Optional[Docker]) -> tuple[Mis
     """
     config = stack.unescaped(config)
     if docker is None:
-        return tuple(stack_lint.mistakes(config, project))
+        return (*stack_lint.mistakes(config, project), *compose_stages.mistakes(config))
     services: dict[str, Table] = config.get("services") or {}
     found: list[Mistake] = []
     for name, service in services.items():
@@ -58,7 +59,7 @@ def mistakes(config: Table, project: str, docker: Optional[Docker]) -> tuple[Mis
         found += stack_programs.mistakes(name, service, image, docker, Ledger())
         if image.health:
             service.setdefault("healthcheck", {"test": list(image.health)})
-    return (*stack_lint.mistakes(config, project), *found)
+    return (*stack_lint.mistakes(config, project), *compose_stages.mistakes(config), *found)
 
 
 def warn(config: Table, project: str, files: tuple[Path, ...]) -> None:
