@@ -11,11 +11,11 @@ import contextlib
 import difflib
 import json
 import os
-import socket
 from typing import TYPE_CHECKING, Any
 
 from . import faults as faults_
 from .network import PATIENCE, Counts, Network, Proxy, ProxyProcess
+from .sockets import connected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,9 +32,8 @@ class Asking:
 
     def ask(self, **command: Any) -> dict[str, Any]:
         """Have a command carried out. Raises OSError where it cannot be, or the process has ended."""
-        with socket.socket(socket.AF_UNIX) as connection:
+        with connected(self.path) as connection:
             connection.settimeout(PATIENCE)
-            connection.connect(self.path)
             connection.sendall(json.dumps(command).encode() + b"\n")
             with connection.makefile("rb") as lines:
                 answer: dict[str, Any] = json.loads(lines.readline() or b'{"error": "it has ended"}')

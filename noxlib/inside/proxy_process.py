@@ -18,6 +18,7 @@ from typing import Any
 
 from . import faults
 from .proxy import Proxy
+from .sockets import short
 
 LOOK = 1.0  # seconds between two looks whether the parent lives: its forked children hold our input open
 
@@ -90,7 +91,8 @@ class Process:
             self.proxies[self.opened] = made
             return {"proxy": self.opened, "port": made.port}
         if do == "serve":
-            self.server = await asyncio.start_unix_server(self.served, values["path"])
+            with short(values["path"]) as path:
+                self.server = await asyncio.start_unix_server(self.served, path)
             return {}
         if do == "use":
             self.proxies[proxy].use(faults.from_json(values["turns"]), values["began"])

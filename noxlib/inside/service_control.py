@@ -12,6 +12,8 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from .sockets import connected
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -59,7 +61,7 @@ class Services:
     def _ask(self, do: str, service: str) -> None:
         """Raises LookupError for an unknown service, OSError where it cannot be done."""
         self.touched.add(service)
-        with connected(self.folder, self.name) as connection:
+        with connected(os.path.join(self.folder, self.name)) as connection:
             connection.settimeout(PATIENCE)
             connection.sendall(json.dumps({"do": do, "service": service}).encode() + b"\n")
             with connection.makefile("rb") as lines:
@@ -82,17 +84,3 @@ class Services:
                     if time.monotonic() > until:
                         raise
                     time.sleep(PAUSE)
-
-
-def connected(folder: str, name: str) -> socket.socket:
-    """A connection to a socket in a folder, whose path may be longer than a socket's may be. Raises OSError."""
-    there = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.connect(f"/proc/self/fd/{there}/{name}" if os.path.isdir("/proc/self/fd") else f"{folder}/{name}")
-    except OSError:
-        connection.close()
-        raise
-    finally:
-        os.close(there)
-    return connection
