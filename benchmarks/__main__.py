@@ -19,6 +19,7 @@ from benchmarks import (
     memory,
     network,
     parallel,
+    plugin,
     preparing,
     publishing,
     report,
@@ -55,6 +56,7 @@ BENCHMARKS = {
     "retention": retention.run,
     "network": network.run,
     "data": data.run,
+    "plugin": plugin.run,
 }
 
 

@@ -44,6 +44,9 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=False):
     shard: tuple[int, int] = (0, 1)  #: which part of the selected tests, of how many; the first is 0
     durations: str = ""  #: file of recorded durations, beside the task's own; empty: none
     resume: Optional[dict[str, str]] = None  #: ``cause``, ``message``: how the process before ended
+    reruns: dict[str, Any] = {}  #: ``runs`` of a new test, and ``stable``: digests of the others, one after the other
+    quarantine: tuple[dict[str, str], ...] = ()  #: test (id or glob), owner, reason, expires
+    root: bool = False  #: the script runs as root
     profile: dict[str, Any] = {}  #: the environment profile, as ``noxlib.config.profiles.Profile`` has it; empty: none
     version: int = 1
 

@@ -40,6 +40,8 @@ def problems(config: Config, root: Path) -> Iterator[Problem]:
         yield from _problems(level, ("integration", "levels", name), LEVEL_CHECKS)
     for name, environment in config.environments.items():
         yield from _problems(environment, ("environments", name), ENVIRONMENT_CHECKS)
+    for name, quarantine in config.quarantine.items():
+        yield from _problems(quarantine, ("quarantine", name), values.QUARANTINE_CHECKS)
     yield from _problems(config.retention, ("retention",), RETENTION_CHECKS)
     yield from _problems(config.script, ("script",), {"path": partial(check_inside, root), "python": check_python})
 
@@ -226,8 +228,7 @@ def check_text(text: str) -> None:
 LEVEL_CHECKS: dict[str, Check] = {
     "select": check_expression,
     "args": check_text,
-    "timeout": check_positive,
-    "test_timeout": check_positive,
+    **dict.fromkeys(("timeout", "test_timeout", "new_test_runs"), check_positive),
 }
 RETENTION_CHECKS: dict[str, Check] = {
     **dict.fromkeys(("release", "main", "branch", "sha", "pr", "cache"), values.parse_age),
@@ -235,11 +236,8 @@ RETENTION_CHECKS: dict[str, Check] = {
     "share": values.check_share,
 }
 ENVIRONMENT_CHECKS: dict[str, Check] = {
-    "timeout_multiplier": check_positive,
-    "concurrent": check_positive,
+    **dict.fromkeys(("timeout_multiplier", "concurrent", "memory_mb", "disk_mb"), check_positive),
     "backends": values.check_name,
-    "memory_mb": check_positive,
-    "disk_mb": check_positive,
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 import msgspec
 
-from noxlib.config.models import Config, EnvironmentConfig, LevelConfig
+from noxlib.config.models import Config, EnvironmentConfig, LevelConfig, QuarantineConfig
 from noxlib.errors import ConfigError
 
 PREFIX = "NOXLIB_"
@@ -43,6 +43,7 @@ Path = tuple[str, ...]
 NAMED: dict[Path, type[msgspec.Struct]] = {
     ("environments",): EnvironmentConfig,
     ("integration", "levels"): LevelConfig,
+    ("quarantine",): QuarantineConfig,
 }
 
 

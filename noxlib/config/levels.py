@@ -19,11 +19,12 @@ class Level(msgspec.Struct, frozen=True):
     args: tuple[str, ...] = ()
     timeout: float = 3600.0  #: of the whole suite
     test_timeout: float = TEST_TIMEOUT  #: of each phase of a test
+    new_test_runs: int = 1  #: of a test that the history does not know as stable
 
 
 LEVELS = {
     "basic": Level("not slow and not network", ("--maxfail=5", "--tb=short"), 15 * 60.0),
-    "extended": Level("slow or performance", ("--maxfail=3",), 45 * 60.0, 300.0),
+    "extended": Level("slow or performance", ("--maxfail=3",), 45 * 60.0, 300.0, 5),
     "network": Level("network", (), 20 * 60.0),
 }
 

@@ -110,10 +110,7 @@ def _refuse_unless_known(key: Key, known: tuple[str, ...], origin: Origin) -> No
 
 
 def _merge(table: dict[str, Any], overrides: dict[Key, Any]) -> dict[str, Any]:
-    merged = dict(table)
-    day = merged.get("exclude_newer")
-    if isinstance(day, date):  # TOML has dates of its own; a datetime is one as well
-        merged["exclude_newer"] = day.isoformat()
+    merged: dict[str, Any] = _days_as_text(table)
     for key, value in overrides.items():
         if len(key) == 1:
             merged[key[0]] = value
@@ -121,6 +118,13 @@ def _merge(table: dict[str, Any], overrides: dict[Key, Any]) -> dict[str, Any]:
         suite = merged.get(key[0], {})
         merged[key[0]] = {**suite, key[1]: value} if isinstance(suite, dict) else suite
     return merged
+
+
+def _days_as_text(value: Any) -> Any:
+    """TOML has dates of its own, and a datetime is one as well."""
+    if isinstance(value, dict):
+        return {key: _days_as_text(inner) for key, inner in value.items()}
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _convert(merged: dict[str, Any], origin: Origin) -> Config:

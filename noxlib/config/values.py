@@ -149,3 +149,16 @@ def check_share(number: float) -> None:
     """
     if not 0 <= number <= 1:
         raise ValueError("a number from 0 to 1")
+
+
+def check_said(text: str) -> None:
+    """Text that says something.
+
+    Raises:
+        ValueError: it is empty.
+    """
+    if not text.strip():
+        raise ValueError("a word at least")
+
+
+QUARANTINE_CHECKS = {"owner": check_said, "reason": check_said, "expires": check_day}

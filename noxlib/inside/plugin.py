@@ -73,6 +73,11 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if task is None:
         selection.hold(config)
         return None
+    if task.get("quarantine") or task.get("reruns"):
+        from . import quarantine, reruns  # noqa: PLC0415
+
+        quarantine.hold(config, task)
+        reruns.hold(config, task)
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(Worker(config, task), "noxlib-worker")
         return None

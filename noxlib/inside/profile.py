@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import fixtures, once, options, phases, registered, stack, tasks
+from . import budgets, fixtures, notices, once, options, phases, registered, stack, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,6 +105,8 @@ class Environment:
         setattr(config.option, options.destination("max-concurrent"), profile["concurrent"])
         config.pluginmanager.register(fixtures, "noxlib-fixtures")
         config.pluginmanager.register(once.Shared(config), "noxlib-once")
+        config.pluginmanager.register(budgets.Budgets(profile), "noxlib-budgets")
+        notices.gather(config)
         self.leaks = looking(config)
         if stack.active is not None:
             stack.active.watch(config)
@@ -128,8 +130,6 @@ class Environment:
         return f"noxlib: environment {profile['name']}{level}: {timeout}, {profile['concurrent']} at once"
 
     @pytest.hookimpl
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-    @pytest.hookimpl
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """A test of ``storage`` runs once for each of its backends: those that it is marked for, else all there are."""
         if "noxlib_storage" in metafunc.fixturenames:
@@ -137,6 +137,8 @@ class Environment:
             names = list(dict.fromkeys(marked or self.profile["backends"]))
             metafunc.parametrize("noxlib_storage", names, indirect=True, scope="session")
 
+    @pytest.hookimpl
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         for item in items:
             value = refusal(self.profile, item)
             if value is not None:

@@ -25,6 +25,7 @@ SIGNAL = 128  # and the signal's number, as a shell has it
 KEPT = 1 << 16  # bytes of the output's end, for JUnit
 LINE = 1 << 12  # bytes of a line that is looked at
 LOOK = 0.1  # seconds between two looks whether the script has ended though something of it holds its output
+SUDO = ("sudo", "-n", "-E", "--")  # asks nobody, and keeps the variables of the suite
 STOP = 5.0  # seconds that a script has to end after SIGTERM
 
 
@@ -40,6 +41,7 @@ class Script:
         self.task = task
         self.name = str(task["script"])
         self.argv = [os.path.join(task["workspace"], self.name), *task.get("arguments", ())]
+        self.sudo = SUDO if task.get("root") and os.geteuid() != 0 else ()
         self.report = Report(task["result"])
         self.marks: dict[str, float] = {}
         self.imports: dict[str, str | None] = {}
@@ -59,6 +61,11 @@ class Script:
         self.report.event("collected", count=1, deselected=0)
         self.marks["run"] = time.monotonic()
         self.report.start(self.name)
+        refused = refusal() if self.sudo else ""
+        if refused:
+            self.cause, self.message = "usage", f"{self.name} needs root, which `sudo -n` does not give: {refused}"
+            print(f"noxlib: {self.message}", flush=True)
+            return USAGE
         try:
             code = self.execute()
         except OSError as error:
@@ -72,7 +79,7 @@ class Script:
         """Start the script and pass its output on until it ends."""
         interactive = bool(self.task.get("interactive"))
         process = subprocess.Popen(
-            self.argv,
+            [*self.sudo, *self.argv],
             stdin=None if interactive else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -83,7 +90,7 @@ class Script:
                 self.points.line(line)
             code = process.wait()
         except BaseException:
-            stop(process, alone=not interactive)
+            stop(process, self.sudo, alone=not interactive)
             raise
         return code if code >= 0 else SIGNAL - code
 
@@ -158,10 +165,24 @@ def ended(code: int) -> str:
     return f"ended with exit code {code}"
 
 
-def stop(process: subprocess.Popen[bytes], *, alone: bool) -> None:
+def refusal() -> str:
+    """Why nobody may be root here by ``sudo -n``; nothing where one may."""
+    try:
+        asked = subprocess.run(["sudo", "-n", "true"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except OSError as error:
+        return f"sudo: {error.strerror}"
+    said = asked.stderr.decode("utf-8", "replace").strip().splitlines()
+    return "" if asked.returncode == 0 else (said or [f"it ended with {asked.returncode}"])[-1]
+
+
+def stop(process: subprocess.Popen[bytes], sudo: tuple[str, ...], *, alone: bool) -> None:
     """TERM, a while to end by itself, then KILL; to all of its session where it has one of its own."""
 
     def send(number: int) -> None:
+        if sudo:  # what runs as root is signalled by root
+            target = f"-{process.pid}" if alone else str(process.pid)
+            subprocess.run(["sudo", "-n", "kill", f"-{number}", "--", target], capture_output=True, check=False)
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number) if alone else process.send_signal(number)
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import cpus, deadline, guards, hung, measure, report, result, stack, tasks
+from . import breaches, cpus, deadline, guards, hung, measure, notices, report, result, stack, tasks
 
 INHERITED = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID", "PYTEST_CURRENT_TEST")
 CAUSES = {2: "stopped", 3: "internal", 4: "usage"}
@@ -119,7 +119,8 @@ class Session:
         elif code == result.NO_TESTS or (code == 0 and not result.ran(counts)):
             self.cause = result.no_tests_cause(counts)
         else:
-            self.cause = CAUSES.get(code)
+            breach, test = breaches.of(plugin.report.failures if plugin is not None else ())
+            self.cause, self.message = breach or CAUSES.get(code), self.message or test
         if self.cause == "usage" and not self.message:
             self.message = "pytest refuses its arguments or its configuration; its own lines above say which"
 
@@ -141,6 +142,7 @@ class Session:
             "shard": plugin.cut if plugin is not None else None,
             "profile": self.profile(plugin),
             "leaks": self.leaks(plugin),
+            "notices": notices.gathered(getattr(plugin, "config", None)),
         }
 
     def profile(self, plugin: Any) -> dict[str, Any] | None:

@@ -115,6 +115,7 @@ class Story:
             imports=found.imports,
             profile=found.profile or self._planned_profile(),
             leaks=found.leaks,
+            notices=found.notices,
             mocks=found.mocks,
             faults=found.faults,
         )

@@ -9,6 +9,7 @@ import msgspec
 
 from noxlib.places.host import Machine, Service
 from noxlib.plan import Outcome
+from noxlib.records.notices import Notices
 
 VERSION = 2
 
@@ -194,6 +195,7 @@ class Record(msgspec.Struct, frozen=True):
     imports: dict[str, Optional[str]] = {}  #: file of each package under test, as the tests imported it
     profile: Optional[ProfileSection] = None
     leaks: tuple[Leak, ...] = ()
+    notices: Notices = Notices()
     machine: Optional[Machine] = None
     services: tuple[Service, ...] = ()
     mocks: Optional[MocksSection] = None

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Optional, TypeVar
 import msgspec
 
 from noxlib import atomic
+from noxlib.records.notices import Notices
 from noxlib.records.record import (
     Counts,
     Failure,
@@ -34,24 +35,11 @@ _ENTRIES = 200  # of a dictionary, of a list of arguments
 
 #: What ``inside`` may give as a cause; the others are the host's to tell.
 CAUSES = frozenset(
-    {
-        "guard",
-        "services",
-        "usage",
-        "internal",
-        "timeout",
-        "interrupted",
-        "collection",
-        "crashed",
-        "stopped",
-        "exit",
-        "all-skipped",
-        "all-deselected",
-        "none-collected",
-        "empty-shard",
-        "exit-code",
-        "killed",
-    }
+    (
+        *("guard", "services", "usage", "internal", "timeout", "interrupted", "collection"),
+        *("crashed", "killed", "stopped", "exit", "disk-full", "out-of-memory"),
+        *("all-skipped", "all-deselected", "none-collected", "empty-shard", "exit-code"),
+    )
 )
 
 
@@ -80,6 +68,7 @@ class Result(msgspec.Struct, frozen=True):
     argv: tuple[str, ...] = ()
     profile: Optional[ProfileSection] = None
     leaks: tuple[Leak, ...] = ()
+    notices: Notices = Notices()
     mocks: Optional[MocksSection] = None
     faults: tuple[FaultSection, ...] = ()
     shard: Optional[Shard] = None
@@ -96,6 +85,7 @@ class Event(msgspec.Struct, frozen=True):
     message: str = ""
     deselected: int = 0
     duration: float = 0.0  #: seconds
+    setup: float = 0.0  #: seconds of it before the call
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -107,7 +97,6 @@ class Progress(msgspec.Struct, frozen=True):
     began: bool = False  #: a test began
 
 
-    setup: float = 0.0  #: seconds of it before the call
 def result_folder(run: Path) -> Path:
     """``result/`` of a run's folder; where the tests put a link in its place a path that does not exist."""
     path = run / "result"
@@ -132,14 +121,17 @@ def read(path: Path, type_: type[Value]) -> Value | None:
         return None
 
 
-def read_progress(folder: Path) -> Progress:
-    """What ``report.jsonl`` tells; a line that is damaged, as the last one of a killed run may be, does not count."""
+def read_progress(*folders: Path) -> Progress:
+    """What ``report.jsonl`` tells, of a run or of each of its shards.
+
+    A line that is damaged, as the last one of a killed run may be, does not count.
+    """
     outcomes: dict[str, str] = {}
     failures: list[Failure] = []
     running: dict[str, None] = {}
     deselected = 0
     began = False
-    for event in events(folder / "report.jsonl"):
+    for event in (event for folder in folders for event in events(folder / "report.jsonl")):
         if event.event == "start":
             began = True
             running[event.id] = None
@@ -215,6 +207,7 @@ def _cut_result(found: Result) -> Result | None:
         argv=tuple(text(word, _NAME) for word in found.argv[:_ENTRIES]),
         profile=_cut_profile(found.profile) if found.profile else None,
         leaks=_plain(found.leaks, tuple[Leak, ...]),
+        notices=_plain(found.notices, Notices),
         mocks=_plain(found.mocks, Optional[MocksSection]),
         faults=_plain(found.faults, tuple[FaultSection, ...]),
         shard=msgspec.structs.replace(found.shard, digest=text(found.shard.digest, 100)) if found.shard else None,

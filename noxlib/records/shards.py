@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
-from noxlib.records import junit
+from noxlib.records import junit, notices
 from noxlib.records.record import Counts, ProfileSection, Record, TaskSection
 from noxlib.records.report import Run
 from noxlib.records.result import is_plain_file
@@ -35,7 +35,8 @@ def merge(whole: Record, records: Sequence[Record], tasks: Sequence[TaskSection]
         tasks: The same tasks as their scheduler knew them.
     """
     outcome = next(word for word in SEVERITY if any(record.outcome == word for record in records))
-    at = next(index for index, record in enumerate(records) if record.outcome == outcome)
+    ended_so = [index for index, record in enumerate(records) if record.outcome == outcome]
+    at = next((index for index in ended_so if records[index].cause not in (None, "empty-shard")), ended_so[0])
     first = records[at]
     where = f"task {tasks[at].index}" + (f" on {tasks[at].node}" if tasks[at].node else "")
     message = f"{where}: {first.message}" if first.message and len(records) > 1 else first.message
@@ -43,7 +44,7 @@ def merge(whole: Record, records: Sequence[Record], tasks: Sequence[TaskSection]
     return msgspec.structs.replace(
         whole,
         outcome=outcome,
-        cause=first.cause,
+        cause=first.cause if outcome != "passed" else None,
         message=message if outcome != "passed" else None,
         exit_code=first.exit_code,
         counts=total([record.counts for record in records]),
@@ -54,7 +55,8 @@ def merge(whole: Record, records: Sequence[Record], tasks: Sequence[TaskSection]
         argv=ran[0].argv,
         profile=_profile([record.profile for record in ran]),
         leaks=tuple(leak for record in records for leak in record.leaks),
-        timings={**whole.timings, "run": max(task.seconds or 0.0 for task in tasks)},
+        notices=notices.joined([record.notices for record in records]),
+        timings={"run": max(task.seconds or 0.0 for task in tasks), **whole.timings},
         tasks=tuple(tasks),
     )
 

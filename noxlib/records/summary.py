@@ -21,10 +21,21 @@ def summary_line(record: Record, folder: RunFolder) -> str:
     head = f"{record.session} {record.outcome}"
     if record.cause and record.cause != record.outcome:
         head += f" ({record.cause})"
-    parts = [f"{head}: {counted(record.counts)} in {_seconds(record):.1f} s ({_place(record)}; {folder.shown})"]
+    parts = [
+        f"{head}: {counted(record.counts)}{_noticed(record)} in {_seconds(record):.1f} s ({_place(record)}; {folder.shown})"
+    ]
     if record.message and record.outcome != "passed":
         parts.append(" ".join(record.message.split())[:_MESSAGE])
     return ": ".join(parts)
+
+
+def _noticed(record: Record) -> str:
+    """``, of which 1 flaky, 2 quarantined``."""
+    noticed = record.notices
+    quarantined = len({one.test for one in noticed.quarantined})
+    numbers = [(len(noticed.flaky), "flaky"), (quarantined, "quarantined")]
+    told = ", ".join(f"{number} {word}" for number, word in numbers if number)
+    return f", of which {told}" if told else ""
 
 
 def counted(counts: Counts) -> str:

@@ -13,6 +13,7 @@ from noxlib.config.project import Project
 from noxlib.places.host import Command, Layout
 from noxlib.plan import Plan, Task
 from noxlib.secret import known_secrets
+from noxlib.sessions import quarantine
 from noxlib.sessions.arguments import Arguments
 from noxlib.sessions.context import Context
 from noxlib.sessions.grounds import Ground
@@ -84,6 +85,9 @@ def _task(
         coverage=bool(wanted or arguments.values.get("coverage")),
         interactive=interactive,
         script=suite.script,
+        root=suite.root,
+        reruns=suite.reruns,
+        quarantine=() if suite.script else quarantine.current(project, warn=not arguments.values.get("dry_run")),
         profile=suite.profile,
     )
 

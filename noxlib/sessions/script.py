@@ -39,4 +39,5 @@ def suite(root: Path, config: Config, arguments: Arguments) -> Suite:
     if not os.access(root / path, os.X_OK):
         raise UsageError(f"script: {path} is not executable", f"chmod +x {path}, or name another one: {key}")
     own = msgspec.structs.replace(config.script, coverage=False)
-    return Suite("script", "", own, script=path, profile=suites.profile(config, arguments))
+    whole = suites.profile(config, arguments)
+    return Suite("script", "", own, script=path, root=config.script.root, profile=whole)

@@ -12,6 +12,7 @@ from noxlib.config.models import Config, SuiteConfig
 from noxlib.config.values import parse_size
 from noxlib.errors import UsageError
 from noxlib.plan import Limits
+from noxlib.sessions import reruns
 from noxlib.sessions.arguments import Arguments, Option
 from noxlib.sessions.context import say
 
@@ -33,6 +34,8 @@ class Suite(msgspec.Struct, frozen=True):
     args: tuple[str, ...] = ()  #: the suite's own arguments for pytest, before the project's
     env: dict[str, str] = {}  #: the suite's own environment variables, which the project's override
     script: str = ""  #: an executable of the checkout that is run instead of pytest
+    root: bool = False  #: the script runs as root
+    reruns: dict[str, Any] = {}  #: of new tests, as ``noxlib.plan.Task`` has it
     profile: dict[str, Any] = {}  #: the environment profile, as ``noxlib.config.profiles.Profile`` has it
 
     @property
@@ -79,6 +82,7 @@ def integration(root: Path, config: Config, arguments: Arguments) -> Suite:
         config=msgspec.structs.replace(own, paths=own.paths or folder, timeout=level.timeout),
         args=level.args,
         profile=profile(config, arguments, level=name, test_timeout=level.test_timeout),
+        reruns=reruns.of_new_tests(root, "integration", level.new_test_runs),
     )
 
 

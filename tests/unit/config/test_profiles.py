@@ -120,7 +120,7 @@ def test_a_profile_of_ours_that_names_itself_is_itself() -> None:
     ("name", "expected"),
     [
         ("basic", Level("not slow and not network", ("--maxfail=5", "--tb=short"), 900.0, 30.0)),
-        ("extended", Level("slow or performance", ("--maxfail=3",), 2700.0, 300.0)),
+        ("extended", Level("slow or performance", ("--maxfail=3",), 2700.0, 300.0, 5)),
         ("network", Level("network", (), 1200.0, 30.0)),
     ],
 )
@@ -131,7 +131,7 @@ def test_the_levels_that_there_are_without_configuration(name: str, expected: Le
 def test_no_level_takes_longer_than_the_suite_may_unless_it_says_so() -> None:
     own = msgspec.convert({"timeout": 600, "levels": {"extended": {"timeout": 5000, "args": []}}}, IntegrationConfig)
     assert levels.choose(own, "basic")[1].timeout == 600.0
-    assert levels.choose(own, "extended")[1] == Level("slow or performance", (), 5000.0, 300.0)
+    assert levels.choose(own, "extended")[1] == Level("slow or performance", (), 5000.0, 300.0, 5)
 
 
 def test_a_project_adds_a_level_and_makes_it_the_usual_one() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from noxlib.errors import RecordError
-from noxlib.records import history, store, trends
+from noxlib.records import history, stable, store, trends
 from noxlib.records.history import History
 from noxlib.records.record import Failure, Record, SourceSection
 from noxlib.records.store import RunFolder
@@ -201,3 +201,11 @@ def test_the_past_of_a_test_is_told_with_its_messages_the_newest_first(checkout:
     assert [one.id for one in History(checkout).ask(lambda database: trends.past(database, "", 1, bad=True))] == [
         "other"
     ]
+
+
+def test_a_test_that_has_passed_once_is_stable(tmp_path: Path) -> None:
+    ran(tmp_path, {"a": "passed", "b": "failed", "c": "xfailed", "d": ""}, day=1)
+    ran(tmp_path, {"a": "failed", "e": "passed"}, day=2)
+    known = History(tmp_path).ask(lambda database: stable.digests(database, "unit"))
+    assert known == sorted(stable.digest(test) for test in ("a", "e"))
+    assert History(tmp_path).ask(lambda database: stable.digests(database, "integration")) == []

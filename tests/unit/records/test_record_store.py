@@ -19,6 +19,7 @@ from noxlib.owner import identity
 from noxlib.places.host import Machine, Service
 from noxlib.records import record as record_module
 from noxlib.records import store
+from noxlib.records.notices import Budget, Flaky, Notices, Quarantined
 from noxlib.records.record import (
     BenchmarkSection,
     Counts,
@@ -83,6 +84,11 @@ CURRENT = msgspec.structs.replace(
     testground=msgspec.structs.replace(VERSION_1.testground, platform="linux/arm64"),
     profile=ProfileSection("ci", "CI is set", "basic", 2.0, 4, {"large_files = false": 3}),
     leaks=(Leak("tests/test_a.py::test_b", "the listening port 8080"),),
+    notices=Notices(
+        (Budget("tests/test_a.py::test_b", "memory", 160.5, 128),),
+        (Flaky("tests/test_a.py::test_c", 5, 2),),
+        (Quarantined("tests/test_a.py::test_d", "ada", "issue 12", "2026-12-31", "assert 1 == 2"),),
+    ),
     machine=Machine("host", "Debian GNU/Linux 12 (bookworm)", "6.1.0", "tcg", "0a1b", 2.6),
     services=(Service("postgres-test", "postgres:15", 0.9),),
     mocks=MocksSection(
