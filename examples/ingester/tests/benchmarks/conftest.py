@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from ingester.main import create_app
 from ingester.settings import Settings
-from tests.integration.conftest import alembic, migrated, settings  # noqa: F401 - fixtures
+from tests.integration.conftest import settings  # noqa: F401 - a fixture
 from tests.unit.conftest import Peers
 
 MEGABYTE = b"x" * 1_000_000

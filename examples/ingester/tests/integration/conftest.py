@@ -8,14 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from fastapi.testclient import TestClient
 
 from ingester.main import create_app
 from ingester.settings import Settings
-
-ROOT = Path(__file__).parents[2]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,17 +20,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker("integration")
-
-
-@pytest.fixture(scope="session")
-def alembic() -> Config:
-    return Config(ROOT / "alembic.ini")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def migrated(alembic: Config) -> None:
-    """The tables, made as in production; each test gets a copy of this database."""
-    command.upgrade(alembic, "head")
 
 
 @pytest.fixture
