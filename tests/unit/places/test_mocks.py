@@ -39,7 +39,7 @@ def test_the_files_are_those_that_the_service_mounts_and_names(tmp_path: Path) -
 
 
 def test_a_mock_server_is_known_by_its_image_or_its_variables() -> None:
-    known = {
+    known: dict[str, Any] = {
         "one": {"image": "registry.example.org/mockserver/mockserver:5"},
         "two": {"environment": {mocks.PORT: "80"}},
     }
@@ -49,7 +49,7 @@ def test_a_mock_server_is_known_by_its_image_or_its_variables() -> None:
 def test_an_error_of_json_is_told_with_file_line_and_column(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('[\n  {"id": "a",}\n]')
     (said,) = mocks.mistakes(tmp_path / "a.json")
-    assert said.startswith(("a.json:2:14: ", "a.json:2:15: ")), said  # at the comma since Python 3.13
+    assert said.startswith(("a.json:2:13: ", "a.json:2:14: ")), said  # at the comma since Python 3.13
     with pytest.raises(PlaceError, match=r"MockServer would refuse a\.json:2"):
         mocks.check({"mock": service(tmp_path)})
     (tmp_path / "a.json").write_bytes(b"\xff")

@@ -1,4 +1,4 @@
-"""``--record``: where a real peer is, and the file of what it said, which never takes the place of one that is there."""
+"""``--record``: where a real peer is, and the file of what it said, which never takes the place of another."""
 
 from __future__ import annotations
 

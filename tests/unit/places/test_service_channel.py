@@ -62,7 +62,7 @@ class Project:
 class Stack:
     """The stack of that project."""
 
-    services = {"cache": {}, "gone": {}}
+    services = ("cache", "gone")
 
 
 class Services:
@@ -114,9 +114,11 @@ def test_what_there_is_not_is_refused(engine: Engine, tmp_path: Path) -> None:
 
 def test_what_the_engine_refuses_is_told(engine: Engine, tmp_path: Path) -> None:
     engine.failure = "the engine stopped"
-    with Channel(Services(engine), tmp_path):  # type: ignore[arg-type]
-        with pytest.raises(OSError, match="cache: the engine stopped"):
-            Asking({}, str(tmp_path), service_channel.NAME).kill("cache")
+    with (
+        Channel(Services(engine), tmp_path),  # type: ignore[arg-type]
+        pytest.raises(OSError, match="cache: the engine stopped"),
+    ):
+        Asking({}, str(tmp_path), service_channel.NAME).kill("cache")
 
 
 def test_a_service_at_a_free_port_of_this_machine_is_not_started_anew(engine: Engine, tmp_path: Path) -> None:
