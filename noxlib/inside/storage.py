@@ -192,7 +192,7 @@ def find(name: str) -> type[Backend]:
         raise Refused(what, f"the backends are {', '.join(BACKENDS)}")
     module, kind = BACKENDS[name]
     try:
-        importlib.import_module("fsspec")
+        importlib.import_module("fsspec.asyn").get_loop()  # its thread is nobody's but the session's
         found: type[Backend] = getattr(importlib.import_module(f".{module}", __package__), kind)
     except ImportError as error:
         what = f"the storage backend {name} cannot be used: {error.name} is not installed here"

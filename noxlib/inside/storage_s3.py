@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import botocore.exceptions
 import s3fs
 
@@ -35,7 +36,7 @@ class S3(storage.Backend):
     name = "s3"
     by_network = True
     appends = False  # s3fs reads the whole and writes it again, where it does
-    broken = (OSError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
+    broken = (OSError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, aiohttp.ClientError)
     server: Server | None = None
     endpoint: str | None
     bucket: str

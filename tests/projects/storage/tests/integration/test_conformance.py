@@ -201,5 +201,8 @@ def test_another_client_reaches_the_same(storage):
     import fsspec
 
     storage.pipe_file("a.bin", b"1")
-    with fsspec.open(f"{storage.url}/a.bin", "rb", **storage.options) as stream:
+    opened = fsspec.open(f"{storage.url}/a.bin", "rb", **storage.options)
+    with opened as stream:
         assert stream.read() == b"1"
+    if "ssh" in storage.backend:
+        opened.fs.client.close()
