@@ -24,8 +24,8 @@ def event(session: str, root: Path, *, push: bool) -> Event:
     head = git.head(root)
     if push:
         if head is None or head.dirty:
-            why = "the tree has uncommitted changes" if head else "there is no commit here"
-            raise UsageError(f"{session}: {why}, so no commit names what would be pushed", "commit first")
+            why = f"the tree has uncommitted changes ({_some(head.changed)})" if head else "there is no commit here"
+            raise UsageError(f"{session}: {why}, so no commit names what would be pushed", "commit first, or ignore it")
         return Event("push", name="--push", branch=head.branch, commit=head.commit)
     if found.kind == "none":
         raise UsageError(
@@ -38,3 +38,9 @@ def event(session: str, root: Path, *, push: bool) -> Event:
             "check out the event's own commit before this step",
         )
     return found
+
+
+def _some(paths: tuple[str, ...]) -> str:
+    """The first of some paths; they may hold anything."""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{paths[0]!r:.100}{more}"

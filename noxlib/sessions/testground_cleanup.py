@@ -101,7 +101,8 @@ def _write(context: Context, found: _Found, store: Store, share: float, *, dry_r
     path = results.own_folder(context.root) / FILE
     retention_plan.write(path, plan)
     yes = " --yes" if len(plan.deletions) > share * len(plan.versions) else ""
-    say(f"{line}; carry it out: nox -s {context.session} -- --apply {path.relative_to(context.root)}{yes}")
+    todo = f"; carry it out: nox -s {context.session} -- --apply {path.relative_to(context.root)}{yes}"
+    say(line + (todo if plan.deletions else ""))
 
 
 def _tell(decision: Decision, action: str, reason: str) -> None:

@@ -114,7 +114,7 @@ def test_outside_ci_nothing_is_published_unless_asked_for(publisher: Publisher) 
     assert (ended.code, "-- --push" in ended.output) == (1, True)
     (publisher.nox.folder / "new.py").write_text("")
     ended = publisher("testground_publish-3.10", "--", "--push")
-    assert (ended.code, "uncommitted changes" in ended.output) == (1, True)
+    assert (ended.code, "uncommitted changes ('new.py')" in ended.output) == (1, True), ended.output
     publisher.commit("second")
     assert publisher("testground_publish-3.10", "--", "--push").code == 0
     assert f"py3.10-{publisher.head}" in publisher.registry.tags()
