@@ -65,6 +65,12 @@ class Cancelled(NoxlibError):
     outcome = "cancelled"
 
 
+class SuiteFailed(NoxlibError):
+    """Tests failed, or none ran; the record says which."""
+
+    outcome = "failed"
+
+
 class MachineError(NoxlibError):
     """This machine refuses something: its disk is full, a file is not the caller's, a limit is reached."""
 

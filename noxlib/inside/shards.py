@@ -43,7 +43,7 @@ def rank(environ: Mapping[str, str]) -> tuple[int, int]:
     """This process' rank and the number of ranks; the whole where it is not one of many."""
     for name, size in RANKS:
         index, count = environ.get(name, ""), environ.get(size, "")
-        if index.isdigit() and count.isdigit() and int(index) < int(count):
+        if index.isdecimal() and count.isdecimal() and int(index) < int(count):
             return int(index), int(count)
     return WHOLE
 

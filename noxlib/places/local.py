@@ -7,22 +7,32 @@ import itertools
 import multiprocessing
 import signal
 import threading
+import time
 import warnings
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 from noxlib.errors import Cancelled, NoxlibError, UsageError, of_machine
-from noxlib.places.host import Command, Host
+from noxlib.places.host import Command, Exit, Host
 from noxlib.places.scheduler import HostTask, Result, TaskState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from multiprocessing.connection import Connection
 
     from typing_extensions import Self
 
 PDEATHSIG = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+Hosts = Callable[[HostTask], AbstractContextManager[Host]]
+Carry = Callable[[Host, Command, HostTask], Exit]
+
+
+def plainly(host: Host, command: Command, _task: HostTask) -> Exit:
+    """Have a host execute a task's command."""
+    return host.run(command)
 
 
 class Local:
@@ -33,14 +43,15 @@ class Local:
 
     Args:
         size: How many at once.
-        hosts: Makes a host, not entered yet; called in the task's process.
+        hosts: Makes a task's host, not entered yet; called in the task's process.
+        carry: Has a host carry a task out; called there as well.
     """
 
     name = "local"
     detached = False
 
-    def __init__(self, size: int, hosts: Callable[[], AbstractContextManager[Host]]) -> None:
-        self._hosts = hosts
+    def __init__(self, size: int, hosts: Hosts, carry: Carry = plainly) -> None:
+        self._way = (hosts, carry)
         self._pool = ThreadPoolExecutor(max_workers=size, thread_name_prefix="noxlib-local")
         self._tasks: dict[str, _Task] = {}
         self._numbers = itertools.count(1)
@@ -59,7 +70,7 @@ class Local:
         return tuple(self._submit(task) for task in tasks)
 
     def _submit(self, wanted: HostTask) -> str:
-        name, task = f"local-{next(self._numbers)}", _Task(wanted, self._hosts)
+        name, task = f"local-{next(self._numbers)}", _Task(wanted, *self._way)
         task.future = self._pool.submit(task.run)
         self._tasks[name] = task
         return name
@@ -85,6 +96,12 @@ class Local:
         except CancelledError:
             return Result("cancelled", message="cancelled before it started", cause="cancelled")
 
+    def ended(self) -> Iterator[tuple[str, Result]]:
+        """Each task and its result, as they end."""
+        names = {found.future: name for name, found in self._tasks.items()}
+        for future in as_completed(names):
+            yield names[future], self.fetch(names[future])
+
     def _task(self, task: str) -> _Task:
         if task not in self._tasks:
             raise UsageError(f"no task {task!r} was submitted here", "use an id that submit gave")
@@ -96,9 +113,8 @@ class _Task:
 
     future: Future[Result]
 
-    def __init__(self, wanted: HostTask, hosts: Callable[[], AbstractContextManager[Host]]) -> None:
-        self._wanted = wanted
-        self._hosts = hosts
+    def __init__(self, wanted: HostTask, hosts: Hosts, carry: Carry) -> None:
+        self._job = (wanted, hosts, carry)
         self._process: Any = None
         self._lock = threading.Lock()
         self._stopped = False
@@ -107,7 +123,7 @@ class _Task:
         """In a thread of the pool: start the process and wait for what it says."""
         context = multiprocessing.get_context("fork")  # a host's way is a closure, which no other start can carry
         ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_carry_out, args=(self._wanted, self._hosts, theirs))
+        process = context.Process(target=_carry_out, args=(*self._job, theirs))
         with self._lock, warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forks beside threads; ours only wait
             if self._stopped:
@@ -136,13 +152,14 @@ class _Task:
         return True
 
 
-def _carry_out(task: HostTask, hosts: Callable[[], AbstractContextManager[Host]], out: Connection) -> None:
+def _carry_out(task: HostTask, hosts: Hosts, carry: Carry, out: Connection) -> None:
     """In the process of the task."""
     _die_with_parent()
     try:
+        signal.signal(signal.SIGINT, _left_to_the_session)
         signal.signal(signal.SIGTERM, _cancelled)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        said = _on_host(task, hosts)
+        said = _on_host(task, hosts, carry)
     except (Cancelled, KeyboardInterrupt):
         said = Result("cancelled", message="cancelled while it ran", cause="cancelled")
     except NoxlibError as error:
@@ -155,17 +172,23 @@ def _carry_out(task: HostTask, hosts: Callable[[], AbstractContextManager[Host]]
     out.send(said)
 
 
-def _on_host(task: HostTask, hosts: Callable[[], AbstractContextManager[Host]]) -> Result:
+def _on_host(task: HostTask, hosts: Hosts, carry: Carry) -> Result:
     log = Path(task.log) if task.log else None
     command = Command(task.argv, task.environment, limits=task.limits, log=log, echo=False)
-    with hosts() as host:
+    with hosts(task) as host:
         for source, target in task.files:
             host.put(Path(source), target)
+        began = time.monotonic()
         try:
-            return Result("done", host.run(command))
+            exit_ = carry(host, command, task)
+            return Result("done", exit_, seconds=round(time.monotonic() - began, 4))
         finally:
             for name, target in task.results:
                 host.get(name, Path(target))
+
+
+def _left_to_the_session(_number: int, _frame: object) -> None:
+    """Ctrl-C goes to all processes of a terminal; the one that submitted the task says what comes of it."""
 
 
 def _cancelled(_number: int, _frame: object) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-VERSION = 1
+VERSION = 2
 FILE = "history.sqlite"
 WAIT = 60.0  #: seconds for another process that writes
 _FIRST_WAIT = 1.0  # seconds, before it is said
@@ -39,7 +39,7 @@ CREATE TABLE runs (
 CREATE TABLE tests (number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL);
 CREATE TABLE results (
     test INTEGER NOT NULL, run INTEGER NOT NULL, outcome TEXT NOT NULL, seconds REAL NOT NULL,
-    attempts INTEGER NOT NULL, message TEXT, PRIMARY KEY (test, run)
+    setup REAL NOT NULL, attempts INTEGER NOT NULL, message TEXT, PRIMARY KEY (test, run)
 ) WITHOUT ROWID;
 """
 _TABLES = ("runs", "tests", "results")
@@ -186,7 +186,7 @@ def _add(database: sqlite3.Connection, folder: RunFolder, record: Record) -> Non
         number = database.execute("SELECT coalesce(max(number), 0) + 1 FROM runs").fetchone()[0]
         database.execute("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?)", (*_of_run(folder, record), number))
         database.executemany("INSERT OR IGNORE INTO tests (id) VALUES (?)", [(test,) for test, _ in merged])
-        statement = "INSERT INTO results SELECT number, ?, ?, ?, ?, ? FROM tests WHERE id = ?"
+        statement = "INSERT INTO results SELECT number, ?, ?, ?, ?, ?, ? FROM tests WHERE id = ?"
         database.executemany(statement, (_of_test(number, test, found[""], messages) for test, found in merged))
 
 
@@ -203,4 +203,4 @@ def _of_run(folder: RunFolder, record: Record) -> tuple[Any, ...]:
 
 
 def _of_test(number: int, test: str, attempt: merging.Attempt, messages: Mapping[str, str]) -> tuple[Any, ...]:
-    return (number, attempt.outcome, attempt.seconds, attempt.attempts, messages.get(test), test)
+    return (number, attempt.outcome, attempt.seconds, attempt.setup, attempt.attempts, messages.get(test), test)

@@ -42,6 +42,7 @@ class Attempt(msgspec.Struct, frozen=True):
     seconds: float
     attempts: int
     outcomes: frozenset[str]
+    setup: float = 0.0  #: seconds before the call, a part of the others
 
 
 class Merged:
@@ -62,16 +63,17 @@ class Merged:
                 began[event.id] = line
             elif event.event == "end":
                 began.pop(event.id, None)
-                self._attempt(part, line, event.id, event.outcome, event.duration)
+                self._attempt(part, line, event)
         for test, line in began.items():
-            self._attempt(part, line, test, CRASHED, 0.0)
+            self._attempt(part, line, Event("end", test, CRASHED))
 
-    def _attempt(self, part: Part, line: int, test: str, outcome: str, seconds: float) -> None:
+    def _attempt(self, part: Part, line: int, event: Event) -> None:
+        test, outcome = event.id, event.outcome
         if outcome not in SEVERITY:
             return
-        if not (math.isfinite(seconds) and seconds >= 0):
-            seconds = 0.0
-        made = Attempt((part, line), outcome, seconds, 1, frozenset((outcome,)))
+        seconds = _sensible(event.duration)
+        setup = min(_sensible(event.setup), seconds)
+        made = Attempt((part, line), outcome, seconds, 1, frozenset((outcome,)), setup)
         pythons = self.by_id.setdefault(results.text(test, _ID), {})
         known = pythons.get(part.python)
         if known is not None:
@@ -100,6 +102,10 @@ class Merged:
             good = [python for python in sorted(pythons) if pythons[python].outcome in GOOD]
             if bad and good:
                 yield test, bad, good
+
+
+def _sensible(seconds: float) -> float:
+    return seconds if math.isfinite(seconds) and seconds >= 0 else 0.0
 
 
 def differing(found: Sequence[Run]) -> Iterator[tuple[str, list[str], list[str]]]:

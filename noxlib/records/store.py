@@ -117,7 +117,8 @@ def _migrated(found: dict[str, Any], version: int, file: Path) -> dict[str, Any]
 def _finish(folder: RunFolder, owner: Owner) -> str:
     killed = owner.boot.split(".")[1:2] == identity().boot.split(".")[1:2]
     plan = _plan(folder)
-    progress = results.read_progress(results.result_folder(folder.path))
+    places = (folder.path, *sorted(folder.path.glob("tasks/*")))
+    progress = results.read_progress(*(results.result_folder(place) for place in places))
     record = Record(
         run=folder.name,
         session=plan.session,

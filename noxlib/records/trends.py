@@ -14,11 +14,12 @@ _BAD = "('failed', 'error', 'crashed')"
 
 
 class Duration(msgspec.Struct, frozen=True):
-    """Seconds of a test: the median of its last results."""
+    """Seconds of a test, and of its set-up, which is a part of them: the medians of its last results."""
 
     id: str
     seconds: float
     results: int
+    setup: float = 0.0
 
 
 class Flaky(msgspec.Struct, frozen=True):
@@ -47,8 +48,8 @@ def durations(database: sqlite3.Connection, suite: str = "", python: str = "") -
     """Each test's duration, the slowest first; of a suite or a Python alone where one is named."""
     rows = database.execute(
         f"""
-        SELECT id, seconds FROM (
-            SELECT tests.id AS id, seconds,
+        SELECT id, seconds, setup FROM (
+            SELECT tests.id AS id, seconds, setup,
                 row_number() OVER (PARTITION BY test ORDER BY started DESC, name DESC) AS nth
             FROM results JOIN runs ON runs.number = results.run JOIN tests ON tests.number = results.test
             WHERE results.outcome IN {_RAN} AND ? IN ('', suite) AND ? IN ('', python)
@@ -58,8 +59,8 @@ def durations(database: sqlite3.Connection, suite: str = "", python: str = "") -
     )
     found = []
     for test, group in groupby(rows, key=lambda row: str(row[0])):
-        seconds = [float(row[1]) for row in group]
-        found.append(Duration(test, median(seconds), len(seconds)))
+        seconds, setups = zip(*((float(row[1]), float(row[2])) for row in group))
+        found.append(Duration(test, median(seconds), len(seconds), median(setups)))
     return sorted(found, key=lambda one: (-one.seconds, one.id))
 
 

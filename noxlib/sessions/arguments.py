@@ -20,6 +20,7 @@ class Option(msgspec.Struct, frozen=True):
     value: Optional[str] = None
     choices: tuple[str, ...] = ()
     many: bool = False  #: may be given again; its values are a list
+    bare: str = ""  #: the value where none follows; a number, or this word, is one
 
     @property
     def key(self) -> str:
@@ -55,7 +56,13 @@ PLATFORM = Option(
     "--platform", "linux/amd64 or linux/arm64; one that is not the engine's own runs under emulation", "PLATFORM"
 )
 PLATFORMS = Option("--platform", "linux/amd64 or linux/arm64; may be given again", "PLATFORM", many=True)
-KEEP = Option("--keep", "keep the run's workspace and say where it is")
+SHARDS = Option(
+    "--shards",
+    "cut the suite into so many parts, each in a place of its own; auto: the profile's concurrency",
+    "N|auto",
+    bare="auto",
+)
+KEEP = Option("--keep", "keep the run's workspace, or its services where there are some, and say where they are")
 NO_BUILD = Option("--no-build", "fail instead of building where the testground is not there yet")
 
 
@@ -74,11 +81,15 @@ def split(posargs: tuple[str, ...], options: tuple[Option, ...]) -> tuple[list[s
         if option is None and words[0] not in ("--help", "-h"):
             break
         own.append(words.pop(0))
-        if option is not None and option.value and "=" not in own[-1] and words:
+        if option is not None and option.value and "=" not in own[-1] and words and _is_value(words[0], option):
             own.append(words.pop(0))
     if words and words[0] == "--":
         words.pop(0)
     return own, tuple(words)
+
+
+def _is_value(word: str, option: Option) -> bool:
+    return not option.bare or word == option.bare or word.lstrip("-").isdigit()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -100,6 +111,8 @@ def parser(session: str, purpose: str, options: tuple[Option, ...]) -> argparse.
             result.add_argument(option.name, action="store_true", help=option.help)
         elif option.many:
             result.add_argument(option.name, metavar=option.value, action="append", default=[], help=option.help)
+        elif option.bare:
+            result.add_argument(option.name, metavar=option.value, nargs="?", const=option.bare, help=option.help)
         else:
             result.add_argument(option.name, metavar=option.value, choices=option.choices or None, help=option.help)
     return result

@@ -16,7 +16,7 @@ from noxlib.places import box, emulator
 from noxlib.places.container import Container
 from noxlib.places.host import Host
 from noxlib.records.record import TestgroundSection
-from noxlib.sessions import preparing
+from noxlib.sessions import grounds, preparing
 from noxlib.sessions.context import Context
 from noxlib.sessions.grounds import Effort, Ground, layout_names, names, path_without_build
 from noxlib.sessions.placing import Placement
@@ -73,7 +73,7 @@ def container(
     return Container(
         docker,
         made.testground.id,
-        run_id=run_id or folder.name,
+        run_id=run_id or grounds.run_id(folder),
         project=project.name,
         checkout=project.root,
         run_folder=folder,

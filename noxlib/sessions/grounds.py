@@ -38,7 +38,13 @@ class Ground(msgspec.Struct, frozen=True):
     import_roots: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     checkout: Optional[Path] = None  #: where the code lies, if not in the project; nothing is carried back to it
+    exclusive: bool = False  #: its workspace is for one run at a time; several at once need a ground each
     secrets: tuple[str, ...] = ()  #: values of the place's own variables that are masked in what tests leave
+
+
+def run_id(folder: Path) -> str:
+    """The name of a run, by its folder; that of a task of it is told apart by its number."""
+    return folder.name if folder.parent.name != "tasks" else f"{folder.parent.parent.name}-{folder.name}"
 
 
 def names(project: Project, prepared: tuple[str, ...]) -> tuple[str, ...]:

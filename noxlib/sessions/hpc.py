@@ -17,22 +17,16 @@ from noxlib.places.clusters import HERE, KIND, SIMULATION, reached, remove
 from noxlib.places.slurm_job import Job
 from noxlib.plan import Plan
 from noxlib.records import result, store
-from noxlib.records.record import SourceSection, TestgroundSection
 from noxlib.records.store import RunFolder
+from noxlib.sessions import shard_tasks
 from noxlib.sessions.arguments import Arguments, Option
+from noxlib.sessions.shard_results import Known
 
-__all__ = ["HERE", "SIMULATION", "reached", "remove"]
+__all__ = ["HERE", "SIMULATION", "Known", "reached", "remove"]
 
 KEPT = 14 * 24 * 3600.0  #: seconds after which what nobody fetched counts as forgotten
 HOST = Option("--host", "login node, user@host; `simulation` is that of hpc_simulation, `here` this machine", "HOST")
 _FOLDER = re.compile(r"[A-Za-z0-9._/+-]+")
-
-
-class Known(msgspec.Struct, frozen=True):
-    """What the record will say of testground and code: they were what they were when it was submitted."""
-
-    testground: TestgroundSection = TestgroundSection()
-    source: SourceSection = SourceSection()
 
 
 class Submission(msgspec.Struct, frozen=True):
@@ -120,21 +114,13 @@ def read(folder: RunFolder) -> Optional[Submission]:
         return None
     tasks = tuple(
         msgspec.structs.replace(
-            task, log=str(log_of(folder, index)), results=(("result", str(task_folder(folder, index) / "result")),)
+            task,
+            log=str(shard_tasks.log_of(folder, index)),
+            results=(("result", str(shard_tasks.folder_of(folder, index) / "result")),),
         )
         for index, task in enumerate(found.job.tasks)
     )
     return msgspec.structs.replace(found, job=msgspec.structs.replace(found.job, tasks=tasks))
-
-
-def task_folder(folder: RunFolder, index: int) -> Path:
-    """Where a task's files lie in the run's folder."""
-    return folder.path / "tasks" / str(index)
-
-
-def log_of(folder: RunFolder, index: int) -> Path:
-    """Where a task's output goes."""
-    return task_folder(folder, index) / "logs" / "output.log"
 
 
 def plan_of(folder: RunFolder) -> Plan:

@@ -7,7 +7,7 @@ import os
 from noxlib.errors import PlaceError
 from noxlib.places.slurm import Slurm
 from noxlib.secret import known_secrets
-from noxlib.sessions import hpc, hpc_results
+from noxlib.sessions import hpc, hpc_results, shard_results
 from noxlib.sessions.arguments import KEEP, Option
 from noxlib.sessions.context import Context
 
@@ -27,7 +27,7 @@ def run(context: Context) -> None:
         if not arguments["wait"]:
             _refuse_unfinished(slurm, submission)
         record = hpc_results.finish(slurm, folder, submission, keep=arguments["keep"])
-    hpc_results.tell(record, folder)
+    shard_results.tell(record, folder)
 
 
 def _refuse_unfinished(slurm: Slurm, submission: hpc.Submission) -> None:

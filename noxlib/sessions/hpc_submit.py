@@ -29,7 +29,7 @@ from noxlib.records import collect, store
 from noxlib.records.record import timestamp
 from noxlib.records.store import RunFolder
 from noxlib.secret import known_secrets
-from noxlib.sessions import hpc, making, placing, planning, reaping, slurm_ground, suites
+from noxlib.sessions import hpc, making, placing, planning, reaping, shard_tasks, slurm_ground, suites
 from noxlib.sessions.arguments import DRY_RUN, NO_BUILD, PYTHON, Arguments, Option, python_of
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.grounds import Ground
@@ -63,7 +63,7 @@ def run(context: Context) -> None:
 
 
 def _shards(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) <= MOST:
+    if not text.isdecimal() or not 0 < int(text) <= MOST:
         raise UsageError(f"{text!r} is no number of shards", f"take a whole number from 1 to {MOST}")
     return int(text)
 
@@ -159,8 +159,12 @@ class _Submit:
         """From here on something is on the cluster: noted before it is there, and again for what outlives us."""
         entry = hpc.note(self.host, folder, way.folder)
         slurm = Slurm(runner, way=way)
+        if self.shards > 1:
+            shard_tasks.write_durations(folder, plan.suite, plan.python)
+        layout = Layout(way.nodes.python)
+        tasks = tuple(shard_tasks.task(folder, plan, layout, index, self.shards) for index in range(self.shards))
         try:
-            slurm.submit(tuple(self._task(way, folder, plan, index) for index in range(self.shards)))
+            slurm.submit(tasks)
         except BaseException:
             with contextlib.suppress(NoxlibError):  # what ended it is told; the ledger keeps this for the next start
                 hpc.remove(entry)
@@ -180,21 +184,6 @@ class _Submit:
         hpc.note(self.host, folder, way.folder, job=slurm.job.id, expires=time.time() + hpc.KEPT)
         hpc.strike_one(entry)
         return submission
-
-    def _task(self, way: Way, folder: RunFolder, plan: Plan, index: int) -> HostTask:
-        own = hpc.task_folder(folder, index)
-        own.mkdir(parents=True)
-        task = msgspec.structs.replace(plan.task, shard=(index, self.shards))
-        (own / "task.json").write_bytes(msgspec.json.encode(task))
-        command = planning.command(Layout(way.nodes.python), plan, hpc.log_of(folder, index))
-        return HostTask(
-            command.argv,
-            command.environment,
-            limits=command.limits,
-            log=str(command.log),
-            files=((str(own / "task.json"), "task.json"),),
-            results=(("result", str(own / "result")),),
-        )
 
 
 def _environment(user: str, image: dict[str, str]) -> dict[str, str]:

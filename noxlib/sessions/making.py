@@ -27,6 +27,13 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
     return ground
 
 
+def several(context: Context, project: Project, first: Ground, effort: Effort, count: int) -> tuple[Ground, ...]:
+    """A ground for each of several runs at once: one for all, unless its workspace is for one run at a time."""
+    if not first.exclusive:
+        return (first,) * count
+    return (first, *(ready(context, project, first.placement, effort) for _ in range(count - 1)))
+
+
 def known(context: Context, project: Project, placement: Placement) -> Ground:
     """The ground for ``--dry-run``: whole where all is made already, else without what only a build would tell."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
@@ -14,16 +14,19 @@ from noxlib.config.detect import load_project
 from noxlib.config.models import Config
 from noxlib.config.project import Project
 from noxlib.engines import git
-from noxlib.errors import EngineError, NoxlibError, UsageError
+from noxlib.errors import EngineError, SuiteFailed, UsageError
 from noxlib.places.host import Exit, Host
 from noxlib.plan import Plan
 from noxlib.records import collect, store
 from noxlib.records.record import Record
 from noxlib.sessions import making, placing, planning, reaping, resuming
-from noxlib.sessions.arguments import DRY_RUN, KEEP, NO_BUILD, PLACE, TERMINAL_OPTIONS, Arguments, Option
+from noxlib.sessions.arguments import DRY_RUN, KEEP, NO_BUILD, PLACE, SHARDS, TERMINAL_OPTIONS, Arguments, Option
 from noxlib.sessions.context import Context, on_terminal, say
-from noxlib.sessions.grounds import Ground
+from noxlib.sessions.grounds import Effort, Ground
 from noxlib.sessions.suites import Suite
+
+if TYPE_CHECKING:
+    from noxlib.sessions.sharded import Shards
 
 ATTEMPTS = 2  #: an infrastructure error before the first test is tried once more
 COVERAGE = Option("--coverage", "measure coverage, also where the project configures none")
@@ -32,12 +35,6 @@ COMMON = (DRY_RUN, KEEP, NO_BUILD, COVERAGE)  #: options of every suite
 
 SuiteOf = Callable[[Config, Arguments], Suite]
 PlaceOf = Callable[[Config, Arguments], placing.Placement]
-
-
-class SuiteFailed(NoxlibError):
-    """Tests failed, or none ran; the record says which."""
-
-    outcome = "failed"
 
 
 def anywhere(config: Config, arguments: Arguments) -> placing.Placement:
@@ -66,16 +63,25 @@ def run_suite(
     """
     clock = Clock()
     arguments = context.parse(*options, *COMMON)
+    if arguments.rest[:1] and arguments.rest[0].partition("=")[0] == SHARDS.name:
+        raise UsageError(f"{context.step} runs in one place", "let the workers of pytest-xdist share it: -- -n 4")
     interactive = _interactive(context, arguments)
     with clock.phase("configuration"):
         project = load_project(context.root)
         suite = suite_of(project.config, arguments)
     reaping.sweep(context.root)
-    run = Run(context, project, suite, arguments, clock, place_of, interactive=interactive)
+    shards = _shards(project.config, suite, arguments) if arguments.values.get("shards") else None
+    run = Run(context, project, suite, arguments, clock, place_of, interactive=interactive, shards=shards)
     if arguments["dry_run"]:
         run.show_plan()
     else:
         run.carry_out()
+
+
+def _shards(config: Config, suite: Suite, arguments: Arguments) -> Shards:
+    from noxlib.sessions import sharded  # noqa: PLC0415 - most runs are whole
+
+    return sharded.wanted(config, suite.profile, arguments)
 
 
 def _interactive(context: Context, arguments: Arguments) -> bool:
@@ -117,21 +123,25 @@ class Run:
         place_of: PlaceOf,
         *,
         interactive: bool,
+        shards: Optional[Shards] = None,
     ) -> None:
         self.context = context
         self.project = project
         self.suite = suite
         self.arguments = arguments
         self.clock = clock
-        self.interactive = interactive
+        self.interactive = interactive and shards is None
+        self.shards = shards
         self._place_of = place_of
         self._source: Callable[[], Optional[git.Head]] = lambda: None
+        self._merged: Optional[Record] = None  # of shards that were interrupted
 
     def show_plan(self) -> None:
         """``--dry-run``: the plan as JSON. Nothing is built; what is not known before a build is null."""
         placement = self._place_of(self.project.config, self.arguments)
-        ground = making.known(self.context, self.project, placement)
-        say(msgspec.json.format(msgspec.json.encode(self._plan(ground)), indent=2).decode())
+        plan = msgspec.to_builtins(self._plan(making.known(self.context, self.project, placement)))
+        found = {**plan, "tasks": self.shards.count} if self.shards else plan
+        say(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
 
     def carry_out(self) -> None:
         """Run it; whatever happens on the way, a record is left."""
@@ -141,7 +151,7 @@ class Run:
         try:
             record = self._attempts(folder, story)
         except BaseException as error:
-            record = story.broken(error, self._source(), self.clock.timings)
+            record = self._merged or story.broken(error, self._source(), self.clock.timings)
             store.write_record(folder, record)
             raise
         store.write_record(folder, record)
@@ -162,15 +172,18 @@ class Run:
     def _attempt(self, folder: store.RunFolder, story: collect.Story) -> Record:
         with self.clock.phase("testground"):
             placement = self._place_of(self.project.config, self.arguments)
-            ground = making.ready(
-                self.context, self.project, placement, "no-build" if self.arguments["no_build"] else "all"
-            )
+            effort: Effort = "no-build" if self.arguments["no_build"] else "all"
+            ground = making.ready(self.context, self.project, placement, effort)
         if ground.checkout is not None:
             self._source = git.ask_head(ground.checkout)
         plan = self._plan(ground)
         story.planned(plan, ground.section)
         story.secrets = ground.secrets
         store.write_plan(folder, plan)
+        if self.shards is not None:
+            with self.clock.phase("testground"):
+                grounds = making.several(self.context, self.project, ground, effort, self.shards.count)
+            return self._sharded(folder, plan, grounds, self.shards)
         with ground.host(folder.path, self.arguments["keep"]) as host:
             exit_ = self._execute(host, plan, folder)
             with self.clock.phase("carry back"):
@@ -179,6 +192,21 @@ class Run:
                     story.carried = host.write_back(self.project.config.write_back, self.context.root)
             story.facts = host.facts
         return story.record(exit_, self._source(), self.clock.timings)
+
+    def _sharded(self, folder: store.RunFolder, plan: Plan, grounds: tuple[Ground, ...], shards: Shards) -> Record:
+        from noxlib.sessions import sharded  # noqa: PLC0415 - most runs are whole
+
+        parts = sharded.Run(
+            folder, sharded.plans(self._plan, plan, grounds), grounds, shards, keep=self.arguments["keep"]
+        )
+        try:
+            with self.clock.phase("run"):
+                parts.carry_out()
+        except BaseException:
+            if parts.names:
+                self._merged = parts.record(self._source(), self.clock.timings)
+            raise
+        return parts.record(self._source(), self.clock.timings)
 
     def _plan(self, ground: Ground) -> Plan:
         return planning.plan(
@@ -206,6 +234,10 @@ class Run:
         if record.outcome == "passed":
             say(line)
             return
+        if self.shards is not None:
+            from noxlib.sessions import shard_results  # noqa: PLC0415 - as above
+
+            shard_results.tell(record, folder, collect.advice(record))
         advice = "\n  ".join(collect.advice(record))
         if self.interactive and record.outcome == "cancelled":
             say(f"{line}\n  {advice}")

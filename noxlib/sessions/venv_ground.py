@@ -17,7 +17,7 @@ from noxlib.places.venv import Venv
 from noxlib.records.record import TestgroundSection
 from noxlib.sessions import preparing
 from noxlib.sessions.context import Context, say
-from noxlib.sessions.grounds import Effort, Ground, layout_names, names, path_without_build
+from noxlib.sessions.grounds import Effort, Ground, layout_names, names, path_without_build, run_id
 from noxlib.sessions.placing import Placement
 from noxlib.testground import prepare
 from noxlib.testground.locked import Lock, digest
@@ -66,7 +66,7 @@ def _ground(
         return Venv(
             slot,
             environment,
-            run_id=folder.name,
+            run_id=run_id(folder),
             checkout=project.root,
             run_folder=folder,
             prepared_site=prepared.site if prepared else None,
@@ -80,6 +80,7 @@ def _ground(
             lock=locked.key, lock_source=locked.source, prepared=prepared.key if prepared else None
         ),
         workspace=workspace,
+        exclusive=True,
         host=host,
         import_names=names(project, prepared.import_names if prepared else layout_names(project.root)),
         import_roots=(workspace, str(slot.site), *((str(prepared.site),) if prepared else ())),

@@ -40,7 +40,7 @@ class Kind:
         local = f"__import__('glob').glob({str(folder)!r} + '/run-*')[0]"
         self.scratch = "'/opt/noxlib/run'" if cluster else local
 
-    def _host(self) -> AbstractContextManager[Host]:
+    def _host(self, _task: HostTask) -> AbstractContextManager[Host]:
         self.world.run_folder = self.folder / f"run-{os.getpid()}"
         return self.world.host()
 

@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from typing_extensions import Self
 
 from noxlib.errors import PlaceError, UsageError
-from noxlib.places.host import Command, Exit, Facts
+from noxlib.places.host import Command, Exit, Facts, Host
 from noxlib.places.local import Local
 from noxlib.places.scheduler import HostTask, Result
 
@@ -74,6 +75,11 @@ def seen(folder: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+def without_time(result: Result) -> Result:
+    assert result.seconds is not None
+    return msgspec.structs.replace(result, seconds=None)
+
+
 def until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 120
     while not condition():
@@ -82,14 +88,14 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def test_results_come_back_by_id(tmp_path: Path) -> None:
-    with Local(1, lambda: HereHost(tmp_path)) as local:
+    with Local(1, lambda _: HereHost(tmp_path)) as local:
         first, second, third, fourth = local.submit(tuple(task(word, tmp_path) for word in ("wait", "fail", "3", "0")))
         assert local.cancel(fourth)
         assert local.state(second) == "waiting"
         (tmp_path / "gate").touch()
-        assert local.fetch(first) == Result("done", Exit(0))
+        assert without_time(local.fetch(first)) == Result("done", Exit(0))
         assert local.fetch(second) == Result("failed", message="it failed\n  mend it", cause="lost")
-        assert local.fetch(third) == Result("done", Exit(3))
+        assert without_time(local.fetch(third)) == Result("done", Exit(3))
         assert local.fetch(fourth).state == "cancelled"
         states = [local.state(name) for name in (first, second, third, fourth)]
         assert states == ["done", "failed", "done", "cancelled"]
@@ -99,8 +105,28 @@ def test_results_come_back_by_id(tmp_path: Path) -> None:
     assert seen(tmp_path) == ["enter", "put in", "run", "get out", "exit"] * 3
 
 
+def test_each_task_has_the_host_that_is_made_for_it_and_ends_are_told_as_they_come(tmp_path: Path) -> None:
+    folders = {name: tmp_path / name for name in ("a", "b")}
+    for folder in folders.values():
+        folder.mkdir()
+    said: list[str] = []
+
+    def carry(host: Host, command: Command, task: HostTask) -> Exit:
+        (folders[task.log] / "carried").touch()
+        return host.run(command)
+
+    with Local(2, lambda task: HereHost(folders[task.log]), carry) as local:
+        names = local.submit(tuple(HostTask((word,), log=log) for word, log in (("wait", "a"), ("3", "b"))))
+        for name, result in local.ended():
+            said.append(name)
+            (folders["a"] / "gate").touch()
+            assert result.state == "done"
+    assert said == [names[1], names[0]]
+    assert all((folder / "carried").exists() for folder in folders.values())
+
+
 def test_a_running_task_is_stopped_and_its_host_removed(tmp_path: Path) -> None:
-    with Local(1, lambda: HereHost(tmp_path)) as local:
+    with Local(1, lambda _: HereHost(tmp_path)) as local:
         (name,) = local.submit((task("wait", tmp_path),))
         until(lambda: "run" in seen(tmp_path))
         assert local.state(name) == "running"
@@ -111,13 +137,13 @@ def test_a_running_task_is_stopped_and_its_host_removed(tmp_path: Path) -> None:
 
 
 def test_a_task_whose_process_dies_is_lost_and_not_waited_for(tmp_path: Path) -> None:
-    with Local(2, lambda: HereHost(tmp_path)) as local:
+    with Local(2, lambda _: HereHost(tmp_path)) as local:
         (name,) = local.submit((task("die", tmp_path),))
         assert local.fetch(name) == Result("failed", message="its process ended with -9", cause="lost")
 
 
 def test_a_full_disk_is_a_result_with_its_cause(tmp_path: Path) -> None:
-    with Local(1, lambda: HereHost(tmp_path)) as scheduler:
+    with Local(1, lambda _: HereHost(tmp_path)) as scheduler:
         (task,) = scheduler.submit((HostTask(("full",)),))
         found = scheduler.fetch(task)
     assert (found.state, found.cause) == ("failed", "disk-full")
@@ -126,7 +152,7 @@ def test_a_full_disk_is_a_result_with_its_cause(tmp_path: Path) -> None:
 
 def test_an_exception_stops_what_runs(tmp_path: Path) -> None:
     def fail() -> None:
-        with Local(2, lambda: HereHost(tmp_path)) as local:
+        with Local(2, lambda _: HereHost(tmp_path)) as local:
             local.submit((task("wait", tmp_path),))
             until(lambda: "run" in seen(tmp_path))
             raise ZeroDivisionError
@@ -140,7 +166,7 @@ def test_the_tasks_of_a_killed_process_end_and_remove_their_hosts(tmp_path: Path
     code = (
         "import sys; from pathlib import Path; from tests.unit.places.test_local import HereHost, task\n"
         "from noxlib.places.local import Local\n"
-        "folder = Path(sys.argv[1]); local = Local(1, lambda: HereHost(folder))\n"
+        "folder = Path(sys.argv[1]); local = Local(1, lambda _: HereHost(folder))\n"
         "local.fetch(local.submit((task('wait', folder),))[0])"
     )
     root = Path(__file__).parents[3]
