@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PROJECT = "com.docker.compose.project"  #: label of all that compose makes for a project
 SERVICE = "com.docker.compose.service"
 MARK = "NOXLIB_RUN"  #: in the environment of the compose commands that we start, so that they are found again
+#: What engines say of a port, and of a range of ports, that is taken.
+_TAKEN = ("port is already allocated", "address already in use", "all ports are allocated")
 _SILENT = "compose said nothing"
 _INSTALL = "install docker's compose plugin (Debian: docker-compose, Docker's own packages: docker-compose-plugin)"
 
@@ -146,7 +148,13 @@ def command() -> str:
 def refusal(output: str) -> PlaceError:
     """What compose says where it could not start the services, in two lines."""
     said = process.last_line(output, _SILENT)
-    if "port is already allocated" in output or "address already in use" in output:
+    if "no space left on device" in output:
+        return PlaceError(
+            f"the engine's disk is full: {said}",
+            "free space: `docker system df`, `docker image prune`",
+            cause="disk-full",
+        )
+    if any(text in output for text in _TAKEN):
         return PlaceError(
             f"a port of this machine that the services want is taken: {said}",
             "free it, or leave the port of this machine out of the compose file: then a free one is taken",

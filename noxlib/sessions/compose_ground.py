@@ -31,12 +31,12 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
     with compose_stack.opened(context, project, placement) as opened:
         made = container_ground.make(context.python, project, opened.docker, effort)
 
-        def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
+        def host(folder: Path, _keep: bool) -> AbstractContextManager[Host]:
             labels = box.labels(folder.name, project.name)
             image, python = made.testground.id, made.testground.interpreter
             foreign.check(opened.stack, opened.docker, image, labels)
             attachment = opened.attachment()
-            inner = container_ground.container(opened.docker, project, made, folder, keep=keep, attachment=attachment)
+            inner = container_ground.container(opened.docker, project, made, folder, attachment=attachment)
             services = opened.services(
                 folder,
                 lambda its: Probe(

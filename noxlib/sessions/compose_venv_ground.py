@@ -40,8 +40,8 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
     with compose_stack.opened(context, project, placement, publish=True) as opened:
         inner = venv_ground.ready(context, project, placement, effort)
 
-        def host(folder: Path, keep: bool) -> AbstractContextManager[Host]:
-            tests = cast("Host", inner.host(folder, keep))
+        def host(folder: Path, _keep: bool) -> AbstractContextManager[Host]:
+            tests = cast("Host", inner.host(folder, False))
 
             def given(its: Services) -> Mapping[str, str]:
                 return {**variables(its, its.addresses()), **inner.environment}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import random
-import re
 import shutil
 import signal
 import socket
@@ -37,6 +36,7 @@ ASKED: dict[str, Any] = {
     "image": "redis:7",
     "healthcheck": {"test": ["CMD", "redis-cli", "ping"], "start_period": "60s", "start_interval": "200ms"},
 }
+CACHE = {"cache": ASKED}
 SECRET = "correct-horse-battery"  # what must be seen nowhere
 SHOWS = f"""
 import os, pytest
@@ -124,12 +124,34 @@ def test_our_own_stack_passes_by_our_own_session(environment: dict[str, str]) ->
     assert (record.outcome, record.counts.passed, len(record.services)) == ("passed", 9, 4)
 
 
-def test_two_pythons_at_once_do_not_meet(services: Nox) -> None:
-    ended = services("-j", "2", "-s", STEP, "compose_integration-3.11")
-    assert ended.code == 0, ended.output
+@pytest.mark.parametrize(
+    "sessions",
+    [
+        pytest.param((STEP, "compose_integration-3.11"), id="two Pythons"),
+        pytest.param(("compose_integration",), id="all Pythons", marks=pytest.mark.nightly),
+    ],
+)
+def test_pythons_checkouts_and_a_stack_of_the_developers_own_do_not_meet(
+    services: Nox, sessions: tuple[str, ...]
+) -> None:
+    write(services, CACHE)
+    plain = ["docker", "compose", "-f", str(services.folder / "docker-compose.test.yml")]
+    subprocess.run([*plain, "up", "--detach", "--wait", "cache"], check=True, capture_output=True)
+    try:
+        other = Nox(services.folder.with_name("other"), services.environment)
+        shutil.copytree(services.folder, other.folder)
+        beside = other.start("-s", STEP, "--", "-k", "environment")
+        ended = services("-j", "2", "-s", *sessions, "--", "-k", "environment")
+        output, _ = beside.communicate(timeout=600)
+        up = subprocess.run([*plain, "ps", "--quiet", "cache"], check=True, capture_output=True, text=True).stdout
+    finally:
+        subprocess.run([*plain, "down", "-v"], check=True, capture_output=True)
+    assert (ended.code, beside.returncode) == (0, 0), ended.output + output
+    assert len(up.split()) == 1
     records = [store.read_record(run.path) for run in store.runs(services.folder)]
-    assert sorted((record.python, record.counts.passed) for record in records) == [("3.10", 9), ("3.11", 9)]
-    assert left(services) == []
+    assert [record.counts.passed for record in records] == [1] * len({record.python for record in records})
+    assert len(records) >= 2
+    assert left(services) == left(other) == []
 
 
 def test_a_profile_that_is_not_asked_for_is_not_started(services: Nox) -> None:
@@ -147,23 +169,6 @@ def test_a_dry_run_checks_the_file_and_starts_nothing(services: Nox) -> None:
     assert (plan["place"], plan["task"]["select"]) == ("compose", "integration")
     assert "test_password" not in ended.output
     assert list(store.runs(services.folder)) == []
-
-
-def test_what_is_kept_is_reachable_and_stays_until_it_is_removed_by_hand(services: Nox) -> None:
-    write(services, {"cache": {**ASKED, "ports": ["127.0.0.1::6379"]}})
-    ended = services("-s", STEP, "--", "--keep", "-k", "environment")
-    found = re.search(r"kept: cache at 127\.0\.0\.1:(\d+) \(its port 6379\)", ended.output)
-    project = re.search(r"yours to remove: (docker compose -p \S+ down -v)", ended.output)
-    assert found is not None, ended.output
-    assert project is not None, ended.output
-    try:
-        assert services("-s", "reap").code == 0
-        with socket.create_connection(("127.0.0.1", int(found[1])), 5) as connection:
-            connection.sendall(b"PING\r\n")
-            assert connection.recv(100) == b"+PONG\r\n"
-    finally:
-        subprocess.run(project[1].split(), check=True, capture_output=True)
-    assert left(services) == []
 
 
 def test_secrets_of_the_compose_file_are_in_no_record_and_no_log(services: Nox) -> None:
@@ -232,7 +237,6 @@ def test_what_dead_runs_left_is_found_by_its_labels_as_well(services: Nox, own_s
     assert left(services) == []
 
 
-CACHE = {"cache": ASKED}
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "exits 1": (
         {**CACHE, "bad": {"image": "redis:7", "command": ["sh", "-c", "echo first >&2; echo no disk >&2; exit 1"]}},
@@ -246,6 +250,11 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         {**CACHE, "bad": {"image": "redis:7", "restart": "always", "command": ["sh", "-c", "exit 3"]}},
         "the service bad ends again and again, last with 3",
     ),
+    "eats memory": (
+        {"bad": {"image": "redis:7", "mem_limit": "16m", "command": ["tail", "/dev/zero"]}},
+        "the service bad was killed for lack of memory before the services were ready",
+    ),
+    "no image": ({"bad": {"image": "localhost:1/absent:1"}}, "the services could not be started"),
     "unhealthy": (
         {"bad": {"image": "redis:7", "healthcheck": {"test": ["CMD", "false"], "interval": "300ms", "retries": 2}}},
         "the service bad is unhealthy before the services were ready",
@@ -318,12 +327,20 @@ def test_what_cannot_be_had_is_two_lines(services: Nox) -> None:
     assert "docker-compose.test.yml: " in refused(services)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("phase", ["starting", "testing"])
-def test_a_signal_in_any_phase_leaves_nothing(services: Nox, own_state: Path, number: int, phase: str) -> None:
+@pytest.mark.parametrize(
+    ("phase", "number"),
+    [
+        ("starting", signal.SIGTERM),
+        ("building", signal.SIGINT),
+        ("waiting", signal.SIGINT),
+        ("testing", signal.SIGINT),
+        ("testing", signal.SIGTERM),
+    ],
+)
+def test_a_signal_in_any_phase_leaves_nothing(services: Nox, own_state: Path, phase: str, number: int) -> None:
     process = start(services, phase)
     kill_group(process, number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "Traceback" not in output, output
     assert services.record.outcome == "cancelled"
@@ -332,30 +349,60 @@ def test_a_signal_in_any_phase_leaves_nothing(services: Nox, own_state: Path, nu
     assert processes_of(own_state) == []
 
 
+def test_a_signal_while_all_is_taken_down_leaves_nothing_for_the_next_start(services: Nox, own_state: Path) -> None:
+    write(services, CACHE)
+    process = services.start("-s", STEP, "--", "-k", "environment")
+    wait_until(lambda: any(services.folder.glob(".noxlib/runs/*/result/junit.xml")), "the end of the tests")
+    kill_group(process, signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert "Traceback" not in output, output
+    assert services("-s", "reap").code == 0
+    assert left(services) == []
+    assert left_of_state(own_state) == []
+
+
+STACKS: dict[str, dict[str, Any]] = {
+    "building": {"slow": {**ASKED, "image": None, "build": "."}},
+    "waiting": {"never": {**ASKED, "healthcheck": {"test": ["CMD", "false"], "start_period": "600s"}}},
+    "testing": {"cache": ASKED},
+}
+
+
 def start(nox: Nox, phase: str) -> subprocess.Popen[str]:
-    """A run that has come to a phase: its services are starting, or a test hangs."""
-    if phase == "testing":
-        (nox.folder / "tests" / "test_hangs.py").write_text(HANGS)
-        write(nox, CACHE)
-    process = nox.start("-s", STEP, "--", *(["tests/test_hangs.py"] if phase == "testing" else []))
+    """A run that has come to a phase: its services are starting or built or waited for, or a test hangs."""
+    (nox.folder / "tests" / "test_hangs.py").write_text(HANGS)
+    (nox.folder / "Dockerfile").write_text("FROM redis:7\nRUN echo begun && sleep 600\n")
+    if phase in STACKS and not (phase == "testing" and (nox.folder / ".noxlib" / "compose").exists()):
+        stack = {name: {key: value for key, value in one.items() if value} for name, one in STACKS[phase].items()}
+        write(nox, stack)
+    process = nox.start("-s", STEP, "--", "tests/test_hangs.py")
     runs = nox.folder / ".noxlib" / "runs"
+
+    def said(text: bytes) -> bool:
+        return any(text in path.read_bytes() for path in runs.glob("*/logs/compose.log"))
+
     come = {
-        "starting": lambda: any(path.read_bytes() for path in runs.glob("*/logs/compose.log")),
+        "starting": lambda: said(b"\n"),
+        "building": lambda: said(b"begun"),
+        "waiting": lambda: said(b"Started"),
         "testing": lambda: began(nox, "test_hangs"),
     }
-    wait_until(come[phase], phase, 120)
+    wait_until(come[phase], phase, 300)
     return process
 
 
-def test_whenever_a_run_is_killed_the_next_start_leaves_nothing_of_it(services: Nox, own_state: Path) -> None:
-    chance = random.Random(4)
+@pytest.mark.parametrize("moments", [3, pytest.param(10, marks=pytest.mark.nightly)])
+def test_whenever_a_run_is_killed_the_next_start_leaves_nothing_of_it(
+    services: Nox, own_state: Path, moments: int
+) -> None:
+    chance = random.Random(moments)
     begin = time.monotonic()
     assert services("-s", STEP).code == 0
     span = time.monotonic() - begin
     wrong = []
-    for number in range(5):
+    for number in range(moments):
         process = services.start("-s", STEP)
-        time.sleep(span * (number + chance.random()) / 5)
+        time.sleep(span * (number + chance.random()) / moments)
         kill_group(process)
         process.communicate(timeout=60)
         ended = services("-s", "reap")

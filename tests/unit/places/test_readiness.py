@@ -146,6 +146,8 @@ def test_from_this_machine_a_port_that_is_published_for_nobody_is_not_taken_for_
     [
         ("x\nError: Bind for 127.0.0.1:1 failed: port is already allocated\n", "a port of this machine", "port"),
         ("Error: listen tcp4 127.0.0.1:1: bind: address already in use", "a port of this machine", "port"),
+        ("Error: Bind for 127.0.0.1:40000 failed: all ports are allocated", "a port of this machine", "port"),
+        ("Error: write /x: no space left on device", "the engine's disk is full", "disk-full"),
         ('Conflict. The container name "/a" is already in use by container "b"', "a fixed container_name", "compose"),
         ("pulling\nno such image", "the services could not be started: no such image", "compose"),
         ("", "compose said nothing", "compose"),
