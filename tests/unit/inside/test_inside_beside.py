@@ -1,0 +1,172 @@
+"""What goes on beside tests that have services: mock peers watched, faults, in one process and in workers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from noxlib.inside import mock_recording
+from noxlib.inside.mock_server import Gone, MockServer
+
+from .mock_server_fake import FakeMockServer
+
+KNOWN = {"id": "known", "httpRequest": {"method": "GET", "path": "/known"}, "httpResponse": {"statusCode": 200}}
+NEVER = {"id": "never", "httpRequest": {"method": "POST", "path": "/never"}, "httpResponse": {"statusCode": 201}}
+PROFILE = {
+    "name": "ci",
+    "timeout_multiplier": 1.0,
+    "concurrent": 2,
+    "network_simulation": True,
+    "large_files": True,
+    "backends": ["local"],
+}
+LOOPBACK = "127.1.2.3"  #: where the proxy listens, at the very port of the echo
+StartRun = Callable[..., Any]  # see conftest.py
+
+
+@pytest.fixture
+def peer() -> Iterator[FakeMockServer]:
+    found = FakeMockServer([KNOWN, NEVER])
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def echo() -> Iterator[tuple[str, int]]:
+    """The address of a server that says what it hears."""
+
+    def serve(listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                connection.sendall(connection.recv(100))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=[listening], daemon=True)
+        thread.start()
+        yield listening.getsockname()[:2]
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@pytest.fixture
+def beside(start: StartRun, tmp_path: Path, peer: FakeMockServer, echo: tuple[str, int]) -> StartRun:
+    """Run the project ``beside`` with a mock peer and an echo behind a proxy."""
+
+    def run(*arguments: str, policy: str = "report", **task: Any) -> Any:
+        port = echo[1]
+        stack = {
+            "policy": policy,
+            "mocks": {"peer": {"at": ["127.0.0.1", peer.server_port], "files": ["peer.json"], "record": None}},
+            "faults": {
+                "echo": {
+                    "ends": {str(port): list(echo)},
+                    "address": LOOPBACK,
+                    "faults": ["good", {"jitter": 0.001}],
+                    "asked": "jitter=1ms",
+                }
+            },
+            "services": {},
+            "channel": None,
+        }
+        (tmp_path / "stack.json").write_text(json.dumps(stack))
+        variables = {"PEER_URL": f"http://127.0.0.1:{peer.server_port}", "ECHO": f"{LOOPBACK}:{port}"}
+        return start("beside", *arguments, environment=variables, profile=PROFILE, **task).finish()
+
+    return run
+
+
+def test_each_test_is_told_what_nobody_expected_of_it(beside: StartRun, peer: FakeMockServer) -> None:
+    done = beside()
+    assert done.code == 0, done.output
+    result = done.result
+    assert result["mocks"] == {
+        "unmatched": [{"service": "peer", "request": "GET /nobody/knows", "test": "test_beside.py::test_unexpected"}],
+        "never_called": [{"service": "peer", "expectation": "POST /never", "file": "peer.json"}],
+        "lost": [],
+    }
+    assert "test_beside.py::test_unexpected: peer expects no GET /nobody/knows" in done.output
+    assert "never called: POST /never of peer (peer.json)" in done.output
+    assert peer.expectations == [KNOWN, NEVER]
+    (fault,) = result["faults"]
+    assert (fault["service"], fault["faults"]) == ("echo", "jitter=1ms")
+    assert fault["sent"] == fault["received"] > 0
+
+
+def test_a_part_of_the_tests_is_not_told_what_the_whole_would_call(beside: StartRun) -> None:
+    assert beside("-k", "expected").result["mocks"]["never_called"] == []
+
+
+def test_what_nobody_expected_fails_its_test_where_that_is_asked_for(beside: StartRun) -> None:
+    done = beside("-k", "expected", policy="fail")
+    assert done.counts == {"passed": 2, "errors": 1, "deselected": 4}, done.output
+    assert "no expectation met: peer: GET /nobody/knows" in done.output
+
+
+def test_workers_share_the_peers_so_it_is_told_without_a_test(beside: StartRun) -> None:
+    done = beside("-p", "xdist", "-n", "2", "-k", "expected or latency", policy="fail")
+    assert (done.code, done.counts["passed"]) == (1, 4), done.output
+    (found,) = done.result["mocks"]["unmatched"]
+    assert found == {"service": "peer", "request": "GET /nobody/knows", "test": ""}
+    assert "in one of the tests: peer expects no GET /nobody/knows" in done.output
+
+
+def test_a_peer_that_is_gone_is_told_and_fails_no_test(beside: StartRun, peer: FakeMockServer) -> None:
+    peer.server_close()
+    done = beside("-k", "latency", policy="fail")
+    assert done.code == 0, done.output
+    (lost,) = done.result["mocks"]["lost"]
+    assert f"the mock peer peer does not answer at 127.0.0.1:{peer.server_port}" in lost["why"]
+    assert lost["why"] in done.output
+
+
+def test_proxies_that_cannot_be_there_end_the_run_before_it_begins(beside: StartRun, tmp_path: Path) -> None:
+    (tmp_path / "proxies.sock").mkdir()
+    done = beside("-k", "latency")
+    assert (done.code, done.result["cause"]) == (3, "services"), done.output
+    assert "the services cannot be used" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_fixtures_without_services_say_what_they_need(run: StartRun) -> None:
+    done = run("beside", "-k", "adds", profile=PROFILE)
+    assert "it needs nox -s compose_integration" in done.output
+    assert done.counts["errors"] == 1
+
+
+def test_a_mock_server_that_is_not_there_is_told_in_one_line(peer: FakeMockServer) -> None:
+    peer.server_close()
+    with pytest.raises(Gone, match="the mock peer it does not answer at 127"):
+        MockServer("it", "127.0.0.1", peer.server_port).requests()
+
+
+def exchange(path: str, answer: dict[str, Any], **request: Any) -> dict[str, Any]:
+    asked = {"method": "GET", "path": path, "headers": {"Authorization": ["Bearer secret"]}, **request}
+    return {"id": "x", "httpRequest": asked, "httpResponse": answer, "times": {"remainingTimes": 1}}
+
+
+def test_recordings_keep_what_was_said_and_no_secret_of_a_header() -> None:
+    headers = {"Set-Cookie": ["secret"], "Date": ["today"], "Content-Type": ["application/json"]}
+    body = {"type": "JSON", "json": {"a": 1}, "rawBytes": "eyJhIjogMX0="}
+    answer = {"statusCode": 200, "headers": headers, "body": body}
+    (found,) = mock_recording.expectations([exchange("/a", answer), exchange("/a", answer)])
+    assert found == {
+        "httpRequest": {"method": "GET", "path": "/a"},
+        "httpResponse": {"statusCode": 200, "headers": {"Content-Type": ["application/json"]}, "body": {"a": 1}},
+    }
+
+
+def test_answers_that_changed_come_again_in_their_order() -> None:
+    said = [{"statusCode": status} for status in (200, 200, 404, 200)]
+    found = mock_recording.expectations([exchange("/a", answer) for answer in said])
+    times = [(one["httpResponse"]["statusCode"], one.get("times", {}).get("remainingTimes")) for one in found]
+    assert times == [(200, 2), (404, 1), (200, None)]
