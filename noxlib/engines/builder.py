@@ -16,7 +16,7 @@ import msgspec
 from noxlib import atomic, temporary
 from noxlib.engines import client, layers, offline, podman, process
 from noxlib.engines.buildfailure import failure, registry_failure
-from noxlib.engines.index import ca_bundle, index_secrets, mask
+from noxlib.engines.index import ca_bundle, for_pip, index_secrets, mask
 from noxlib.engines.layers import Layers
 from noxlib.errors import EngineError
 
@@ -183,21 +183,10 @@ def _secrets() -> Iterator[list[str]]:
         variables = index_secrets(os.environ)
         if variables:
             script = folder / "index"
-            lines = (f"{name}={shlex.quote(value)}\n" for name, value in {**variables, **_for_pip(variables)}.items())
+            lines = (f"{name}={shlex.quote(value)}\n" for name, value in {**variables, **for_pip(variables)}.items())
             atomic.write(script, "".join(lines).encode())
             found["index"] = str(script)
         yield [f"id={name},src={path}" for name, path in found.items() if path]
-
-
-def _for_pip(variables: Mapping[str, str]) -> dict[str, str]:
-    """The same indexes for pip, which brings uv into the builder."""
-    names = {
-        "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
-        "PIP_EXTRA_INDEX_URL": "UV_INDEX",
-        "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
-    }
-    # uv may name an index, `name=url`; pip knows no names
-    return {name: re.sub(r"(^|\s)\w+=", r"\1", variables[own]) for name, own in names.items() if own in variables}
 
 
 def _netrc(environ: Mapping[str, str]) -> Optional[str]:

@@ -72,6 +72,17 @@ def index_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in sorted(merged.items()) if _OF_INDEXES.fullmatch(name) and value}
 
 
+def for_pip(variables: Mapping[str, str]) -> dict[str, str]:
+    """The indexes of uv's variables for pip."""
+    names = {
+        "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+        "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+        "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
+    }
+    # uv may name an index, `name=url`; pip knows no names
+    return {name: re.sub(r"(^|\s)\w+=", r"\1", variables[own]) for name, own in names.items() if own in variables}
+
+
 def mask(text: str) -> str:
     """Text without ``user:password@`` in its URLs."""
     return _CREDENTIALS.sub("", text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from noxlib import temporary
 from noxlib.engines import process, uv
-from noxlib.engines.index import ca_bundle, index_environment, mask
+from noxlib.engines.index import ca_bundle, for_pip, index_secrets, mask
 from noxlib.errors import BuildError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _SECONDS = 1800.0
 _EPOCH = "315532800"  #: 1980, the first moment of a zip: a wheel that is built twice is the same where its back end can
-_FROM_UV = (("UV_DEFAULT_INDEX", "PIP_INDEX_URL"), ("UV_INDEX", "PIP_EXTRA_INDEX_URL"))
 
 
 class Pip:
@@ -40,7 +39,7 @@ class Pip:
         """
         argv = [self._python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-input", "--wheel-dir", str(target)]
         with temporary.folder() as aside:  # what a build leaves, whatever TMPDIR is for
-            environment = {**_environment(), "TMPDIR": str(aside)}
+            environment = {**_environment(os.environ), "TMPDIR": str(aside)}
             done = process.run([*argv, *words], cwd=cwd, env=environment, timeout=_SECONDS)
         if done.returncode:
             raise BuildError(
@@ -49,13 +48,11 @@ class Pip:
             )
 
 
-def _environment() -> Mapping[str, str]:
+def _environment(environ: Mapping[str, str]) -> Mapping[str, str]:
     """This machine's, with the indexes that uv is told where pip is told none."""
-    told = {**os.environ, **index_environment(os.environ)}
-    indexes = {pip: told[ours] for ours, pip in _FROM_UV if told.get(ours) and not told.get(pip)}
-    bundle = ca_bundle(os.environ)
-    trust = {"PIP_CERT": bundle} if bundle else {}
-    return {**os.environ, **indexes, **trust, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "SOURCE_DATE_EPOCH": _EPOCH}
+    bundle = ca_bundle(environ)
+    told = {**for_pip(index_secrets(environ)), **({"PIP_CERT": bundle} if bundle else {})}
+    return {**told, **environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "SOURCE_DATE_EPOCH": _EPOCH}
 
 
 def _reason(stderr: str) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from noxlib.engines import builder, buildfailure
+from noxlib.engines import buildfailure, index
 from noxlib.errors import BuildError, EngineError
 
 FAILED = """#5 [test 2/2] RUN make thing
@@ -71,7 +71,7 @@ def test_a_builder_that_says_nothing_is_no_empty_error() -> None:
 
 
 def test_pip_gets_uvs_indexes_without_their_names() -> None:
-    assert builder._for_pip({"UV_INDEX": "one=https://x/ https://y/?a=b"}) == {
+    assert index.for_pip({"UV_INDEX": "one=https://x/ https://y/?a=b"}) == {
         "PIP_EXTRA_INDEX_URL": "https://x/ https://y/?a=b"
     }
 
