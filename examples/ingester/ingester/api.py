@@ -73,8 +73,8 @@ def live() -> Health:
 
 @router.get("/health/ready")
 def ready(request: Request, response: Response) -> Health:
-    """Whether the index answers, without which there is no work; and the cache, without which it is slow."""
-    parts = {"database": _database(request), "cache": _cache(request)}
+    """Whether the index answers, without which there is no work; the others are told, and may be down for a while."""
+    parts = {"database": _database(request), "cache": _cache(request), "storage": request.app.state.storage.alive()}
     response.status_code = 200 if parts["database"] else 503
     return Health(status="ok" if parts["database"] else "unavailable", parts=parts)
 

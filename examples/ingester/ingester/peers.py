@@ -117,6 +117,14 @@ class Storage:
         with told(url), self._client.stream("GET", url, headers=headers) as answer:
             yield checked(answer).iter_bytes()
 
+    def alive(self) -> bool:
+        """Whether a storage element that takes files answers."""
+        try:
+            asked(self._client, "GET", f"{self.writable().url}/api/v1/health/live")
+        except PeerError:
+            return False
+        return True
+
     def _first(self, wanted: Callable[[StorageElement], bool], without: str) -> StorageElement:
         found = next(filter(wanted, self._admin.storage_elements()), None)
         if found is None:

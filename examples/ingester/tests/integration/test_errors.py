@@ -35,4 +35,4 @@ def test_without_its_cache_it_goes_on(api: TestClient, authorization: dict[str, 
     services.kill("redis-test")
     assert api.post("/api/v1/files", headers=authorization, files=FILE).status_code == 201
     ready = api.get("/api/v1/health/ready")
-    assert (ready.status_code, ready.json()["parts"]) == (200, {"database": True, "cache": False})
+    assert (ready.status_code, ready.json()["parts"]) == (200, {"database": True, "cache": False, "storage": True})

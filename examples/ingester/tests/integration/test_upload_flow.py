@@ -55,7 +55,8 @@ def test_a_content_comes_from_where_it_is_stored(
 
 
 def test_all_that_it_needs_is_there(api: TestClient) -> None:
-    assert api.get("/api/v1/health/ready").json() == {"status": "ok", "parts": {"database": True, "cache": True}}
+    parts = {"database": True, "cache": True, "storage": True}
+    assert api.get("/api/v1/health/ready").json() == {"status": "ok", "parts": parts}
 
 
 def test_the_migrations_make_what_the_models_say() -> None:

@@ -58,6 +58,7 @@ class Peers:
         self.says("POST", "/api/auth/token", 200, self.token)
         self.says("GET", "/api/storage-elements", 200, self.elements)
         self.says("POST", "/api/v1/files/upload", 201, self.stored)
+        self.answers["GET", "/api/v1/health/live"] = lambda _: httpx.Response(200)
         self.answers["DELETE", "/api/v1/files/file-1"] = lambda _: httpx.Response(204)
         self.answers["GET", "/api/v1/files/file-1"] = lambda _: httpx.Response(200, content=b"content")
 

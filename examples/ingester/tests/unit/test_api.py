@@ -73,7 +73,13 @@ def test_a_content_that_is_lost_is_told_before_its_first_byte(
 
 def test_it_is_ready_when_its_database_answers(api: TestClient) -> None:
     answer = api.get("/api/v1/health/ready")
-    assert (answer.status_code, answer.json()["parts"]) == (200, {"database": True, "cache": True})
+    assert (answer.status_code, answer.json()["parts"]) == (200, {"database": True, "cache": True, "storage": True})
+
+
+def test_it_is_ready_while_its_storage_is_down(api: TestClient, peers: Peers) -> None:
+    peers.fails("GET", "/api/v1/health/live", httpx.ConnectError)
+    answer = api.get("/api/v1/health/ready")
+    assert (answer.status_code, answer.json()["parts"]["storage"]) == (200, False)
 
 
 def test_it_is_not_ready_without_its_database(app: FastAPI, api: TestClient) -> None:
