@@ -84,9 +84,13 @@ class Project:
 
     def latest(self, name: str) -> Mapping[str, object]:
         """A file of the newest run, as JSON: ``plan.json``, ``record.json``."""
-        runs = sorted((self.root / ".noxlib" / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
-        found: Mapping[str, object] = msgspec.json.decode((runs[-1] / name).read_bytes())
+        found: Mapping[str, object] = msgspec.json.decode((self.newest / name).read_bytes())
         return found
+
+    @property
+    def newest(self) -> Path:
+        """The folder of the newest run."""
+        return max((self.root / ".noxlib" / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
 
 
 @contextlib.contextmanager
