@@ -18,6 +18,7 @@ class Limits(msgspec.Struct, frozen=True):
     cpus: Optional[float] = None
     network: bool = True
     shm_size: Optional[int] = None
+    disk: Optional[int] = None
     devices: tuple[str, ...] = ()
 
 

@@ -74,6 +74,7 @@ def _suite_checks(root: Path) -> dict[str, Check]:
         "memory": values.parse_size,
         "cpus": check_positive,
         "shm_size": values.parse_size,
+        "disk": values.parse_size,
         "devices": check_device,
     }
 

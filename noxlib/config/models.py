@@ -19,6 +19,7 @@ class SuiteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory: Optional[str] = None  #: memory limit: ``"512m"``, ``"2g"``
     cpus: Optional[float] = None  #: CPU limit: ``1.5``
     shm_size: Optional[str] = None  #: size of /dev/shm: ``"256m"``
+    disk: Optional[str] = None  #: limit of what is written to the disk: ``"2g"``
     devices: tuple[str, ...] = ()  #: devices handed to the container: ``"/dev/fuse"``
     coverage: Optional[bool] = None  #: measure coverage; default: where the project configures coverage
 

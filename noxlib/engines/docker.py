@@ -199,9 +199,9 @@ class Docker:
         with self._speaking(doing):
             yield from chunks
 
-    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+    def create_volume(self, name: str, labels: Mapping[str, str], options: Optional[Mapping[str, str]] = None) -> None:
         with self._speaking(f"creating the volume {name}"), signals_held_back():
-            self._api.create_volume(name, labels=dict(labels))
+            self._api.create_volume(name, labels=dict(labels), driver_opts=dict(options or {}))
 
     def remove_volume(self, name: str) -> bool:
         """Remove a volume; False if there was none."""

@@ -7,7 +7,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Any, Optional
 
-from noxlib.errors import EngineError
+from noxlib.errors import EngineError, PlaceError
 from noxlib.ledger import Ledger
 from noxlib.places import accounts, box, following, reach, tars
 from noxlib.places.copied import Copied
@@ -15,6 +15,7 @@ from noxlib.places.files import INSIDE, copy
 from noxlib.places.host import Facts
 from noxlib.places.overlay import Overlay, scratch_root
 from noxlib.places.scratch import Scratch
+from noxlib.places.sized import Sized
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,6 +128,8 @@ class Container:
         Raises:
             EngineError: The engine fails; cause ``lost`` where it stopped answering.
         """
+        if command.limits.disk and not isinstance(self._now.workspace, Sized):
+            self._now.limit_disk(self._sized(command.limits.disk))
         with self._created(command) as container:
             if command.terminal:
                 return following.attended(self._docker, container, command)
@@ -148,6 +151,24 @@ class Container:
             self._image,
             self._ledger,
             name=name,
+            owner=(reaches.uid, reaches.gid),
+            labels=self._labels,
+            checkout=self._checkout,
+            prepared_tree=self._prepared_tree,
+        )
+
+    def _sized(self, size: int) -> Sized:
+        """What takes the place of the workspace where its size is limited. Raises PlaceError."""
+        reaches = self._now.reach
+        if not reaches.overlay:
+            raise PlaceError(
+                f"{self._docker.endpoint} cannot limit the disk: it does not see this machine's files",
+                "leave `disk` of the suite out, or run it by an engine of this machine",
+            )
+        return Sized(
+            *(self._docker, self._image, self._ledger),
+            name=box.name_of(self._run_id, secrets.token_hex(3)),
+            size=size,
             owner=(reaches.uid, reaches.gid),
             labels=self._labels,
             checkout=self._checkout,
@@ -187,6 +208,8 @@ class Container:
             labels=self._labels,
             mounts=[now.workspace.mount(box.WORKSPACE, self._labels), *(bind.mount() for bind in binds)],
         )
+        if isinstance(now.workspace, Sized):
+            body["HostConfig"] = now.workspace.join(body["HostConfig"])
         return self._attachment.join(body)
 
     def _binds(self) -> list[box.Bind]:
@@ -210,4 +233,10 @@ class _Ready:
     def __init__(self, image: ImageInfo, reaches: reach.Reach, workspace: Scratch | Copied) -> None:
         self.image = image
         self.reach = reaches
-        self.workspace = workspace
+        self.workspace: Scratch | Copied | Sized = workspace
+
+    def limit_disk(self, workspace: Sized) -> None:
+        """Take another workspace. Raises EngineError and OSError."""
+        workspace.create()
+        before, self.workspace = self.workspace, workspace
+        before.close()

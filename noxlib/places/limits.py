@@ -21,6 +21,7 @@ def confess(place: str, limits: Limits, kept: tuple[str, ...] = ()) -> None:
         "cpus": limits.cpus is not None,
         "network": not limits.network,
         "shm_size": limits.shm_size is not None,
+        "disk": limits.disk is not None,
         "devices": bool(limits.devices),
     }
     ignored = [name for name, wanted in asked.items() if wanted and name not in kept]

@@ -120,7 +120,8 @@ def words(way: Way, tasks: tuple[HostTask, ...]) -> tuple[str, ...]:
     )
     memory = (f"--mem={math.ceil(limits.memory / 1024)}K",) if limits.memory else ()
     cpus = (f"--cpus-per-task={math.ceil(limits.cpus)}",) if limits.cpus else ()
-    return (*wanted, *memory, *cpus, *way.options)
+    disk = (f"--tmp={math.ceil(limits.disk / 1024)}K",) if limits.disk else ()
+    return (*wanted, *memory, *cpus, *disk, *way.options)
 
 
 def script(way: Way) -> str:

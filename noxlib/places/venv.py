@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -105,17 +106,18 @@ class Venv:
             copy(found, target)
 
     def run(self, command: Command) -> Exit:
-        """Run a command; nothing of it is left when this returns or raises. Only the time limit is enforced.
+        """Run a command; nothing of it is left when this returns or raises. Time and memory alone are limited.
 
         Raises:
             EngineError: The program cannot be started.
         """
-        confess(self.name, command.limits)
+        limiter = _limiter(command.limits.memory)
+        confess(self.name, command.limits, kept=("memory",) if limiter else ())
         mark = f"{self._run_id}-{secrets.token_hex(4)}"
         entry = self._ledger.add("process", mark)
         try:
             ended = stream(
-                command.argv,
+                (*limiter, *command.argv),
                 cwd=Path(command.cwd or self.workspace),
                 env={**self._environment(terminal=command.terminal), **command.environment, MARK: mark},
                 log=command.log,
@@ -151,6 +153,15 @@ class Venv:
             "LANG": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
+
+
+def _limiter(memory: Optional[int]) -> tuple[str, ...]:
+    """The words before a command that limit the memory of each of its processes; none where nothing can (macOS).
+
+    RLIMIT_DATA: what a process may write to of its own; RLIMIT_AS would count what is mapped and never touched as well.
+    """
+    program = shutil.which("prlimit")
+    return (program, f"--data={memory}", "--") if memory and program else ()
 
 
 def _link(link: Path, to: Path) -> None:

@@ -72,7 +72,7 @@ def _suite(context: Context, config: Config, arguments: Arguments) -> Suite:
     found = suites.unit(config, arguments)
     if arguments["suite"] == "integration":
         found = suites.integration(context.root, config, arguments)
-    confess("slurm", found.limits, kept=("memory", "cpus"))
+    confess("slurm", found.limits, kept=("memory", "cpus", "disk"))
     return found
 
 

@@ -48,6 +48,7 @@ class Suite(msgspec.Struct, frozen=True):
             cpus=own.cpus,
             network=own.network,
             shm_size=parse_size(own.shm_size) if own.shm_size else None,
+            disk=parse_size(own.disk) if own.disk else None,
             devices=own.devices,
         )
 

@@ -96,7 +96,7 @@ def test_a_state_in_general_words(word: str, expected: str) -> None:
 
 
 def test_sbatch_is_told_all_and_the_users_own_words_come_last() -> None:
-    limits = Limits(timeout=615.0, memory=512 << 20, cpus=1.5)
+    limits = Limits(timeout=615.0, memory=512 << 20, cpus=1.5, disk=1 << 30)
     tasks = (HostTask((), limits=limits),) * 3
     words = slurm_job.words(Way(NODES, "/shared/runs/r1", "r1", options=("--partition=p", "--requeue")), tasks)
     assert words == (
@@ -111,6 +111,7 @@ def test_sbatch_is_told_all_and_the_users_own_words_come_last() -> None:
         "--kill-on-invalid-dep=yes",
         "--mem=524288K",
         "--cpus-per-task=2",
+        "--tmp=1048576K",
         "--partition=p",
         "--requeue",
     )
