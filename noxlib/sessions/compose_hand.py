@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Optional
 
 from noxlib.config.detect import load_project
 from noxlib.config.models import Config
@@ -26,6 +25,8 @@ LOGS = Option("--logs", "show the services' logs, or those of the services that 
 PS = Option("--ps", "show the services that are up")
 WATCH = Option("--watch", "run the tests at each change of the checkout, until Ctrl-C")
 OPTIONS = (UP, DOWN, LOGS, PS, WATCH)
+
+QUIET = 500  #: milliseconds without a change, after which watchfiles lets us look at signals
 
 PlaceOf = Callable[[Config, Arguments], OfServices]
 
@@ -139,12 +140,17 @@ def _round(context: Context, tests: Callable[[Context], None]) -> None:
         say(str(error))
 
 
-def changes(root: Path, carried: tuple[str, ...]) -> Iterator[Optional[str]]:
-    """Nothing at first, then a file of each change; what runs write themselves is none."""
+def changes(root: Path, carried: tuple[str, ...]) -> Iterator[None]:
+    """Once at first, and after each change, one while the last was worked at too; what runs write themselves is none.
+
+    Raises:
+        UsageError: watchfiles is not installed.
+    """
     try:
         from watchfiles import DefaultFilter, watch  # noqa: PLC0415 - an extra
     except ImportError:
         raise UsageError("--watch needs the package watchfiles", "install noxlib[watch]") from None
+    root = root.resolve()
 
     class Sources(DefaultFilter):
         def __call__(self, change: object, path: str) -> bool:
@@ -152,6 +158,8 @@ def changes(root: Path, carried: tuple[str, ...]) -> Iterator[Optional[str]]:
             own = bool(SKIPPED & set(name.parts)) or carry.matches(str(name), (*carry.ALWAYS, *carried))
             return not own and super().__call__(change, path)  # type: ignore[arg-type]
 
-    yield None
-    for found in watch(root, watch_filter=Sources(), raise_interrupt=True):
-        yield min(path for _, path in found)
+    begun = False
+    for found in watch(root, watch_filter=Sources(), rust_timeout=QUIET, yield_on_timeout=True, raise_interrupt=True):
+        if found or not begun:
+            begun = True
+            yield

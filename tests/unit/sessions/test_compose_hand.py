@@ -1,0 +1,28 @@
+"""What is asked for by hand: one thing at a time, and what it lacks is told."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from noxlib.errors import UsageError
+from noxlib.sessions import compose_hand, compose_integration
+from noxlib.sessions.context import Context
+
+
+def context(root: Path, *words: str) -> Context:
+    return Context("compose_integration-3.10", "compose_integration", "Run.", "3.10", root, words)
+
+
+def test_two_things_at_once_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--up and --down at once"):
+        compose_integration.run(context(tmp_path, "--up", "--down"))
+
+
+def test_to_watch_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    with pytest.raises(UsageError, match="watchfiles") as raised:
+        next(compose_hand.changes(tmp_path, ()))
+    assert "noxlib[watch]" in raised.value.todo
