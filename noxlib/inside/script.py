@@ -85,6 +85,7 @@ class Script:
             stderr=subprocess.STDOUT,
             start_new_session=not interactive,  # with a terminal it must stay in the foreground
         )
+        assert process.stdout is not None
         try:
             for line in lines(self.passed_on(process)):
                 self.points.line(line)
@@ -92,6 +93,8 @@ class Script:
         except BaseException:
             stop(process, self.sudo, alone=not interactive)
             raise
+        finally:
+            process.stdout.close()
         return code if code >= 0 else SIGNAL - code
 
     def passed_on(self, process: subprocess.Popen[bytes]) -> Iterator[bytes]:

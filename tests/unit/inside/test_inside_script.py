@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -142,3 +143,68 @@ def test_junit_holds_any_output(tmp_path: Path) -> None:
     case = ET.parse(tmp_path / "junit.xml").getroot()[0][0]
     assert case.attrib["name"] == "a#x07"
     assert case.findtext("system-out") == "#x00#x1B[31m ü </system-out> ]]> #xD800"
+
+
+def as_root(folder: Path, monkeypatch: pytest.MonkeyPatch, refuses: str = "") -> script.Script:
+    """A script that needs root, for a user who is not, beside a ``sudo`` that notes how it is called."""
+    program = folder / "bin" / "sudo"
+    program.parent.mkdir()
+    lines = [
+        "#!/bin/sh",
+        f"printf '%s\\n' \"$*\" >>{folder}/calls",
+        f"echo '{refuses}' >&2; exit 1" if refuses else "[ \"$*\" = '-n true' ] && exit 0",
+        'if [ "$2" = kill ]; then shift; exec "$@"; fi',
+        'while [ "$1" != -- ]; do shift; done',
+        'shift; exec "$@"',
+    ]
+    program.write_text("\n".join(lines) + "\n")
+    program.chmod(0o755)
+    (folder / "test.sh").write_text("#!/bin/sh\necho as asked\n")
+    (folder / "test.sh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.chdir(folder)
+    task = {"workspace": str(folder), "result": str(folder), "script": "test.sh", "root": True, "arguments": ["a b"]}
+    return script.Script(task)
+
+
+def test_a_script_that_needs_root_gets_it_by_sudo_without_a_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    one = as_root(tmp_path, monkeypatch)
+    assert one.run() == 0, capfd.readouterr().out
+    assert (tmp_path / "calls").read_text().splitlines() == ["-n true", f"-n -E -- {tmp_path}/test.sh a b"]
+    assert one.report.counts()["passed"] == 1
+
+
+def test_without_the_right_one_line_says_so_and_nothing_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    one = as_root(tmp_path, monkeypatch, refuses="sudo: a password is required")
+    assert (one.run(), one.cause) == (4, "usage")
+    message = "test.sh needs root, which `sudo -n` does not give: sudo: a password is required"
+    assert (one.message, capfd.readouterr().out) == (message, f"noxlib: {message}\n")
+    assert (tmp_path / "calls").read_text() == "-n true\n"
+
+
+def test_where_there_is_no_sudo_that_is_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = as_root(tmp_path, monkeypatch)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (one.run(), one.message) == (
+        4,
+        "test.sh needs root, which `sudo -n` does not give: sudo: No such file or directory",
+    )
+
+
+def test_root_itself_needs_no_sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = as_root(tmp_path, monkeypatch)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert script.Script(one.task).sudo == ()
+
+
+def test_what_runs_as_root_is_ended_by_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = as_root(tmp_path, monkeypatch)
+    process = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    script.stop(process, one.sudo, alone=True)
+    assert process.wait(60) == -signal.SIGTERM
+    assert (tmp_path / "calls").read_text().splitlines()[0] == f"-n kill -15 -- -{process.pid}"
