@@ -62,5 +62,5 @@ def failing() -> Iterator[None]:
 
 
 def said(error: BaseException) -> str:
-    """The last line of what a driver says."""
-    return (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
+    """The first line of what a driver says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].strip()

@@ -149,8 +149,10 @@ class Postgres:
 
     def _copy(self, template: str, name: str) -> None:
         """A clone, with what CREATE DATABASE leaves behind: the owner, and the settings by ALTER DATABASE … SET."""
-        owner = self._ask("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", self.source)
-        self._do("CREATE DATABASE {} TEMPLATE {} OWNER {}", name, template, *(owner[0] if owner else ()))
+        found = self._ask("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", self.source)
+        if not found:
+            raise DatabaseError(f"PostgreSQL has no database {self.source}", "make it, or name another by DATABASE_URL")
+        self._do("CREATE DATABASE {} TEMPLATE {} OWNER {}", name, template, found[0][0])
         for role, setting in self._ask(SETTINGS, self.source):
             self._set(name, role, *setting.split("=", 1))
 

@@ -1,0 +1,2 @@
+\set fruit apple
+INSERT INTO fruit (name) VALUES (:'fruit'), ('pear');
