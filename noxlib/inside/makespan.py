@@ -170,6 +170,8 @@ class _Cutting:
         self, best: list[list[Block]], parts: dict[str, int], tried: dict[str, int]
     ) -> tuple[list[list[Block]], dict[str, int]]:
         """What was best so far, or what is tried, where that is worth it."""
+        if tried == parts:
+            return best, parts
         found = self._spread(tried)
         again = sum(self.setups[group] * (tried[group] - parts[group]) for group in tried)
         earlier = _end(best) - _end(found)
