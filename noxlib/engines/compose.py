@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ from noxlib.errors import PlaceError
 from noxlib.secret import known_secrets, mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from python_on_whales import DockerClient
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 PROJECT = "com.docker.compose.project"  #: label of all that compose makes for a project
 SERVICE = "com.docker.compose.service"
 MARK = "NOXLIB_RUN"  #: in the environment of the compose commands that we start, so that they are found again
+LATE_SECONDS = 10.0  #: in which an engine makes what it was asked for, however busy
+CALM_SECONDS = 2.0  #: the same, where a compose command that still ran was killed
+PAUSE = 0.1  #: seconds between two looks for it
 #: What engines say of a port, and of a range of ports, that is taken.
 _TAKEN = ("port is already allocated", "address already in use", "all ports are allocated")
 _SILENT = "compose said nothing"
@@ -44,6 +49,7 @@ class Compose:
         self.docker = docker
         self.project = project
         self._files = tuple(files)
+        self._unfinished: frozenset[str] = frozenset()
 
     def config(self) -> dict[str, Any]:
         """The files as compose understands them, services of every profile among them.
@@ -87,6 +93,7 @@ class Compose:
             finally:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(running.pid, signal.SIGKILL)
+                self._unfinished = unfinished(log.read_text(encoding="utf-8", errors="replace"))
 
     def down(self) -> None:
         """Remove all that belongs to the project at once, its volumes and the images built for it too.
@@ -94,7 +101,7 @@ class Compose:
         Raises:
             EngineError: the engine fails.
         """
-        remove(self.docker, self.project)
+        remove(self.docker, self.project, self._unfinished)
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """What the engine knows of each service's container, by the service's name."""
@@ -112,22 +119,46 @@ class Compose:
         )
 
 
-def remove(docker: Docker, project: str) -> None:
+def unfinished(log: str) -> frozenset[str]:
+    """What the engine was asked to make, and compose was ended before it heard that it is made: its log's last word."""
+    said = re.findall(r'^ (?:Network|Volume|Container) "?([^"\s]+)"?  (\w+)$', log, re.MULTILINE)
+    return frozenset(name for name, word in dict(said).items() if word == "Creating")
+
+
+def remove(docker: Docker, project: str, expected: Collection[str] = ()) -> None:
     """Remove what a compose project left, found by its label; a command that still works at it is killed first.
+
+    Args:
+        docker: The engine.
+        project: Name of the project.
+        expected: What the engine may still be about to make: it is waited for, a few seconds at most.
 
     Raises:
         EngineError: the engine fails.
     """
-    strays.kill_marked(MARK, project)
+    killed = strays.kill_marked(MARK, project)
+    missing = set(expected)
+    until = time.monotonic() + (LATE_SECONDS if missing else CALM_SECONDS if killed else 0)
+    missing -= _removed(docker, project)
+    while (missing or killed) and time.monotonic() < until:
+        time.sleep(PAUSE)
+        missing -= _removed(docker, project)
+
+
+def _removed(docker: Docker, project: str) -> set[str]:
+    """Remove what there is now; the names of containers, networks and volumes among it."""
     label = {PROJECT: project}
-    remove_containers(docker, docker.containers(label))
-    for network in docker.networks(label):
+    containers, networks, volumes = docker.containers(label), docker.networks(label), docker.volumes(label)
+    remove_containers(docker, containers)
+    for network in networks:
         docker.remove_network(network["Id"])
-    for volume in docker.volumes(label):
+    for volume in volumes:
         docker.remove_volume(volume["Name"])
     for image in docker.images(label):
         for tag in image.get("RepoTags") or ():
             untag(tag, docker)
+    named = {name.lstrip("/") for container in containers for name in container["Names"]}
+    return named | {one["Name"] for one in (*networks, *volumes)}
 
 
 def remove_containers(docker: Docker, containers: Sequence[Mapping[str, Any]]) -> None:

@@ -9,14 +9,17 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from noxlib.engines.compose import refusal
+from noxlib.engines.compose import refusal, remove, unfinished
 from noxlib.places import addresses, box, probe
 from noxlib.places.readiness import Look, look
 from noxlib.places.stack import Stack
+
+if TYPE_CHECKING:
+    from noxlib.engines.docker import Docker
 
 
 def about(status: str, code: int = 0, restarts: int = 0, **state: Any) -> dict[str, Any]:
@@ -157,6 +160,46 @@ def test_what_compose_says_becomes_two_lines(said: str, what: str, cause: str) -
     error = refusal(said)
     assert what in error.what
     assert (error.cause, bool(error.todo)) == (cause, True)
+
+
+def test_what_was_asked_for_and_not_confirmed_is_known_from_what_compose_said() -> None:
+    log = """ Network p_default  Creating
+ Volume "p_data"  Creating
+ Network p_default  Created
+ Container p-db-1  Creating
+ Container p-db-1  Created
+ Container p-db-1  Starting
+ Container p-cache-1  Creating
+Step 1/2 : FROM Creating
+"""
+    assert unfinished(log) == {"p_data", "p-cache-1"}
+
+
+class Late:
+    """An engine that makes a network only after it was asked twice what there is."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.removed: list[str] = []
+
+    def networks(self, _: object) -> tuple[dict[str, str], ...]:
+        self.asked += 1
+        there = self.asked > 2 and not self.removed
+        return ({"Id": "n", "Name": "p_default"},) if there else ()
+
+    def nothing(self, _: object) -> tuple[()]:
+        return ()
+
+    containers = volumes = images = nothing
+
+    def remove_network(self, name: str) -> None:
+        self.removed.append(name)
+
+
+def test_what_an_engine_makes_late_is_waited_for_and_removed() -> None:
+    engine = Late()
+    remove(cast("Docker", engine), "p", {"p_default"})
+    assert engine.removed == ["n"]
 
 
 def test_our_own_compose_file_asks_each_service_often_at_first_and_names_no_fixed_port() -> None:
