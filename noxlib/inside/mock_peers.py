@@ -60,6 +60,8 @@ class Peers:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         found = self.look(ANY_TEST) if self.shared else []
+        for server in self.servers.values():
+            server.close()
         if found and self.fail and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -224,3 +226,4 @@ class PeersOfTest:
         for peer in self.peers.values():
             while peer.added:
                 peer.server.remove(peer.added.pop())
+            peer.server.close()

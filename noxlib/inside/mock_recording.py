@@ -26,11 +26,13 @@ def forward(server: MockServer, peer: dict[str, Any]) -> None:
     override = {"headers": {"Host": [host]}, "socketAddress": peer}
     server.reset()
     server.add([{"httpRequest": {}, "httpOverrideForwardedRequest": {"requestOverride": override}}])
+    server.close()
 
 
 def keep(server: MockServer, folder: str) -> int:
     """Write what a MockServer recorded to ``folder/SERVICE.json``; how many expectations those are."""
     found = expectations(server.recorded())
+    server.close()
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, f"{server.name}.json"), "w", encoding="utf-8") as stream:
         json.dump(found, stream, indent=2)
