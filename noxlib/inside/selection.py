@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from . import resumed
+from . import resumed, stray
 
 WHOLE = (0, 1)  #: the first shard of one
 NAME = re.compile(r"[\w:+.\[\]\\/-]+")
@@ -68,6 +68,7 @@ class Selection(Cut):
         self.roots = task.get("import_roots") or ()
         self.deselected = 0
         self.by_select = 0
+        stray.watch(config)
         if task.get("paths") and not config.option.file_or_dir:
             config.args = list(task["paths"])
 

@@ -235,3 +235,13 @@ def test_a_process_that_ends_is_not_waited_for() -> None:
 def test_descendants_are_children_and_theirs_whatever_the_order() -> None:
     assert sorted(deadline.descendants(1, {9: 8, 8: 1, 7: 2, 5: 1, 1: 0})) == [5, 8, 9]
     assert deadline.parents()[os.getpid()] == os.getppid()
+
+
+@pytest.mark.parametrize("words", [(), ("-p", "xdist.plugin", "-n1")], ids=["alone", "xdist"])
+def test_a_copy_that_comes_back_from_a_test_runs_no_other(words: tuple[str, ...], run: StartRun) -> None:
+    done = run("forks", *words, "-W", "ignore::DeprecationWarning")
+    assert (done.code, done.counts) == (0, {"passed": 6}), done.output
+    ends = [line for line in done.lines if line["event"] == "end"]
+    assert len(ends) == len({line["id"] for line in ends}) == 6
+    assert all(0 <= line["duration"] < 600 for line in ends)  # whatever the clock says
+    assert done.result["timings"]["total"] > 0
