@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -23,9 +24,20 @@ Compose = Callable[..., str]
 
 
 @pytest.fixture
-def compose() -> Iterator[Compose]:
+def project() -> str:
+    return f"plain-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def docker() -> Iterator[Docker]:
+    connected = Docker.connect()
+    yield connected
+    connected.close()
+
+
+@pytest.fixture
+def compose(project: str, docker: Docker) -> Iterator[Compose]:
     """docker compose with our file, in a project of its own; what it prints."""
-    project = f"plain-{secrets.token_hex(4)}"
 
     def call(*words: str) -> str:
         argv = ["docker", "compose", "--ansi", "never", "-p", project, "-f", "docker-compose.test.yml", *words]
@@ -36,20 +48,50 @@ def compose() -> Iterator[Compose]:
 
     yield call
     call("--profile", "*", "down", "-v", "--rmi", "local")
-    docker = Docker.connect()
-    assert docker.containers({PROJECT: project}) == docker.volumes({PROJECT: project}) == ()
-    docker.close()
+    assert left(docker, project) == ()
 
 
-def test_the_tests_run_by_hand_without_and_with_the_mock_peers(compose: Compose) -> None:
+def left(docker: Docker, project: str) -> tuple[object, ...]:
+    """What there is of a project."""
+    label = {PROJECT: project}
+    return (*docker.containers(label), *docker.volumes(label), *docker.networks(label))
+
+
+def test_the_tests_run_by_hand_without_and_with_the_mock_peers(compose: Compose, docker: Docker, project: str) -> None:
     compose("build", "test-runner")
-    output = compose("up", "--exit-code-from", "test-runner", "test-runner")
+    output = compose("up", "--build", "--exit-code-from", "test-runner", "test-runner")
     assert "3 passed, 6 skipped" in output, output
     assert "mock-admin" not in output
+    assert "Exited (0)" in compose("ps", "--all", "test-runner")
     compose("down", "-v")
-    output = compose("--profile", "integration", "up", "--exit-code-from", "test-runner")
+    assert left(docker, project) == ()
+    output = compose("--profile", "integration", "up", "--build", "--exit-code-from", "test-runner")
     assert "9 passed" in output, output
-    assert "9 passed" in compose("logs", "test-runner")
+    assert "9 passed" in compose("logs", "-f", "test-runner")  # it follows what runs, and ends with it
+
+
+def test_its_data_are_in_memory_and_its_network_is_its_own(compose: Compose, docker: Docker, project: str) -> None:
+    compose("up", "--no-start", "postgres-test", "redis-test")
+    (volume,) = docker.volumes({PROJECT: project})
+    assert (volume["Name"], volume["Options"]["type"]) == (f"{project}_ingester-test-postgres-data", "tmpfs")
+    abouts = [docker.inspect(one["Id"]) for one in docker.containers({PROJECT: project})]
+    networks = {name for about in abouts if about for name in about["NetworkSettings"]["Networks"]}
+    assert networks == {f"{project}_ingester-test-network"}
+    assert ["/data"] in [list(about["HostConfig"].get("Tmpfs") or ()) for about in abouts if about]
+
+
+def test_every_port_is_free_or_the_one_that_is_asked_for(compose: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(published(compose).values()) == {""}
+    asked = {"POSTGRES_TEST": "5433", "REDIS_TEST": "6380", "MOCK_ADMIN": "8001", "MOCK_STORAGE": "8011"}
+    for name, port in asked.items():
+        monkeypatch.setenv(f"{name}_PORT", port)
+    assert published(compose) == {name.lower().replace("_", "-"): port for name, port in asked.items()}
+
+
+def published(compose: Compose) -> dict[str, str]:
+    """The port of this machine that the file gives each service; empty for a free one."""
+    services = json.loads(compose("--profile", "*", "config", "--format", "json"))["services"]
+    return {name: one["ports"][0].get("published", "") for name, one in services.items() if "ports" in one}
 
 
 def test_services_are_published_at_free_ports_or_at_the_ones_that_are_asked_for(
