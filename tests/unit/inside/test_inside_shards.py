@@ -172,3 +172,41 @@ def test_ranks_share_the_tests_out(run: StartRun) -> None:
     words = ["--noxlib-distributed"]
     done = run("src_layout", *words, select="not integration", environment=ranks, profile=profile)
     assert done.counts == {"passed": 2, "deselected": 1}, done.output
+
+
+@pytest.mark.parametrize(("rank", "tests"), [(0, 1), (1, 1), (2, 0)])
+def test_ranks_share_the_tests_out_without_a_session_too(tmp_path: Path, rank: int, tests: int) -> None:
+    (tmp_path / "test_it.py").write_text("def test_a(): ...\ndef test_b(): ...\n")
+    ranks = {
+        "PMI_RANK": str(rank),
+        "PMI_SIZE": "3",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    words = ("-m", "pytest", "-p", "noxlib.inside.plugin", "-p", "no:cacheprovider", "--distributed", str(tmp_path))
+    environment = {name: value for name, value in os.environ.items() if name != "NOXLIB_TASK"}
+    argv = (sys.executable, *words)
+    done = subprocess.run(argv, env={**environment, **ranks}, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"noxlib: shard {rank} of 3: {tests} of 2 tests" in done.stdout
+    assert f"{tests} passed" in done.stdout or not tests
+
+
+GROUPED = """
+import os, pytest
+
+@pytest.mark.parametrize("number", range(12))
+def test_grouped(number):
+    with open(os.environ["WORKERS"], "a") as stream:
+        stream.write(os.environ["PYTEST_XDIST_WORKER"] + "\\n")
+"""
+
+
+def test_groups_of_xdist_hold_within_a_shard(start: StartRun, tmp_path: Path) -> None:
+    environment = {"WORKERS": str(tmp_path / "workers")}
+    words = ("-p", "xdist.plugin", "-n2", "--dist=loadfile", str(tmp_path / "test_grouped.py"))
+    (tmp_path / "test_grouped.py").write_text(GROUPED)
+    done = start("src_layout", *words, environment=environment, shard=[0, 2]).finish()
+    assert done.counts == {"passed": 6}, done.output
+    workers = (tmp_path / "workers").read_text().split()
+    assert (len(workers), len(set(workers))) == (6, 1)
