@@ -19,7 +19,7 @@ from noxlib.places.host import Command, Exit, Host
 from noxlib.places.scheduler import HostTask, Result, TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from multiprocessing.connection import Connection
 
     from typing_extensions import Self
@@ -96,9 +96,9 @@ class Local:
         except CancelledError:
             return Result("cancelled", message="cancelled before it started", cause="cancelled")
 
-    def ended(self) -> Iterator[tuple[str, Result]]:
-        """Each task and its result, as they end."""
-        names = {found.future: name for name, found in self._tasks.items()}
+    def ended(self, tasks: Iterable[str]) -> Iterator[tuple[str, Result]]:
+        """Each of these tasks and its result, as they end."""
+        names = {self._task(name).future: name for name in tasks}
         for future in as_completed(names):
             yield names[future], self.fetch(names[future])
 

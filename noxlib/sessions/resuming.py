@@ -45,6 +45,7 @@ def run(host: Host, command: Command, folder: Path) -> Exit:
         command = msgspec.structs.replace(command, limits=limits)
         atomic.write(folder / "task.json", msgspec.json.encode(task), mode=0o644)
         host.put(folder / "task.json", "task.json")
+    say(f"noxlib: {PROCESSES - 1} tests have ended their process: where another does, the rest is not run")
     return host.run(command)
 
 

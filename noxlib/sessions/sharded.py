@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Callable, Optional, cast
@@ -77,8 +77,9 @@ class Run:
         self.plans = plans
         self.shards = shards
         self.section = grounds[0].section
-        self.results: dict[str, Result] = {}
-        self.names: tuple[str, ...] = ()
+        self.results: dict[int, Result] = {}
+        self.names: dict[int, str] = {}  # the scheduler's, of each shard
+        self.again: tuple[int, ...] = ()
         self.started = timestamp(datetime.now(timezone.utc))
         shard_tasks.write_durations(folder, plans[0].suite, plans[0].python)
         self._hosts: dict[str, Host] = {}  # by the log of their task
@@ -93,33 +94,54 @@ class Run:
         return task
 
     def carry_out(self) -> None:
-        """Run all tasks; what came of them is in ``results``, also where this raises because it is interrupted."""
+        """Run all tasks; what came of them is kept, also where this raises because it is interrupted.
+
+        A place that failed before its first test is tried once more.
+        """
         with Local(self.shards.at_once, lambda task: self._hosts[task.log], _carry) as local:
-            self.names = local.submit(self.tasks)
-            try:
-                for name, result in local.ended():
-                    self.results[name] = result
-                    self._tell(name, result)
-            except BaseException:
-                for name in self.names:
-                    local.cancel(name)
-                self.results.update({name: local.fetch(name) for name in self.names})
-                raise
+            self._round(local, range(self.shards.count))
+            self.again = tuple(index for index in self.names if self._may_go_again(index))
+            for index in self.again:
+                say(f"noxlib: shard {index}: {_first_line(self.results[index])}; it is tried once more")
+            self._round(local, self.again)
 
     def record(self, head: Optional[Head], timings: Mapping[str, float]) -> Record:
         """The record of the whole."""
         known = Known(self.section, collect.source_section(head))
         unknown = Result("cancelled", message="it was not waited for", cause="cancelled")
-        results = {name: self.results.get(name, unknown) for name in self.names}
+        results = {
+            name: msgspec.structs.replace(self.results.get(index, unknown), restarts=int(index in self.again))
+            for index, name in sorted(self.names.items())
+        }
         return shard_results.merged(self.folder, self.plans[0], known, results, self.started, timings)
 
-    def _tell(self, name: str, result: Result) -> None:
+    def _round(self, local: Local, indices: Sequence[int]) -> None:
+        submitted = dict(zip(local.submit(tuple(self.tasks[index] for index in indices)), indices))
+        self.names.update({index: name for name, index in submitted.items()})
+        try:
+            for name, result in local.ended(submitted):
+                self.results[submitted[name]] = result
+                self._tell(submitted[name], result)
+        except BaseException:
+            for name in submitted:
+                local.cancel(name)
+            self.results.update({index: local.fetch(name) for name, index in submitted.items()})
+            raise
+
+    def _may_go_again(self, index: int) -> bool:
+        place = RunFolder(shard_tasks.folder_of(self.folder, index), self.folder.checkout)
+        return self.results[index].state == "failed" and not collect.any_test_began(place)
+
+    def _tell(self, index: int, result: Result) -> None:
         """A line for a shard that ended."""
-        index = self.names.index(name)
         read = shard_results.read(self.folder, index)
-        what = counted(read.counts) if read is not None else result.message.partition("\n")[0] or "no result"
+        what = counted(read.counts) if read is not None else _first_line(result) or "no result"
         seconds = f" in {result.seconds:.1f} s" if result.seconds is not None else ""
         say(f"{self.plans[0].session}: shard {index} of {self.shards.count}: {what}{seconds}")
+
+
+def _first_line(result: Result) -> str:
+    return result.message.partition("\n")[0]
 
 
 def _carry(host: Host, command: Command, task: HostTask) -> Exit:

@@ -117,7 +117,7 @@ def test_each_task_has_the_host_that_is_made_for_it_and_ends_are_told_as_they_co
 
     with Local(2, lambda task: HereHost(folders[task.log]), carry) as local:
         names = local.submit(tuple(HostTask((word,), log=log) for word, log in (("wait", "a"), ("3", "b"))))
-        for name, result in local.ended():
+        for name, result in local.ended(names):
             said.append(name)
             (folders["a"] / "gate").touch()
             assert result.state == "done"

@@ -9,18 +9,21 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from typing_extensions import Self
 
 from noxlib.config.models import Config
-from noxlib.errors import RecordError, SuiteFailed, UsageError
+from noxlib.errors import EngineError, RecordError, SuiteFailed, UsageError
 from noxlib.places.host import Command, Exit, Layout
 from noxlib.places.scheduler import Result
 from noxlib.places.slurm_job import Layout as Nodes
 from noxlib.plan import Limits, Plan, Task
 from noxlib.records import history, store
+from noxlib.records.record import TestgroundSection
 from noxlib.records.store import RunFolder
 from noxlib.sessions import arguments, grounds, resuming, shard_results, shard_tasks, sharded
 from noxlib.sessions.arguments import Arguments
-from tests.unit.places.test_local import HereHost
+from noxlib.sessions.placing import Placement
+from tests.unit.places.test_local import HereHost, seen
 
 KILLED = Exit(137, "signal")
 PLAN = Plan(
@@ -199,3 +202,47 @@ def test_an_interrupted_part_counts_what_it_did_and_the_whole_is_cancelled(
     with pytest.raises(SuiteFailed, match="2 passed"):
         shard_results.tell(record, run)
     assert "  task 1: error: error (lost)" in capsys.readouterr().out
+
+
+class Fails(HereHost):
+    """A host that cannot be had as often as it is told to."""
+
+    def __init__(self, folder: Path, times: int) -> None:
+        super().__init__(folder)
+        self.times = times
+
+    def __enter__(self) -> Self:
+        self.say("enter")
+        if seen(self.folder).count("enter") <= self.times:
+            raise EngineError("the engine stopped", "start it", cause="lost")
+        return self
+
+    def run(self, command: Command) -> Exit:
+        result = self.folder / "result"
+        result.mkdir()
+        (result / "result.json").write_text(json.dumps({"exit_code": 0, "counts": {"passed": 1}}))
+        return Exit(0)
+
+
+@pytest.mark.parametrize(("times", "outcome", "passed"), [(0, "passed", 2), (1, "passed", 2), (2, "error", 1)])
+def test_a_place_that_fails_before_the_first_test_is_tried_once_more(
+    run: RunFolder, times: int, outcome: str, passed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def host(folder: Path, _keep: bool) -> HereHost:
+        return Fails(folder, times if folder.name == "1" else 0)
+
+    ground = grounds.Ground(Placement("venv", "asked"), TestgroundSection(), "/workspace", host)
+    parts = sharded.Run(run, (PLAN, PLAN), (ground, ground), sharded.Shards(2, 2), keep=False)
+    parts.carry_out()
+    record = parts.record(None, {})
+    assert (record.outcome, record.counts.passed) == (outcome, passed)
+    assert [task.restarts for task in record.tasks] == [0, int(times > 0)]
+    assert ("it is tried once more" in capsys.readouterr().out) == (times > 0)
+
+
+def test_every_part_has_the_same_seed_of_hashes(tmp_path: Path) -> None:
+    ground = grounds.Ground(Placement("venv", "asked"), TestgroundSection(), "/workspace", HereHost)  # type: ignore[arg-type]
+    other = msgspec.structs.replace(PLAN, environment={"PYTHONHASHSEED": "8", "PYTHONPATH": "/other"})
+    found = sharded.plans(lambda _: other, PLAN, (ground, ground))
+    assert [plan.environment["PYTHONHASHSEED"] for plan in found] == ["7", "7"]
+    assert found[1].environment["PYTHONPATH"] == "/other"
