@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 PAUSE = 0.02  # seconds between two looks for a free place
 
 
-class Slots:
-    """``with slots:`` waits for one of ``count`` places and holds it. The kernel frees those of a process that ends."""
+class Slots(contextlib.ContextDecorator):
+    """``with slots:`` waits for one of ``count`` places and holds it; ``@slots`` does so for each call of a function.
+
+    The kernel frees the places of a process that ends.
+    """
 
     def __init__(self, folder: str | None, count: int) -> None:
         own = os.path.join(tempfile.gettempdir(), f"noxlib-slots-{os.getuid()}")

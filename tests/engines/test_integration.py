@@ -95,6 +95,54 @@ def test_a_test_that_hangs_fails_alone_and_its_command_says_the_level(project: N
     assert f"run it again: {again}" in ended.output
 
 
+NEW = """
+from pathlib import Path
+import pytest
+
+@pytest.mark.slow
+def test_flaky():
+    path = Path("ran")
+    path.write_text(path.read_text() + "x" if path.exists() else "x")
+    assert len(path.read_text()) != 2
+
+@pytest.mark.slow
+def test_known():
+    raise AssertionError("still broken")
+"""
+QUARANTINE = """
+[quarantine."tests/integration/test_new.py::test_known"]
+owner = "ada"
+reason = "issue 12"
+expires = 2999-12-31
+[quarantine."tests/integration/test_old.py::test_gone"]
+owner = "ada"
+reason = "issue 7"
+expires = "2020-01-31"
+"""
+
+
+def test_new_tests_run_several_times_and_known_failures_fail_nothing(project: Nox) -> None:
+    extended = ("-s", "integration-3.10", "--", "--place", "venv", "--level", "extended")
+    assert project(*extended).code == 0  # nothing is new where there is no history
+    assert project.record.counts.passed == 2
+    (project.folder / "tests/integration/test_new.py").write_text(NEW)
+    (project.folder / "noxlib.toml").write_text(QUARANTINE)
+    ended = project(*extended)
+    record = project.record
+    assert (ended.code, record.outcome) == (1, "failed"), ended.output
+    assert (record.counts.passed, record.counts.failed, record.counts.xfailed) == (2, 1, 1)
+    assert [(one.test, one.runs, one.failed) for one in record.notices.flaky] == [
+        ("tests/integration/test_new.py::test_flaky", 5, 1)
+    ]
+    (held,) = record.notices.quarantined
+    assert (held.owner, held.message) == ("ada", "AssertionError: still broken")
+    assert ended.output.count("is over since 2020-01-31, and the test counts again (ada: issue 7)") == 1
+    assert "1 failed, 2 passed, 8 deselected, 1 xfailed, of which 1 flaky, 1 quarantined in" in ended.output
+    (project.folder / "tests/integration/test_new.py").unlink()
+    ended = project(*extended)
+    assert (ended.code, project.record.counts.passed) == (0, 2), ended.output
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

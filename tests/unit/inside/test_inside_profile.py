@@ -214,6 +214,17 @@ def test_a_place_for_operations_is_free_again_and_may_be_held_twice(tmp_path: Pa
     assert places.held.files == []
 
 
+def test_a_function_may_hold_a_place_for_each_call(tmp_path: Path) -> None:
+    places = slots.Slots(str(tmp_path), 1)
+
+    @places
+    def upload(name: str) -> tuple[str, int]:
+        return name, len(places.held.files)
+
+    assert (upload("a"), upload(name="b")) == (("a", 1), ("b", 1))
+    assert places.held.files == []
+
+
 def test_a_folder_of_somebody_elses_holds_no_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slots.tempfile, "gettempdir", lambda: str(tmp_path))  # type: ignore[attr-defined]
     with slots.Slots(None, 1):
