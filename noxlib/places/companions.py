@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 
-from noxlib.errors import UsageError
+from noxlib.errors import PlaceError, UsageError
 from noxlib.places import addresses, mocks, recordings, service_faults
 from noxlib.places.service_channel import NAME, Channel
 
@@ -101,6 +101,13 @@ class Companions:
 
     def _described(self, services: Services) -> Table:
         direct = {name: self._direct(about) for name, about in services.compose.containers().items()}
+        for fault in self._wanted.faults:
+            if not direct.get(fault.service):
+                raise PlaceError(
+                    f"no port of {fault.service} is known, so there is nothing that a proxy could be put before",
+                    f"name it in the compose file: expose, below {fault.service}",
+                    cause="compose",
+                )
         servers = mocks.servers(services.stack.services)
         return {
             "policy": self._wanted.policy,

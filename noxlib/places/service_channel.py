@@ -48,7 +48,8 @@ class Channel:
         self._compose = type(services.compose)(self._docker, (), services.compose.project)
         self._names = frozenset(services.stack.services)
         self._folder = folder
-        self._server: Optional[socketserver.UnixStreamServer] = None
+        self._server: Optional[_Server] = None
+        self._one_at_a_time = threading.Lock()
 
     def __enter__(self) -> Self:
         there = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -56,7 +57,7 @@ class Channel:
             with contextlib.suppress(FileNotFoundError):
                 (self._folder / NAME).unlink()
             # The folder's path may be longer than a socket's may be.
-            self._server = socketserver.UnixStreamServer(f"{_FOLDERS}/{there}/{NAME}", _handler(self.answer))
+            self._server = _Server(f"{_FOLDERS}/{there}/{NAME}", _handler(self.answer))
         finally:
             os.close(there)
         threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True).start()
@@ -87,10 +88,18 @@ class Channel:
                 "error": "once started anew it has another port of this machine; run the tests by --place container"
             }
         try:
-            WORDS[do](self._docker, self._compose, service)
+            with self._one_at_a_time:
+                WORDS[do](self._docker, self._compose, service)
         except NoxlibError as error:
             return {"error": error.what}
         return {}
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """The end of a run waits for no request."""
+
+    daemon_threads = True
+    block_on_close = False
 
 
 def _handler(answer: Callable[[bytes], dict[str, Any]]) -> type[socketserver.StreamRequestHandler]:
