@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 import time
@@ -129,6 +130,13 @@ def save(references: Sequence[str], docker: Docker) -> Iterator[bytes]:
     ):
         api._raise_for_status(answer)  # noqa: SLF001
         yield from answer.iter_content(_CHUNK)
+
+
+def saved(reference: str, docker: Docker) -> Iterator[bytes]:
+    """The tar of one image once the engine has it ready, which takes it longest, and one processor."""
+    chunks = save((reference,), docker)
+    first = list(itertools.islice(chunks, 1))
+    return itertools.chain(first, chunks)
 
 
 def load(chunks: Iterable[bytes], docker: Docker) -> None:

@@ -1,9 +1,13 @@
-"""What an engine saves, packed as it comes: docker and podman have other names and another order for the same."""
+"""What an engine saves, packed as it comes: docker and podman have other names and another order for the same.
+
+A name that is a digest means the same content in each tar of one engine.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 import tarfile
 from typing import IO, TYPE_CHECKING, Any, Optional
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
 _MANIFEST = "manifest.json"
 _LIMIT = 64 << 20  # bytes of it
+_BY_CONTENT = re.compile(r"(^|/)[0-9a-f]{64}(\.tar|\.json)?$")
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -46,10 +51,10 @@ class _Entry(msgspec.Struct):
 
 
 class Saved:
-    """The images of an engine's tar.
+    """The images of an engine's tars.
 
     Args:
-        chunks: The tar.
+        tars: Of one image or several each, in chunks; what they share is read once.
         aside: A file in which its content is kept, packed.
         level: Of zstd; 0: not packed.
 
@@ -58,19 +63,14 @@ class Saved:
         OSError: The file cannot be written.
     """
 
-    def __init__(self, chunks: Iterable[bytes], aside: IO[bytes], level: int = frames.LEVEL) -> None:
+    def __init__(self, tars: Iterable[Iterable[bytes]], aside: IO[bytes], level: int = frames.LEVEL) -> None:
         self._level = level
         self.pieces: dict[str, Piece] = {}  #: by ``sha256:…`` of their content
         self._named: dict[str, Piece] = {}
         self._links: dict[str, str] = {}
         self._entries: list[_Entry] = []
-        try:
-            opened: Any = tarfile.open
-            with opened(fileobj=Reader(chunks), mode="r|", bufsize=SIZE) as tar:
-                for member in tar:
-                    self._take(member, tar, aside)
-        except (tarfile.TarError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise EngineError(f"what the engine saved is no whole tar of images: {error}", "run this again") from error
+        for chunks in tars:
+            self._read(chunks, aside)
         if not self._entries:
             raise EngineError("the engine saved no image", "run this again")
 
@@ -83,6 +83,15 @@ class Saved:
                 return self._blob(entry.config, imagelayout.CONFIG), layers
         raise EngineError(f"the engine did not save {reference}", "see the engine's own log, then run this again")
 
+    def _read(self, chunks: Iterable[bytes], aside: IO[bytes]) -> None:
+        try:
+            opened: Any = tarfile.open
+            with opened(fileobj=Reader(chunks), mode="r|", bufsize=SIZE) as tar:
+                for member in tar:
+                    self._take(member, tar, aside)
+        except (tarfile.TarError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise EngineError(f"what the engine saved is no whole tar of images: {error}", "run this again") from error
+
     def _take(self, member: tarfile.TarInfo, tar: tarfile.TarFile, aside: IO[bytes]) -> None:
         name = posixpath.normpath(member.name)
         if member.issym() or member.islnk():
@@ -90,10 +99,10 @@ class Saved:
             self._links[name] = posixpath.normpath(posixpath.join(above, member.linkname))
             return
         content: Any = tar.fileobj  # read in order, as here, it is at the member's content: a few copies less
-        if not member.isreg():
+        if not member.isreg() or (_BY_CONTENT.search(name) and name in self._named):
             return
         if name == _MANIFEST and member.size <= _LIMIT:
-            self._entries = msgspec.json.decode(content.read(member.size), type=list[_Entry])
+            self._entries += msgspec.json.decode(content.read(member.size), type=list[_Entry])
             return
         piece = pack(content, member.size, aside, self._level)
         self._named[name] = self.pieces[f"sha256:{piece.sha256}"] = piece

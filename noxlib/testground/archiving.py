@@ -61,7 +61,8 @@ def export(
     """
     try:
         with tempfile.TemporaryFile(dir=target.parent) as aside, target.open("wb") as out:
-            found = saved.Saved(images.save([one.reference for one in wanted], docker), aside, level)
+            tars = frames.side_by_side(lambda one: images.saved(one.reference, docker), wanted)
+            found = saved.Saved(tars, aside, level)
             every = tuple(
                 Image(one.python, one.reference, one.fingerprint, *found.image(one.reference), builder=one.builder)
                 for one in wanted

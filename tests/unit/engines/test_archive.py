@@ -95,10 +95,10 @@ def chunks(data: bytes, size: int = 700) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
-def packed(tar: bytes, project: str = "demo", level: int = frames.LEVEL) -> bytes:
+def packed(*tars: bytes, project: str = "demo", level: int = frames.LEVEL) -> bytes:
     out = io.BytesIO()
     with tempfile.TemporaryFile() as aside:
-        found = Saved(chunks(tar), aside, level)
+        found = Saved(map(chunks, tars), aside, level)
         every = tuple(Image(p, REFERENCES[p], "0" * 64, *found.image(REFERENCES[p])) for p in OWN)
         blobs = {blob.name: blob.digest for image in every for blob in (image.config, *image.layers)}
         pieces = {name: found.pieces[digest] for name, digest in blobs.items()}
@@ -153,6 +153,20 @@ def test_an_ordinary_reader_finds_an_image_layout_and_what_docker_wants(whole: b
 @pytest.mark.parametrize("tar", [saved_by_docker(2), saved_by_podman(), saved_by_an_old_docker()])
 def test_the_same_images_give_the_same_bytes_whoever_saved_them(tar: bytes) -> None:
     assert packed(tar) == WHOLE
+
+
+def test_images_that_are_saved_one_by_one_are_the_same_and_what_they_share_is_read_once() -> None:
+    tars: list[bytes] = []
+    for entry in json.loads(manifest(by_digest())):
+        names = {name: data for data, name in by_digest().items() if name in (entry["Config"], *entry["Layers"])}
+        again = {
+            name: b"not read" if any(name.encode() in tar for tar in tars) else data for name, data in names.items()
+        }
+        tars.append(
+            tar_of({**again, "index.json": entry["Config"].encode(), "manifest.json": json.dumps([entry]).encode()}, 1)
+        )
+    assert b"not read" in tars[1]
+    assert packed(*tars) == WHOLE
 
 
 def test_the_bytes_do_not_depend_on_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
