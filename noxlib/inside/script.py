@@ -116,7 +116,7 @@ class Script:
 
     def settle(self, code: int) -> int:
         """From the exit code and the test points to outcome, failures and JUnit; the code decides, then the points."""
-        points = self.points.points if self.points.plan is not None else []
+        points = self.points.told
         failed = [point for point in points if point.outcome == "failed"]
         for point in points:
             self.report.subtest("passed" if point.outcome == "xpassed" else point.outcome)

@@ -1,4 +1,7 @@
-"""Lines of the Test Anything Protocol (testanything.org, versions 12 to 14) in a program's output."""
+"""Test points in a program's output: the Test Anything Protocol (testanything.org, versions 12 to 14), or plain lines.
+
+Plain lines are those of GNU Automake and DejaGnu: ``PASS: name``, ``FAIL``, ``SKIP``, ``XFAIL`` and ``XPASS``.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ POINT = re.compile(
     r"(?:#[ \t]*(?P<directive>(?i:todo|skip))\w*[ \t:]*(?P<reason>.*))?.*"
 )
 PLAN = re.compile(r"1\.\.(?P<count>\d{1,9})(?:[ \t]*#[ \t]*(?i:skip)\w*[ \t:]*(?P<reason>.*))?[ \t]*")
+WORDS = {"PASS": "passed", "FAIL": "failed", "SKIP": "skipped", "XFAIL": "xfailed", "XPASS": "xpassed"}
+LINE = re.compile(rf"({'|'.join(WORDS)}): (\S.*)")
 BAIL_OUT = re.compile(r"Bail out!(.*)")
 
 
@@ -28,13 +33,14 @@ class Point:
 
 
 class Stream:
-    """What a stream of lines has told so far; lines that are no TAP are left alone, and subtests (indented) too.
+    """What a stream of lines has told so far; lines that are none of ours are left alone, and subtests (indented) too.
 
-    It is TAP only if there is a plan, ``1..N``: many a program prints "ok".
+    It is TAP only if there is a plan, ``1..N``: many a program prints "ok". Else plain lines count, if there are any.
     """
 
     def __init__(self) -> None:
         self.points: list[Point] = []
+        self.plain: list[Point] = []
         self.plan: int | None = None
         self.skipped: str | None = None  # why the whole was skipped
         self.bailed: str | None = None
@@ -48,7 +54,15 @@ class Stream:
             self.skipped = (plan["reason"] or "").strip() if self.plan == 0 else None
         elif bail_out:
             self.bailed = bail_out[1].strip() or "no reason given"
+        word = LINE.fullmatch(text)
+        if word:
+            self.plain.append(Point(len(self.plain) + 1, word[2].strip(), WORDS[word[1]]))
         return self._point(text)
+
+    @property
+    def told(self) -> list[Point]:
+        """The test points that count."""
+        return self.points if self.plan is not None else self.plain
 
     def problem(self) -> str | None:
         """Why the whole failed although no test point did: it stopped in the middle."""

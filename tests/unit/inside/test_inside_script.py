@@ -36,6 +36,13 @@ StartRun = Callable[..., Any]  # see conftest.py
             {"failed": 1, "subtests_passed": 1, "subtests_failed": 1},
             "1 of 2 test points failed",
         ),
+        (
+            "lines",
+            1,
+            "failed",
+            {"failed": 1, "subtests_passed": 1, "subtests_failed": 1, "subtests_skipped": 1},
+            "1 of 3 test points failed",
+        ),
         ("leaves", 0, "passed", {"passed": 1}, None),
         ("dies", 137, "failed", {"failed": 1}, "test.sh was ended by SIGKILL: it said nothing"),
     ],
@@ -143,6 +150,15 @@ def test_junit_holds_any_output(tmp_path: Path) -> None:
     case = ET.parse(tmp_path / "junit.xml").getroot()[0][0]
     assert case.attrib["name"] == "a#x07"
     assert case.findtext("system-out") == "#x00#x1B[31m ü </system-out> ]]> #xD800"
+
+
+@pytest.mark.parametrize("plan", [False, True])
+def test_plain_lines_count_where_there_is_no_plan(plan: bool) -> None:
+    stream = tap.Stream()
+    for line in ("PASS: a", "XFAIL: b", "XPASS: c", " PASS: indented", "PASS:", "ok", *(["1..1"] if plan else [])):
+        stream.line(line)
+    names = [(point.name, point.outcome) for point in stream.told]
+    assert names == ([("1", "passed")] if plan else [("1 - a", "passed"), ("2 - b", "xfailed"), ("3 - c", "xpassed")])
 
 
 def as_root(folder: Path, monkeypatch: pytest.MonkeyPatch, refuses: str = "") -> script.Script:
