@@ -8,7 +8,7 @@ from collections.abc import Iterable
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "postgres": ("psycopg[binary]>=3.2",),
     "redis": ("redis>=5.0",),
-    "storage": ("fsspec>=2025.2", "paramiko>=3.5", "s3fs>=2025.2"),
+    "storage": ("fsspec>=2025.10", "paramiko>=3.5", "s3fs>=2025.10"),
     "data": ("pooch>=1.8",),
 }
 

@@ -205,4 +205,6 @@ def test_another_client_reaches_the_same(storage):
     with opened as stream:
         assert stream.read() == b"1"
     if "ssh" in storage.backend:
-        opened.fs.client.close()
+        transport = opened.fs.client.get_transport()
+        transport.close()
+        transport.join(30)
