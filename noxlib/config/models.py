@@ -53,7 +53,7 @@ class ComposeConfig(SuiteConfig, frozen=True, forbid_unknown_fields=True):
     """``[tool.noxlib.compose_integration]``: a suite with the services of a compose file."""
 
     file: str = "docker-compose.test.yml"  #: the compose file
-    runner: str = "test-runner"  #: the service whose part the tests' own container takes
+    runner: str = "test-runner"  #: the service whose part the tests' own container takes, where there is one
     migrate: Optional[str] = None  #: command that is run in the testground once the services are ready
     seed: tuple[str, ...] = ()  #: then: SQL files for PostgreSQL, or commands
     migrations: tuple[str, ...] = ("alembic.ini", "**/alembic/**", "**/migrations/**")  #: globs that decide the data

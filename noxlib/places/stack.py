@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 DEFAULT_PROFILE = "integration"
+DEFAULT_RUNNER = "test-runner"
 OWN = ("PATH", "HOME")  #: variables of the testground that a runner made for another image may not replace
 
 Table = dict[str, Any]
@@ -65,8 +66,8 @@ def read(config: Table, file: str, runner: str, profile: Optional[str]) -> Stack
         PlaceError: the runner is missing, nothing is left to start, or a file that is mounted does not exist.
         UsageError: there is no such profile.
     """
-    config = unescaped(config)
-    services: dict[str, Table] = config.get("services") or {}
+    config = _with_runner(unescaped(config), runner)
+    services: dict[str, Table] = config["services"]
     if runner not in services:
         raise PlaceError(
             f"{file} has no service {runner!r}; it has {', '.join(sorted(services))}",
@@ -121,6 +122,15 @@ def unescaped(value: Any) -> Any:
     if isinstance(value, list):
         return [unescaped(inner) for inner in value]
     return value.replace("$$", "$") if isinstance(value, str) else value
+
+
+def _with_runner(config: Table, runner: str) -> Table:
+    """A file that has no runner under the name that we give it gets one, on every network of its services."""
+    services: dict[str, Table] = config.get("services") or {}
+    if runner in services or runner != DEFAULT_RUNNER:
+        return {**config, "services": services}
+    networks: dict[str, Any] = {name: None for one in services.values() for name in one.get("networks") or {}}
+    return {**config, "services": {**services, runner: {"networks": networks}}}
 
 
 def _profile(file: str, services: Mapping[str, Table], asked: Optional[str]) -> Optional[str]:

@@ -46,6 +46,16 @@ def test_a_file_without_the_runner_or_without_services_is_refused() -> None:
         read({"slow": {"profiles": ["slow"]}})
 
 
+def test_a_file_without_a_runner_gets_one_on_the_networks_of_its_services() -> None:
+    services = {"db": {"networks": {"back": None}}, "cache": {"networks": {"default": {"aliases": ["c"]}}}}
+    networks = {"back": {"name": "x_back"}, "default": {"name": "x_default"}}
+    found = stack.read({"services": services, "networks": networks}, FILE, stack.DEFAULT_RUNNER, None)
+    assert list(found.services) == ["db", "cache"]
+    assert found.attachment.networks == {"x_back": ("test-runner",), "x_default": ("test-runner",)}
+    with pytest.raises(PlaceError, match="no service beside test-runner"):
+        stack.read({}, FILE, stack.DEFAULT_RUNNER, None)
+
+
 def test_a_file_that_is_mounted_and_does_not_exist_is_refused(tmp_path: Path) -> None:
     def mounts(name: str) -> dict[str, Any]:
         return {"db": {"volumes": [{"type": "bind", "source": str(tmp_path / name), "target": "/x"}]}}
