@@ -268,6 +268,7 @@ def mock_server() -> Iterator[MockServer]:
         found = MockServer("it", host, port)
         wait_until(functools.partial(answers, found), "MockServer")
         yield found
+        found.close()
 
 
 def answers(server: MockServer) -> bool:
