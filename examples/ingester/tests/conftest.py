@@ -5,12 +5,18 @@ from __future__ import annotations
 import time
 from typing import Any, Callable
 
+import hypothesis
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ingester.settings import Settings
+
+hypothesis.settings.register_profile(  # a busy machine is no failure
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 Make = Callable[..., str]
 SCOPES = "files:read files:write"

@@ -13,6 +13,8 @@ from fastapi.testclient import TestClient
 from ingester.main import create_app
 from ingester.settings import Settings
 
+PATIENCE = 20  #: seconds for peers and cache: the machine may be busy
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each test of this folder needs the services."""
@@ -30,7 +32,8 @@ def settings(postgres_database: Any, redis_database: Any, public_key: str) -> Se
         redis_url=redis_database.url,
         admin_url=os.environ["ADMIN_URL"],
         jwt_public_key=public_key,
-        peer_timeout=2,
+        peer_timeout=PATIENCE,
+        cache_timeout=PATIENCE,
         log_format="text",
     )
 

@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from ingester.main import create_app
+from ingester.settings import Settings
+from tests.conftest import Make
+
 FILE = {"file": ("a.txt", b"x")}
 
 
@@ -21,14 +25,17 @@ def test_a_peer_that_is_down_is_told_and_nothing_is_indexed(
 
 
 def test_a_peer_that_is_slow_is_told_and_nothing_is_indexed(
-    api: TestClient, authorization: dict[str, str], services: Any
+    api: TestClient, settings: Settings, make_token: Make, services: Any
 ) -> None:
+    headers = {"Authorization": f"Bearer {make_token(sub='carol')}"}
+    first = api.post("/api/v1/files", headers=headers, files=FILE).json()  # what the admin module says is kept now
     services.pause("mock-storage")
-    answer = api.post("/api/v1/files", headers=authorization, files=FILE)
+    with TestClient(create_app(settings.model_copy(update={"peer_timeout": 0.5}))) as impatient:
+        answer = impatient.post("/api/v1/files", headers=headers, files=FILE)
     assert (answer.status_code, answer.json()) == (504, {"detail": "mock-storage did not answer in time"})
     services.resume("mock-storage")
-    assert api.get("/api/v1/files", headers=authorization).json() == []
-    assert api.post("/api/v1/files", headers=authorization, files=FILE).status_code == 201
+    assert api.get("/api/v1/files", headers=headers).json() == [first]
+    assert api.post("/api/v1/files", headers=headers, files=FILE).status_code == 201
 
 
 def test_without_its_cache_it_goes_on(api: TestClient, authorization: dict[str, str], services: Any) -> None:
