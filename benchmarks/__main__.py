@@ -14,6 +14,7 @@ from benchmarks import (
     compose,
     container,
     data,
+    databases,
     finding,
     listing,
     memory,
@@ -58,6 +59,7 @@ BENCHMARKS = {
     "shards": shards.run,
     "network": network.run,
     "data": data.run,
+    "databases": databases.run,
     "plugin": plugin.run,
 }
 

@@ -1,8 +1,8 @@
 """A PostgreSQL database for each test, cloned from a sealed copy of the one that migrations made.
 
 Who is alive is the server's own word: each process holds a shared advisory lock, by the number in its databases'
-names, on a session of the database ``postgres``. The lock goes with the session, however the process ends; databases
-whose lock nobody holds are dropped by whoever comes next.
+names, before they exist. The lock goes with the process' session, however that ends; databases whose lock nobody holds
+are dropped by whoever comes next.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ RUNS = """
 SETTINGS = """
     SELECT CASE WHEN setrole = 0 THEN NULL ELSE pg_get_userbyid(setrole) END, unnest(setconfig)
     FROM pg_db_role_setting JOIN pg_database AS one ON one.oid = setdatabase WHERE datname = %s
+"""
+#: Locks are seen from every database of the server, and held in one.
+HELD = """
+    SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+    AND (classid::bigint << 32) | objid::bigint = %s LIMIT 1
 """
 #: Settings that are lists: their value is stored as it is written, and is no string of its own.
 LISTS = ("local_preload_libraries", "search_path", "session_preload_libraries", "temp_tablespaces")
@@ -107,7 +112,8 @@ class Postgres:
     def _ask(self, query: Any, *values: Any) -> list[Any]:
         """Ask the server; a session that it lost is begun anew."""
         if self.session is None or self.session.closed:
-            named = {"connect_timeout": 10, "application_name": "noxlib", **self.parameters, "dbname": "postgres"}
+            beside = "template1" if self.source == "postgres" else "postgres"  # what is copied has no sessions
+            named = {"connect_timeout": 10, "application_name": "noxlib", **self.parameters, "dbname": beside}
             self.session = self.driver.connect(**named, autocommit=True)
             if self.session.info.server_version < OLDEST:
                 raise DatabaseError("postgres_database needs PostgreSQL 13 or later", "take a newer image")
@@ -121,14 +127,13 @@ class Postgres:
 
     def _drop_dead(self, run: str) -> None:
         """Drop all databases of a run of which no process is alive."""
-        if not self._ask("SELECT pg_try_advisory_lock(%s)", int(run, 16))[0][0]:
+        if self._ask(HELD, int(run, 16)):
             return
-        try:
-            for (name,) in self._ask("SELECT datname FROM pg_database WHERE datname LIKE %s", rf"noxlib\_{run}\_%"):
-                with contextlib.suppress(self.driver.errors.InsufficientPrivilege):  # of another user
-                    self._drop(name)
-        finally:
-            self._ask("SELECT pg_advisory_unlock(%s)", int(run, 16))
+        errors = self.driver.errors
+        others = (errors.InsufficientPrivilege, errors.InvalidCatalogName, errors.InternalError)
+        for (name,) in self._ask("SELECT datname FROM pg_database WHERE datname LIKE %s", rf"noxlib\_{run}\_%"):
+            with contextlib.suppress(*others):  # it is another user's, or another process drops it as well
+                self._drop(name)
 
     def _drop(self, name: str) -> None:
         if name.endswith("_template"):
