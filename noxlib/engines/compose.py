@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -20,13 +21,12 @@ from noxlib.secret import known_secrets, mask
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from python_on_whales import DockerClient
-
     from noxlib.engines.docker import Docker
 
 PROJECT = "com.docker.compose.project"  #: label of all that compose makes for a project
 SERVICE = "com.docker.compose.service"
 MARK = "NOXLIB_RUN"  #: in the environment of the compose commands that we start, so that they are found again
+CONFIG_SECONDS = 60.0  #: for compose to read its files
 LATE_SECONDS = 10.0  #: in which an engine makes what it was asked for, however busy
 CALM_SECONDS = 2.0  #: the same, where a compose command that still ran was killed
 PAUSE = 0.1  #: seconds between two looks for it
@@ -57,16 +57,21 @@ class Compose:
         Raises:
             PlaceError: compose refuses them.
         """
-        from python_on_whales.exceptions import DockerException  # noqa: PLC0415 - 0.2 s: only where there are services
+        done = process.run(
+            self.argv("config", "--format", "json"), env=self.docker.command_environment(), timeout=CONFIG_SECONDS
+        )
+        if done.returncode == 0:
+            return dict(json.loads(done.stdout))
+        said = process.last_line(mask(done.stderr, known_secrets(os.environ)), _SILENT)
+        name = self._files[0].name
+        raise PlaceError(
+            f"{name}: {said}", f"correct it; `docker compose -f {name} config` shows the same", cause="compose"
+        )
 
-        try:
-            return dict(self._client().compose.config(return_json=True))
-        except DockerException as error:
-            said = process.last_line(mask(error.stderr or "", known_secrets(os.environ)), _SILENT)
-            name = self._files[0].name
-            raise PlaceError(
-                f"{name}: {said}", f"correct it; `docker compose -f {name} config` shows the same", cause="compose"
-            ) from None
+    def argv(self, *words: str) -> tuple[str, ...]:
+        """The command for some words, with services of every profile; without files, of what is up."""
+        files = (word for file in self._files for word in ("-f", str(file)))
+        return (command(), "compose", "--ansi", "never", "-p", self.project, *files, "--profile", "*", *words)
 
     @contextlib.contextmanager
     def up(self, services: Sequence[str], log: Path, *, build: bool) -> Iterator[subprocess.Popen[bytes]]:
@@ -74,14 +79,14 @@ class Compose:
         may_build = build and not offline.wanted()
         words = ["up", "--detach", "--quiet-pull", "--build" if may_build else "--no-build", *services]
         words[1:1] = ["--pull", "never"] if offline.wanted() else []
-        argv = [str(word) for word in (*self._client().client_config.docker_compose_cmd, *words)]
+        argv = self.argv(*words)
         log.parent.mkdir(parents=True, exist_ok=True)
-        # python-on-whales waits for its command and cannot be told to stop, so its words are carried out by us.
+        # python-on-whales waits for its command and cannot be told to stop; and its import takes 0.2 s.
         with (
             log.open("ab") as output,
             subprocess.Popen(
                 argv,
-                env={**os.environ, MARK: self.project},
+                env={**self.docker.command_environment(), MARK: self.project},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -108,15 +113,6 @@ class Compose:
         found = self.docker.containers({PROJECT: self.project})
         inspected = ((item["Labels"].get(SERVICE, ""), self.docker.inspect(item["Id"])) for item in found)
         return {service: about for service, about in inspected if about is not None}
-
-    def _client(self) -> DockerClient:
-        return client.connect(
-            self.docker.endpoint,
-            command(),
-            compose_files=list(self._files),
-            compose_profiles=["*"],
-            compose_project_name=self.project,
-        )
 
 
 def unfinished(log: str) -> frozenset[str]:

@@ -104,7 +104,7 @@ def show(context: Context, project: Project, placement: OfServices, words: tuple
         raise PlaceError(f"{context.session}: no services are up", f"nox -s {context.session} -- --up")
     config = compose.Compose(docker, compose_files.of(project), name).config()
     ended = process.stream(
-        (compose.command(), "compose", "--ansi", "never", "-p", name, *words),
+        compose.Compose(docker, (), name).argv(*words),
         env=docker.command_environment(),
         secrets=stack.read(config, own.file, own.runner, placement.profile).secrets,
     )
