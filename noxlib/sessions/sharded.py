@@ -52,11 +52,15 @@ def wanted(config: Config, profile: Mapping[str, object], arguments: Arguments) 
         raise UsageError("a suite in several places has no terminal", "leave --shards out for --pdb and --trace")
     concurrent = int(str(profile.get("concurrent") or profiles.choose(config, None).concurrent))
     if text == "auto":
-        count = max(1, min(concurrent, len(os.sched_getaffinity(0))))
+        count = max(1, min(concurrent, _processors()))
         return Shards(count, count)
     if not text.isdecimal() or not 0 < int(text) <= MOST:
         raise UsageError(f"{text!r} is no number of shards", f"take a whole number from 1 to {MOST}, or auto")
     return Shards(int(text), min(int(text), concurrent))
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Run:
