@@ -184,6 +184,11 @@ class Docker:
             output = self._api.exec_start(made)
             return int(self._api.exec_inspect(made)["ExitCode"] or 0), bytes(output)
 
+    def check_health(self, container: str) -> None:
+        """Have podman carry out a container's healthcheck once: where there is no systemd nobody else does."""
+        with self._speaking("asking a service for its health"):
+            self._api.get(f"{self._api.base_url}/v4.0.0/libpod/containers/{container}/healthcheck", timeout=60)
+
     def put_archive(self, container: str, folder: str, tar: Any) -> None:
         """Unpack a tar (bytes or a binary file) into a folder of a container, running or not."""
         with self._speaking("copying files into the container"):

@@ -78,6 +78,7 @@ class Waiting:
         self._listening = listening
         self._log = log
         self._targets = probe.targets(stack)
+        self._asking = compose.docker.kind == "podman"
         self._ready: dict[str, float] = {}
         self._since: dict[tuple[str, int], float] = {}
 
@@ -112,6 +113,8 @@ class Waiting:
         for name, one in looks.items():
             if one.failed:
                 self._fail(name, found[name]["Id"], one.failed)
+            if self._asking and one.asked and not one.ready:
+                self._compose.docker.check_health(found[name]["Id"])
         there = all(name in looks and looks[name].running for name in self._targets)
         open_ = self._listening() if self._targets and there else frozenset()
         for name, one in looks.items():

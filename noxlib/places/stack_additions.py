@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING, Optional
 
 import msgspec
@@ -14,6 +15,7 @@ from noxlib.places.stack_lint import Reset, merged
 if TYPE_CHECKING:
     from noxlib.places.stack import Stack, Table
 
+INTERVAL = "30s"  # compose's own
 OFTEN_SECONDS = 0.25  #: between two looks of the engine at a service that is not healthy yet
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
@@ -21,7 +23,7 @@ _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6,
 class Wanted(msgspec.Struct, frozen=True):
     """What a stack is to get."""
 
-    health: bool = True  #: known images without a healthcheck get one
+    asks: bool = True  #: the engine carries healthchecks out by itself, as docker does and podman does not
     often: bool = True  #: the engine knows ``start_interval`` (25 and later)
     publish: bool = False  #: every port is reached from this machine
     fixed: bool = False  #: at the service's own port and one, where the file names none
@@ -43,13 +45,15 @@ def _of(service: Table, wanted: Wanted, *, asked: bool) -> Table:
     return {key: value for key, value in parts.items() if value}
 
 
-def _health(service: Table, wanted: Wanted, *, asked: bool) -> Optional[Table]:
+def _health(service: Table, wanted: Wanted, *, asked: bool) -> Optional[Table] | Reset:
     check = service.get("healthcheck") or {}
     if has_health(service):
-        return _asked_often(check) if wanted.often else None
+        return (_asked_often(check) if wanted.often else None) if wanted.asks else _asked_by_us(check)
     known = stack_known.health(service)
-    if asked or check or not known or not wanted.health:  # one that is disabled stays so
+    if asked or check or not known:  # one that is disabled stays so
         return None
+    if not wanted.asks:
+        return _asked_by_us(known)
     if wanted.often:
         return merged(known, _asked_often(known))
     return {key: value for key, value in {**known, "interval": "1s"}.items() if key != "start_interval"}
@@ -57,12 +61,24 @@ def _health(service: Table, wanted: Wanted, *, asked: bool) -> Optional[Table]:
 
 def _asked_often(check: Table) -> Table:
     """``start_interval`` counts in the ``start_period`` alone: that becomes as long as the file lets it fail anyway."""
-    interval = seconds(check.get("interval") or "30s")
+    interval = seconds(check.get("interval") or INTERVAL)
     if interval <= OFTEN_SECONDS or seconds(check.get("start_interval") or "1h") <= OFTEN_SECONDS:
         return {}
-    patience = interval * int(check.get("retries") or 3)
-    period = max(patience, seconds(check.get("start_period") or "0s"))
-    return {"start_interval": f"{OFTEN_SECONDS * 1000:.0f}ms", "start_period": f"{period:g}s"}
+    return {"start_interval": f"{OFTEN_SECONDS * 1000:.0f}ms", "start_period": _patience(check)}
+
+
+def _asked_by_us(check: Table) -> Reset:
+    """For podman: by docker's interface it splits words at blanks, but those of a shell, and has no start_interval."""
+    form, *words = check["test"]
+    test = ["CMD-SHELL", shlex.join(words)] if form == "CMD" else check["test"]
+    kept = {key: value for key, value in check.items() if key != "start_interval"}
+    return Reset({**kept, "test": test, "start_period": _patience(check)})
+
+
+def _patience(check: Table) -> str:
+    """How long a file lets a service fail before it is unhealthy."""
+    failing = seconds(check.get("interval") or INTERVAL) * int(check.get("retries") or 3)
+    return f"{max(failing, seconds(check.get('start_period') or '0s')):g}s"
 
 
 def seconds(duration: str) -> float:

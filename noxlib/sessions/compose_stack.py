@@ -142,7 +142,7 @@ def _wanted(services: Stack, docker: Docker, *, publish: bool, fixed: bool) -> W
     major = docker.version.partition(".")[0]
     images = {name: docker.image(str(one["image"])) for name, one in services.services.items() if "image" in one}
     return Wanted(
-        health=docker.kind == "docker",
+        asks=docker.kind == "docker",
         often=docker.kind == "docker" and major.isdecimal() and int(major) >= START_INTERVAL,
         publish=publish,
         fixed=fixed,

@@ -51,7 +51,27 @@ def test_a_known_image_is_asked_as_it_can_be_unless_it_says_how_itself() -> None
         {"image": "me/app"},
     ):
         assert additions(service) == {}
-    assert additions(DATABASE, asked=frozenset({"one"})) == additions(DATABASE, health=False) == {}
+    assert additions(DATABASE, asked=frozenset({"one"})) == {}
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        ({"test": ["CMD", "sh", "-c", "true a"]}, {"test": ["CMD-SHELL", "sh -c 'true a'"], "start_period": "90s"}),
+        (
+            {"test": ["CMD-SHELL", "true a"], "interval": "1s", "start_interval": "1s", "start_period": "1m"},
+            {"test": ["CMD-SHELL", "true a"], "interval": "1s", "start_period": "60s"},
+        ),
+    ],
+)
+def test_podman_gets_checks_in_words_that_it_does_not_split(check: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert additions({"healthcheck": check}, asks=False)["healthcheck"].value == expected
+
+
+def test_podman_gets_the_checks_of_known_images_too() -> None:
+    found = additions(DATABASE, asks=False)["healthcheck"].value
+    assert "pg_isready" in found["test"][1]
+    assert "start_interval" not in found
 
 
 def test_each_port_is_published_only_where_it_is_wanted_and_at_the_loopback() -> None:
