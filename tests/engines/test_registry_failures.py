@@ -150,6 +150,16 @@ def test_a_layer_that_fails_is_tried_for_a_minute_by_the_engine_and_no_longer(
     assert len(asked) == 5
 
 
+def test_a_layer_that_is_cut_in_the_middle_is_sent_all_the_same(between: Between, image: Image) -> None:
+    between.spoil = lambda method, path: (
+        Cut(SIZE // 2) if method in ("PATCH", "PUT") and "/blobs/uploads/" in path and not between.cut else None
+    )
+    image.push()
+    assert (between.cut, image.registry.tags()) == (1, ("x",))
+    image.forget()
+    images.pull(f"{image.name}@{image.registry.digest('x')}", image.docker, KNOWN)
+
+
 def test_a_layer_that_is_cut_in_the_middle_is_pulled_all_the_same(between: Between, image: Image) -> None:
     image.push()
     digest = image.registry.digest("x")
