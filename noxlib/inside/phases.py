@@ -12,11 +12,19 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import hung
+
+try:  # signal's own getsignal looks for a name of each handler, which takes longer than all else here
+    from _signal import (
+        getsignal,
+    )  # signal's own looks for a name of each handler, which takes longer than all else here
+except ImportError:
+    from signal import getsignal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +48,9 @@ class Phases:
         self.process = os.getpid()
         self.base: float | None = None  # of the running test, before it is multiplied
         self.seconds = 0.0  # of its running phase
+        self.end = 0.0  # of that phase, by the monotonic clock; between two phases 0
+        self.due = 0.0  # when the timer comes, which is no later than that
+        self.interval = 0.0  # of the timer: by it we know that it is ours
         self.phase = ""
         self.handler = self.expire  # one object, to know it again
         if hasattr(config, "workerinput"):
@@ -77,6 +88,7 @@ class Phases:
     @pytest.hookimpl
     def pytest_unconfigure(self) -> None:
         if self.main and signal.getsignal(signal.SIGALRM) is self.handler:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
     def base_of(self, item: pytest.Item) -> float | None:
@@ -90,24 +102,45 @@ class Phases:
         return float(seconds) if seconds and float(seconds) > 0 else None
 
     def arm(self, phase: str) -> bool:
-        """Start the phase's time: a failure is raised in it when that is over, and again if that is swallowed."""
+        """Let the phase's time begin: a failure is raised in it when that is over, and again if that is swallowed.
+
+        The timer runs on from phase to phase, since each system call costs as much as an empty test's own hooks; it is
+        set anew where it would come too late, and by itself where it came too early.
+        """
         if self.base is None or not self.main:
             return False
-        handler = signal.getsignal(signal.SIGALRM)
-        if handler is not self.handler:
-            if handler not in (signal.SIG_DFL, signal.SIG_IGN):
-                return False
-            signal.signal(signal.SIGALRM, self.handler)
+        if getsignal(signal.SIGALRM) is not self.handler and not self.take_over():
+            return False
+        if phase == "setup" and abs(signal.getitimer(signal.ITIMER_REAL)[1] - self.interval) > PRECISION:
+            self.due = 0.0  # a test before had a timer of its own
         self.phase = phase
         self.seconds = self.base * self.multiplier
+        now = time.monotonic()
+        self.end = now + self.seconds
         hung.expect(self.seconds)
-        signal.setitimer(signal.ITIMER_REAL, self.seconds, self.seconds)
+        if not now < self.due <= self.end:
+            self.set_timer(self.end)
         return True
 
+    def take_over(self) -> bool:
+        """Have the signal come to us, unless somebody else's handler is there, who keeps it."""
+        if getsignal(signal.SIGALRM) not in (signal.SIG_DFL, signal.SIG_IGN):
+            if self.due > time.monotonic():
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            self.due = 0.0
+            return False
+        signal.signal(signal.SIGALRM, self.handler)
+        self.due = 0.0
+        return True
+
+    def set_timer(self, due: float) -> None:
+        self.due = due
+        self.interval = self.seconds
+        signal.setitimer(signal.ITIMER_REAL, max(due - time.monotonic(), PRECISION), self.interval)
+
     def disarm(self, armed: bool) -> None:
-        """Stop the time, unless the timer is the test's own by now: its interval tells."""
-        if armed and abs(signal.getitimer(signal.ITIMER_REAL)[1] - self.seconds) < PRECISION:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        """The phase is over. The timer is left alone: it may be the test's own by now."""
+        self.end = 0.0
         if armed:
             hung.over()
 
@@ -118,6 +151,14 @@ class Phases:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGALRM)
             return
+        if not self.end:  # between two phases
+            self.due = 0.0
+            return
+        if time.monotonic() < self.end - PRECISION:
+            self.set_timer(self.end)
+            return
+        self.end = time.monotonic() + self.seconds
+        self.set_timer(self.end)
         text = f"timeout: not done after {self.seconds:g} s of {self.phase}"
         if self.multiplier != 1:
             text += f" ({self.base:g} s times {self.multiplier:g} of environment {self.name})"
