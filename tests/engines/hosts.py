@@ -107,6 +107,7 @@ class World:
         """One service, which is ready within a second."""
         from noxlib.engines.compose import Compose
         from noxlib.places import box, stack
+        from noxlib.places.companions import Companions, Wanted
         from noxlib.places.compose import Beside
         from noxlib.places.container import Container
         from noxlib.places.probe import Probe
@@ -134,7 +135,8 @@ class World:
             ),
         )
         inner = Container(docker, IMAGE, project="conformance", python="python", attachment=read.attachment, **options)
-        return Beside(services, inner)
+        nothing = Companions(Wanted(), self.root, options["run_folder"], network=True, channel=False)
+        return Beside(services, inner, nothing)
 
     def _machine(self, docker: Docker, **options: Any) -> Any:
         """A virtual machine, by either rung; golden image, disk and saved RAM are this machine's own."""
