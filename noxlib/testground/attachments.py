@@ -34,11 +34,9 @@ _FILES = 1000
 
 def attach_lock(registry: Registry, image: Manifest, locked: Lock, labels: Mapping[str, str]) -> Attachment:
     """Attach the lock of an image. Raises EngineError."""
-    contents = Contents(
-        locked.files, locked.build_files, locked.source, locked.digest, locked.from_source, locked.needs_git
-    )
+    contents = locked.contents
     parts = [_part(registry, "application/json", _DESCRIPTION, atomic.to_json(contents))]
-    for name in _all_files(locked):
+    for name in locked.every:
         kind = "application/toml" if name.endswith(".toml") else "text/plain"
         parts.append(_part(registry, kind, name, (locked.folder / name).read_bytes()))
     told = {f"{box.LABEL}lock": locked.key, f"{box.LABEL}lock-digest": locked.digest, **_dated(labels)}
@@ -61,10 +59,6 @@ def attach_sif(registry: Registry, image: Manifest, file: Path, name: str, label
 
 def _part(registry: Registry, media_type: str, name: str, data: bytes) -> Part:
     return Part(media_type, blobs.send(registry, data), len(data), {TITLE: name})
-
-
-def _all_files(locked: Lock | Contents) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*locked.files, *locked.build_files)))
 
 
 def _dated(labels: Mapping[str, str]) -> dict[str, str]:
@@ -143,11 +137,11 @@ def _fetch(registry: Registry, parts: Sequence[Part], folder: Path) -> Contents:
         contents = atomic.from_json(_read(registry, by_name[_DESCRIPTION]), Contents)
     except ValueError:
         raise damaged from None
-    names = _all_files(contents)
+    names = contents.every
     if not all(_is_plain(name) and name in by_name for name in names):
         raise damaged
     _write(folder, ((name, _read(registry, by_name[name])) for name in names))
-    if digest(folder, (*contents.files, *contents.build_files)) != contents.digest:
+    if digest(folder, contents.every) != contents.digest:
         raise damaged
     return contents
 

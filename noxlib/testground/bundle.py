@@ -107,11 +107,9 @@ def of_environments(project: Project, pythons: Iterable[str], folder: Path) -> d
 def _lock_file(
     locked: Lock, python: str, folder: Path, own: Mapping[str, tuple[str, ...]] | None = None
 ) -> dict[str, Path]:
-    names = dict.fromkeys((*locked.files, *locked.build_files))
-    fields = {name: getattr(locked, name) for name in Contents.__struct_fields__}
-    texts = {name: (locked.folder / name).read_text("utf-8") for name in names}
+    texts = {name: (locked.folder / name).read_text("utf-8") for name in locked.every}
     path = folder / f"{locked.key}.json"
-    path.write_bytes(atomic.to_json(Packed(Contents(**fields), texts, dict(own or {}))))
+    path.write_bytes(atomic.to_json(Packed(locked.contents, texts, dict(own or {}))))
     return {f"{_LOCKS}{python}/{path.name}": path}
 
 
@@ -151,7 +149,7 @@ def _packed(opened: Archive, member: Member) -> Packed:
         packed = atomic.from_json(b"".join(opened.content(member))[: member.size], Packed)
     except ValueError as error:
         raise damaged(opened.name, f"{member.name}: {error}") from error
-    wanted = {*packed.contents.files, *packed.contents.build_files}
+    wanted = {*packed.contents.every}
     if wanted != {*packed.files} or not wanted >= {*packed.wheels} or not all(map(_is_plain, wanted)):
         raise damaged(opened.name, f"{member.name} has other files than it says")
     return packed
@@ -162,7 +160,7 @@ def _unpacked(opened: Archive, member: Member, packed: Packed, key: str) -> Lock
         for name, text in packed.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, "utf-8")
-        if digest(folder, (*packed.contents.files, *packed.contents.build_files)) != packed.contents.digest:
+        if digest(folder, packed.contents.every) != packed.contents.digest:
             raise damaged(opened.name, f"{member.name} is not what its digest says")
         return lock.install(folder, packed.contents, key)
 

@@ -113,7 +113,7 @@ def _read(key: str, folder: Path) -> Optional[Lock]:
         return None
     except ValueError:
         return None  # damaged: it is made anew
-    complete = all((folder / name).is_file() for name in (*known.files, *known.build_files))
+    complete = all((folder / name).is_file() for name in known.every)
     return Lock(key=key, folder=folder, **msgspec.structs.asdict(known)) if complete else None
 
 

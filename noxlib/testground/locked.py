@@ -19,6 +19,12 @@ class Contents(msgspec.Struct, frozen=True):
     digest: str  #: SHA-256 over the names and contents of all files
     from_source: tuple[str, ...] = ()  #: packages without a fitting wheel: the builder needs a compiler
     needs_git: bool = False  #: a package comes from a repository
+    included: tuple[str, ...] = ()  #: what the files include: there, and not installed by itself
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """The names of all files, in the order in which they count for the digest."""
+        return tuple(dict.fromkeys((*self.files, *self.build_files, *self.included)))
 
 
 class Lock(msgspec.Struct, frozen=True):
@@ -32,6 +38,17 @@ class Lock(msgspec.Struct, frozen=True):
     digest: str
     from_source: tuple[str, ...] = ()
     needs_git: bool = False
+    included: tuple[str, ...] = ()
+
+    @property
+    def contents(self) -> Contents:
+        """Its description, as it is handed on with it."""
+        return Contents(**{name: getattr(self, name) for name in Contents.__struct_fields__})
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """The names of all files."""
+        return self.contents.every
 
 
 def digest(folder: Path, names: tuple[str, ...]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from noxlib.testground import backend, ownlock, pylock, resolve
 from noxlib.testground.locked import BUILD_FILE, Contents, digest
 from noxlib.testground.lockinputs import has_own_lock
@@ -31,7 +33,13 @@ def make(project: Project, target: Target, folder: Path) -> Contents:
     every = (*files, *build_files)
     from_source, needs_git = _toolchain(folder, every, target)
     source = project.lock_kind if own else "resolved"
-    return Contents(files, build_files, source, digest(folder, every), from_source, needs_git)
+    made = Contents(files, build_files, source, "", from_source, needs_git, _others(folder, every))
+    return msgspec.structs.replace(made, digest=digest(folder, made.every))
+
+
+def _others(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:
+    there = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return tuple(sorted(set(there) - set(names)))
 
 
 def _toolchain(folder: Path, names: tuple[str, ...], target: Target) -> tuple[tuple[str, ...], bool]:

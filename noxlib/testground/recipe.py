@@ -139,7 +139,7 @@ def staged(project: Project, recipe: Recipe, lock: Lock) -> Iterator[tuple[Path,
     with temporary.folder() as aside:
         folder = aside
         (folder / TEMPLATE).write_text(recipe.text, "utf-8")
-        for name in (*lock.files, *lock.build_files):
+        for name in lock.every:
             target = folder / "locks" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(lock.folder / name, target)

@@ -15,7 +15,7 @@ import pytest
 from noxlib.config.detect import load_project
 from noxlib.engines import uv
 from noxlib.errors import LockError
-from noxlib.testground import backend, lock, pylock, resolve
+from noxlib.testground import backend, lock, pylock, recipe, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -309,6 +309,20 @@ def test_hashed_requirements_are_used_as_they_are(tmp_path: Path) -> None:
     assert found.source == "requirements"
     assert (found.folder / "requirements.txt").read_text() == text
     assert "pytest" in names(found, "pylock.tools.toml")
+
+
+def test_what_hashed_requirements_include_is_part_of_the_lock_and_of_the_build(tmp_path: Path) -> None:
+    root = tmp_path / "p"
+    (root / "more").mkdir(parents=True)
+    (root / "requirements.txt").write_text(f"-c more/base.txt\nattrs==22.2.0 \\\n    --hash=sha256:{ATTRS}\n")
+    (root / "more" / "base.txt").write_text("# nothing yet\n")
+    first = made(root)
+    assert first.included == ("more/base.txt",)
+    planned = recipe.of(load_project(root), "3.10", first)
+    with recipe.staged(load_project(root), planned, first) as (context, _):
+        assert (context / "locks" / "more" / "base.txt").is_file()
+    (root / "more" / "base.txt").write_text("# something\n")
+    assert made(root).digest != first.digest
 
 
 # -- the build back end ------------------------------------------------------------------------------------------------
