@@ -21,7 +21,8 @@ ENV_CONFIG = Option(
     "--env-config", "environment profile: local, ci, hpc_cluster, cloud_hpc or one of the project's own", "NAME"
 )
 #: Options of the plugin.
-SECRETS = ("--ssh-password", "--noxlib-ssh-password", "--s3-secret", "--noxlib-s3-secret")
+_SECRETS = ("ssh-password", "s3-secret", "postgres-url", "redis-url")
+SECRETS = tuple(f"--{prefix}{name}" for name in _SECRETS for prefix in ("", "noxlib-"))
 LEVEL = Option("--level", "which tests: basic, extended, network or a level of the project's own", "LEVEL")
 
 

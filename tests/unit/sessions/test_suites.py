@@ -118,3 +118,10 @@ def test_a_script_that_cannot_run_is_an_error_before_anything_starts(
 )
 def test_a_step_without_a_python_in_its_name_takes_the_newest(pythons: tuple[str, ...], expected: str) -> None:
     assert python_of("script", pythons, None) == expected
+
+
+@pytest.mark.parametrize("word", ["--postgres-url", "--noxlib-redis-url", "--s3-secret=hunter22", "--ssh-password"])
+def test_a_secret_among_the_arguments_is_refused_and_its_place_is_not(word: str) -> None:
+    with pytest.raises(UsageError, match="takes no secret, but where it is to be found"):
+        suites._refuse_secrets((word, "postgresql://u:hunter22@h/d"))
+    suites._refuse_secrets((word.partition("=")[0], "env:HERE"))
