@@ -13,22 +13,17 @@ import sys
 import tempfile
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
 from . import hung
 
-try:  # signal's own getsignal looks for a name of each handler, which takes longer than all else here
-    from _signal import (
-        getsignal,
-    )  # signal's own looks for a name of each handler, which takes longer than all else here
-except ImportError:
-    from signal import getsignal
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: signal's own getsignal looks for a name of each handler, which takes longer than all else here.
+getsignal: Callable[[int], Any] = getattr(sys.modules.get("_signal"), "getsignal", signal.getsignal)
 PRECISION = 0.001  # of a timer, in seconds
 PYTEST_TIMEOUT = ("timeout", "pytest_timeout")  # by its entry point, by -p
 
