@@ -94,7 +94,7 @@ class Backend:
         raise NotImplementedError
 
     def begin(self) -> None:
-        """Before each test."""
+        """Before each test, and before what it made is removed: the connection holds, or is a new one."""
 
     def reconnect(self) -> Any:
         """The file system by a new connection, after what became of the old one."""
@@ -125,6 +125,7 @@ class Backend:
             yield found
         finally:
             found.restore()
+            self.begin()
             with contextlib.suppress(FileNotFoundError):  # the test removed it
                 self.filesystem.rm(found.path, recursive=True)
 

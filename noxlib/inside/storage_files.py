@@ -82,8 +82,7 @@ class Storage(DirFileSystem):
             faults["cut"] = {"cut_at": self._backend.cut_from() + fault.after}
         with self.proxy.use(**faults[fault.kind]):
             yield
-        if fault.kind != "slow":  # what was connected is not any more
-            self.fs = self._backend.reconnect()
+        self.fs = self._backend.reconnect()  # what was connected is not any more, or has answers on the way
 
     def _join(self, path: Any) -> Any:
         if isinstance(path, str) and ".." in path.split("/"):

@@ -28,6 +28,21 @@ pytestmark = [pytest.mark.storage, pytest.mark.ssh]
 BACKENDS = ("file", "mock_ssh", "ssh", "s3", "mock_tape")
 HANGS = "import time\n\ndef test_hangs(storage):\n    storage.pipe_file('a', b'1')\n    time.sleep(600)\n"
 FAILS = "def test_fails(storage):\n    options = storage.options\n    storage.cat_file('absent')\n"
+HALTED = """
+import os, signal, threading
+
+def halt(*_):
+    raise RuntimeError("halted")
+
+def test_halted(storage):
+    signal.signal(signal.SIGUSR1, halt)
+    storage.fail("slow", latency=600)
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    storage.cat_file("absent")
+
+def test_next(storage):
+    storage.pipe_file("a", b"1")
+"""
 ONE = "def test_one(storage):\n    storage.pipe_file('a', b'1')\n"
 
 
@@ -190,6 +205,13 @@ def test_a_secret_is_not_shown_where_a_test_fails(project: Project, s3: S3Server
     assert ended.counts["failures"] == 1
     assert "'***'" in ended.output
     assert s3_server.SECRET not in ended.output
+
+
+def test_a_test_that_is_ended_in_the_middle_of_an_exchange_breaks_no_other(project: Project, s3: S3Server) -> None:
+    words = ["--backend=mock_ssh", "--backend=s3", *s3.options]
+    ended = project(*words, project.test(HALTED))
+    assert ended.counts == {"tests": 4, "failures": 2, "errors": 0, "skipped": 0}, ended.output
+    assert ended.output.count(" - RuntimeError: halted") == 2
 
 
 def test_after_sigkill_the_next_start_removes_what_is_left_on_a_host(project: Project, ssh_host: Machine) -> None:
