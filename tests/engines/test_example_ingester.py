@@ -59,6 +59,7 @@ def test_its_tests_pass_with_real_services_and_reach_most_of_it(ingester: Nox) -
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(2400)
 def test_the_four_pythons_pass_two_at_once(ingester: Nox) -> None:
     for words in (("-j", "2", "-s", "unit"), ("-j", "2", "-s", "compose_integration"), ("-s", "coverage")):
         ended = ingester(*words)
