@@ -20,6 +20,7 @@ from noxlib.records import result as results
 from noxlib.sessions.context import say
 
 PROCESSES = 20  #: of one task: a suite in which every test crashes has an end
+_OWN_CODES = range(6)  # pytest's
 _CAUSES = {"killed", "crashed"}  # what a test can do to its process; a limit or a signal of ours is none of it
 
 
@@ -51,6 +52,8 @@ def run(host: Host, command: Command, folder: Path) -> Exit:
 
 def _crash(host: Host, exit_: Exit, folder: Path) -> Optional[dict[str, str]]:
     """How a test ended its process; None where that wrote its result, or something else ended it."""
+    if exit_.code in _OWN_CODES and not (folder / "result" / "report.jsonl").exists():
+        return None  # of a machine elsewhere the result would be carried twice
     host.get("result", folder / "result")
     found = results.result_folder(folder)
     if results.read_result(found) is not None:

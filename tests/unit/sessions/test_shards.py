@@ -167,6 +167,19 @@ def test_a_suite_in_which_every_test_crashes_has_an_end(tmp_path: Path) -> None:
     assert len(host.tasks) == resuming.PROCESSES
 
 
+def test_a_result_elsewhere_is_not_carried_twice(tmp_path: Path) -> None:
+    class Elsewhere(Crashes):
+        def run(self, command: Command) -> Exit:
+            return self.exit
+
+    host = Elsewhere(tmp_path, 0, Exit(1))
+    assert carried(tmp_path, host) == Exit(1)
+    assert seen(tmp_path) == []
+    host = Elsewhere(tmp_path, 0)
+    assert carried(tmp_path, host) == KILLED
+    assert seen(tmp_path) == ["get result"]
+
+
 @pytest.mark.parametrize(
     ("exit_", "task"),
     [
