@@ -21,9 +21,8 @@ def summary_line(record: Record, folder: RunFolder) -> str:
     head = f"{record.session} {record.outcome}"
     if record.cause and record.cause != record.outcome:
         head += f" ({record.cause})"
-    parts = [
-        f"{head}: {counted(record.counts)}{_noticed(record)} in {_seconds(record):.1f} s ({_place(record)}; {folder.shown})"
-    ]
+    told = f"{counted(record.counts)}{_noticed(record)}"
+    parts = [f"{head}: {told} in {_seconds(record):.1f} s ({_place(record)}; {folder.shown})"]
     if record.message and record.outcome != "passed":
         parts.append(" ".join(record.message.split())[:_MESSAGE])
     return ": ".join(parts)

@@ -16,7 +16,7 @@ from noxlib.records import stable
 from noxlib.records.history import History
 from noxlib.sessions import quarantine, reruns
 
-ENTRY = {"owner": "ada", "reason": "issue 12", "expires": "2999-12-31"}
+ENTRY = {"owner": "ada", "reason": "i12", "expires": "2999-12-31"}
 
 
 def project(root: Path, **held: dict[str, str]) -> Project:
@@ -33,8 +33,7 @@ def test_a_quarantine_holds_until_its_day_and_then_the_test_counts_again(
     told = capsys.readouterr().out.splitlines()
     assert told == [
         "noxlib: the quarantine of test_b.py::test_it names no test: there is no test_b.py (ada)",
-        "noxlib: the quarantine of test_c.py::test_it is over since 2020-01-31, and the test counts again"
-        " (ada: issue 12)",
+        "noxlib: the quarantine of test_c.py::test_it is over since 2020-01-31, and the test counts again (ada: i12)",
     ]
     assert len(quarantine.current(thing, warn=False)) == 1
     assert capsys.readouterr().out == ""
