@@ -13,7 +13,7 @@ import paramiko
 from fsspec.implementations.sftp import SFTPFileSystem
 
 from . import options, storage
-from .storage_sftp_server import Server
+from .storage_sftp_server import LOG, Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,7 @@ class SftpFileSystem(SFTPFileSystem):
 
     def _connect(self) -> None:
         self.client = paramiko.SSHClient()
+        self.client.set_log_channel(LOG)
         self.client.load_system_host_keys()
         self.client.set_missing_host_key_policy(paramiko.AutoAddPolicy())  # one that is known and differs is refused
         waits = dict.fromkeys(("timeout", "banner_timeout", "auth_timeout", "channel_timeout"), PATIENCE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import logging
 import os
 import socket
 import threading
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 THREAD = "noxlib-storage-server"
+LOG = "noxlib.storage"  #: where paramiko's own account of broken connections goes, which tests break on purpose
+logging.getLogger(LOG).propagate = False
+logging.getLogger(LOG).addHandler(logging.NullHandler())
 PATIENCE = 60.0
 
 
@@ -155,6 +159,7 @@ class Server:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             transport = paramiko.Transport(connection)
             transport.name = THREAD
+            transport.set_log_channel(LOG)
             transport.add_server_key(self.key)
             transport.set_subsystem_handler("sftp", Handler, Folder, self.folder)
             self.transports = [*(one for one in self.transports if one.is_active()), transport]
