@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OLDEST = 130000  # DROP DATABASE … WITH (FORCE)
+STRATEGIES = 150000  # CREATE DATABASE … STRATEGY
 CLONING = 0x6E6F786C6962  # "noxlib": the advisory lock of whoever clones
 RUNS = """
     SELECT DISTINCT run FROM (SELECT substring(datname FROM '^noxlib_([0-9a-f]{15})_') AS run FROM pg_database) AS found
@@ -157,9 +158,14 @@ class Postgres:
         found = self._ask("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", self.source)
         if not found:
             raise DatabaseError(f"PostgreSQL has no database {self.source}", "make it, or name another by DATABASE_URL")
-        self._do("CREATE DATABASE {} TEMPLATE {} OWNER {}", name, template, found[0][0])
+        self._do(f"CREATE DATABASE {{}} TEMPLATE {{}} OWNER {{}} {self._strategy()}", name, template, found[0][0])
         for role, setting in self._ask(SETTINGS, self.source):
             self._set(name, role, *setting.split("=", 1))
+
+    def _strategy(self) -> str:
+        """Copying files takes half the time of logging pages, and three times as long where it waits for a disk."""
+        known = self.session.info.server_version >= STRATEGIES
+        return "STRATEGY file_copy" if known and self._ask("SHOW fsync") == [("off",)] else ""
 
     def _set(self, name: str, role: str | None, key: str, value: str) -> None:
         sql = self.driver.sql
