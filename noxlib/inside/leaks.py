@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from . import layers
 from .registered import began
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ PROPERTY = "noxlib-leak"  #: in the test's ``user_properties``, and so in its JU
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 VARIABLE = "variable"
 OWN = ("PYTEST_CURRENT_TEST",)
+SESSION = ""  #: the test of what no single one is known to have left
 OUR_THREADS = "noxlib-"  #: how the names of threads begin that belong to fixtures of wider scopes
 MARK = "NOXLIB_LEAKS"  #: variable by which children are known whose parent has ended
 strangers: set[str] = set()  #: processes that were here and are none of ours: they are not looked at again
@@ -42,6 +44,7 @@ class Leaks:
         self.fail = fail
         self.found: dict[str, list[str]] = {}  # test -> what it left
         self.own = tuple(os.path.realpath(path) for path in (str(config.rootpath), tempfile.gettempdir()))
+        self.layers = None if hasattr(config, "workerinput") else layers.Layers(config.rootpath, self.own[1:])
         self.opened: set[str] = set()
         self.before: dict[str, str] = {}
         os.environ[MARK] = f"{os.getpid()}-{began(os.getpid())}"
@@ -90,10 +93,17 @@ class Leaks:
             self.found[report.nodeid] = left
 
     @pytest.hookimpl
+    def pytest_sessionfinish(self) -> None:
+        told = {what for left in self.found.values() for what in left}
+        files = [f"the file {path}" for path in self.layers.left()] if self.layers else []
+        self.found[SESSION] = [what for what in files if what not in told]
+
+    @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if self.found:
+        found = {test or "the session": left for test, left in self.found.items() if left}
+        if found:
             terminalreporter.section("left behind")
-        for test, left in self.found.items():
+        for test, left in found.items():
             terminalreporter.write_line(f"{test}: {'; '.join(left)}")
 
 

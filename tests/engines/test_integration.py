@@ -71,6 +71,24 @@ def test_under_ci_the_environment_is_ci_and_the_plugins_options_follow_the_steps
     }
 
 
+LEAVES = """
+import subprocess
+
+def test_leaves():
+    subprocess.run(["sh", "-c", "echo > $HOME/../left.txt; echo > left.txt"])
+"""
+
+
+def test_files_that_a_session_leaves_in_its_layers_are_told(project: Nox) -> None:
+    (project.folder / "tests" / "integration" / "test_leaves.py").write_text(LEAVES)
+    words = ("--place", "container", "--leaks=report", "tests/integration/test_leaves.py")
+    ended = project("-s", "integration-3.10", "--", *words)
+    assert ended.code == 0, ended.output
+    left = [(leak.test, leak.what) for leak in project.record.leaks]
+    assert left == [("", "the file /home/left.txt"), ("", "the file /workspace/left.txt")]
+    assert "the session: the file /home/left.txt; the file /workspace/left.txt" in ended.output
+
+
 def test_the_environment_is_the_same_on_the_oldest_and_the_newest_python(project: Nox) -> None:
     (project.folder / "noxlib.toml").write_text('pythons = ["3.9", "3.13"]\n')
     ended = project("-s", "integration", "script", NOXLIB_ENV="hpc-cluster")
