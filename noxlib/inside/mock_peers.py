@@ -38,6 +38,7 @@ class Peers:
         self.called: set[tuple[str, str]] = set()
         self.unmatched: list[dict[str, str]] = []
         self.lost: dict[str, str] = {}  # service -> why
+        self.test = ANY_TEST  # that runs now
 
     @pytest.hookimpl
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -49,21 +50,29 @@ class Peers:
             with self.noting(name):
                 self.initial[name] = server.expectations()
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self.settle()  # where another's teardown failed, that of the test before did not come to ours
+        self.test = item.nodeid
+
     @pytest.hookimpl(trylast=True)  # after the fixtures' own
-    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
-        if self.shared:
-            return
-        found = self.look(item.nodeid)
+    def pytest_runtest_teardown(self) -> None:
+        found = self.settle()
         if found and self.fail:
             pytest.fail(f"no expectation met: {'; '.join(found)}", pytrace=False)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        found = self.look(ANY_TEST) if self.shared else []
+        found = self.look(ANY_TEST) if self.shared else self.settle()
         for server in self.servers.values():
             server.close()
         if found and self.fail and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def settle(self) -> list[str]:
+        """What nobody expected of the test that runs, once."""
+        test, self.test = self.test, ANY_TEST
+        return self.look(test) if test and not self.shared else []
 
     def look(self, test: str) -> list[str]:
         """Take in what the MockServers were asked since they were asked last; what none of them expected."""

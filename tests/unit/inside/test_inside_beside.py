@@ -7,11 +7,15 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable
+from types import SimpleNamespace
+from typing import Any, Callable, cast
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
 from noxlib.inside import mock_recording
+from noxlib.inside.mock_peers import Peers
 from noxlib.inside.mock_server import Gone, MockServer
 
 from .mock_server_fake import FakeMockServer
@@ -100,6 +104,20 @@ def test_each_test_is_told_what_nobody_expected_of_it(beside: StartRun, peer: Fa
     (fault,) = result["faults"]
     assert (fault["service"], fault["faults"]) == ("echo", "jitter=1ms")
     assert fault["sent"] == fault["received"] > 0
+
+
+def test_what_a_test_asked_for_is_its_own_though_its_teardown_did_not_come_to_the_look(peer: FakeMockServer) -> None:
+    server = MockServer("peer", "127.0.0.1", peer.server_port)
+    peers = Peers({"peer": server}, {}, fail=False)
+    peers.initial = {"peer": server.expectations()}
+    one, two = (cast("pytest.Item", SimpleNamespace(nodeid=name)) for name in ("one", "two"))
+    peers.pytest_runtest_setup(one)
+    with pytest.raises(HTTPError), urlopen(f"http://127.0.0.1:{peer.server_port}/nobody"):
+        pass
+    peers.pytest_runtest_setup(two)
+    peers.pytest_runtest_teardown()
+    assert peers.unmatched == [{"service": "peer", "request": "GET /nobody", "test": "one"}]
+    server.close()
 
 
 def test_a_part_of_the_tests_is_not_told_what_the_whole_would_call(beside: StartRun) -> None:
