@@ -109,6 +109,8 @@ def test_a_project_gets_what_starts_ours(name: str) -> None:
     ours = read((ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8"))
     theirs = read(scaffold.workflow(name))
     ours["on"].pop("workflow_call", None)
+    if name == "research-environment":  # noxlib itself has no suite of that kind to run each week
+        assert theirs["on"].pop("schedule") == [{"cron": "0 6 * * 1"}]
     assert theirs["on"] == ours["on"]
     assert (theirs["name"], theirs["permissions"]) == (ours["name"], {})
 
