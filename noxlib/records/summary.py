@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from noxlib.records.store import RunFolder
 
 _MESSAGE = 300  # characters
+#: How options of noxlib's plugin begin by which a test reaches what it needs.
+_OF_THE_PLUGIN = ("--ssh-", "--s3-", "--postgres-url", "--redis-url", "--backend", "--timeout-multiplier", "--noxlib-")
 _EVERYWHERE = ("container", "venv")  # the places that every step can be told to take
 
 
@@ -73,6 +75,7 @@ def _rerun(record: Record) -> str | None:
         *_place_option(record),
         *_host_options(record),
         *_profile_options(record),
+        *_plugin_options(record.argv),
         *(["--"] if test.startswith("-") else []),
         test,
     ]
@@ -118,6 +121,15 @@ def _profile_options(record: Record) -> list[str]:
         return []
     level = ["--level", profile.level] if profile.level else []
     return [*level, *(["--env-config", profile.name] if profile.reason.startswith(ASKED) else [])]
+
+
+def _plugin_options(argv: tuple[str, ...]) -> list[str]:
+    """What was said to our plugin about servers and limits; never a secret, which it takes by reference alone."""
+    found: list[str] = []
+    for word, following in zip(argv, (*argv[1:], "")):
+        if word.startswith(_OF_THE_PLUGIN) and MASK not in word + following:
+            found += [word] if "=" in word else [word, following]
+    return found
 
 
 def _nox(session: str) -> str:

@@ -84,6 +84,12 @@ def test_the_command_that_runs_a_test_again_has_its_level_and_environment(
     assert advice(failed(profile=profile))[0] == f"run it again: nox -s integration-3.10 {words}"
 
 
+def test_the_command_that_runs_a_test_again_has_the_plugins_own_options() -> None:
+    argv = ("--ssh-host=box", "-q", "--s3-key", "key", "--s3-secret=env:SECRET", "--noxlib-leaks", "***", "-x")
+    words = "-- --ssh-host=box --s3-key key --s3-secret=env:SECRET t.py::a"
+    assert advice(failed(argv=argv))[0] == f"run it again: nox -s integration-3.10 {words}"
+
+
 def test_a_script_is_run_again_whole() -> None:
     record = failed(suite="script", session="script", python="3.12")
     assert advice(record) == (
