@@ -11,12 +11,12 @@ import msgspec
 from noxlib.engines import savedram
 from noxlib.errors import NoxlibError, PlaceError
 from noxlib.ledger import Ledger
-from noxlib.places import box, machines
+from noxlib.places import machines
+from noxlib.places.guest import ROOTFS, Guest
 from noxlib.places.host import Facts, Machine
 from noxlib.places.ssh import SSHHost
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from typing_extensions import Self
@@ -24,65 +24,21 @@ if TYPE_CHECKING:
     from noxlib.engines import qemu
     from noxlib.engines.ssh import Connection
     from noxlib.places.host import Command, Exit
-    from noxlib.places.machines import Wanted
 
 _DYING = 2.0  # seconds that a machine which is lost is given to be seen as ended
-ROOTFS = "/var/lib/noxlib/root"  #: of the testground, in the guest
 #: A machine that went on from saved RAM knows neither the time nor the disk that was put in since.
 PREPARE = """date -u -s "@$1" >/dev/null && blockdev --flushbufs /dev/vdb && mkdir -p /var/lib/noxlib &&
 mount -t ext4 -o noatime /dev/vdb /var/lib/noxlib"""
 
 
-class VM:
+class VM(Guest):
     """Host over a machine. Entering starts it; leaving kills it, and all that was written in it is gone.
 
-    Tests run in it as root, whoever starts the session: that is what the place is for.
-
-    Args:
-        wanted: What the machine is made of.
-        run_id: Name of the run.
-        checkout: The code under test; it is only read.
-        run_folder: The run's folder on this machine.
-        environment: The image's own variables.
-        prepared_site: Folder of site-packages entries made by the project's build.
-        prepared_tree: Files made by the build that are laid over the checkout.
-        python: The testground's interpreter in the image.
-        ledger: Where what we start is written down.
-        keep: Leave the machine's disks, and say where they are.
+    Tests run in it as root, whoever starts the session: that is what the place is for. Arguments as ``Guest`` has them.
     """
 
     name = "vm"
-    workspace = box.WORKSPACE
-    inside = box.LIB
-    scratch = box.RUN
-
-    def __init__(
-        self,
-        wanted: Wanted,
-        *,
-        run_id: str,
-        checkout: Path,
-        run_folder: Path,
-        environment: Optional[Mapping[str, str]] = None,
-        prepared_site: Optional[Path] = None,
-        prepared_tree: Optional[Path] = None,
-        python: str = box.PYTHON,
-        ledger: Optional[Ledger] = None,
-        keep: bool = False,
-    ) -> None:
-        self.python = python
-        self.facts = Facts()
-        self._wanted = wanted
-        self._run_id = run_id
-        self._checkout = checkout
-        self._run_folder = run_folder
-        self._environment = environment
-        self._site = prepared_site
-        self._tree = prepared_tree
-        self._ledger = ledger or Ledger()
-        self._keep = keep
-        self._stack = contextlib.ExitStack()
-        self._now: Optional[_Running] = None
+    _now: Optional[_Running] = None
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:

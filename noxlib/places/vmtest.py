@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 
@@ -14,17 +14,16 @@ from noxlib import atomic
 from noxlib.engines import qemu, savedram, vmtest
 from noxlib.engines.process import GRACE
 from noxlib.errors import EngineError, PlaceError
-from noxlib.ledger import Ledger
 from noxlib.places import box, machines, share, supervised, tars, trust, watching
 from noxlib.places.files import INSIDE, copy
+from noxlib.places.guest import ROOTFS, Guest
 from noxlib.places.host import Exit, Facts
 from noxlib.places.limits import confess
 from noxlib.places.sent import Sent
 from noxlib.places.share import Share
-from noxlib.places.vm import ROOTFS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from typing_extensions import Self
 
@@ -35,42 +34,19 @@ if TYPE_CHECKING:
 MARGIN = 60.0  #: seconds that the guest gets beyond its own deadlines before it counts as lost
 
 
-class Vmtest:
+class Vmtest(Guest):
     """Host over vmtest. Each ``run`` is a machine of its own; the workspace stays for the next; leaving removes all.
 
-    There is no terminal, and ``facts`` are complete once a command has run. Arguments as those of the place ``vm``.
+    There is no terminal, and ``facts`` are complete once a command has run. Arguments as ``Guest`` has them.
     """
 
     name = "vmtest"
-    workspace = box.WORKSPACE
-    inside = box.LIB
-    scratch = box.RUN
 
-    def __init__(
-        self,
-        wanted: Wanted,
-        *,
-        run_id: str,
-        checkout: Path,
-        run_folder: Path,
-        environment: Optional[Mapping[str, str]] = None,
-        prepared_site: Optional[Path] = None,
-        prepared_tree: Optional[Path] = None,
-        python: str = box.PYTHON,
-        ledger: Optional[Ledger] = None,
-        keep: bool = False,
-    ) -> None:
-        self.python = python
-        self.facts = Facts()
-        self._wanted = msgspec.structs.replace(wanted, shape=msgspec.structs.replace(wanted.shape, rung="vmtest"))
-        self._run_id = run_id
-        self._run_folder = run_folder.absolute()
-        self._environment = dict(environment or {})
-        self._site = prepared_site
-        self._sent = Sent(checkout, prepared_tree)
-        self._ledger = ledger or Ledger()
-        self._keep = keep
-        self._stack = contextlib.ExitStack()
+    def __init__(self, wanted: Wanted, **given: Any) -> None:
+        super().__init__(
+            msgspec.structs.replace(wanted, shape=msgspec.structs.replace(wanted.shape, rung="vmtest")), **given
+        )
+        self._sent = Sent(self._checkout, self._tree)
         self._files: Optional[qemu.Files] = None
         self._share: Optional[Share] = None  # of the last command
         self._ram: Optional[Saved] = None
