@@ -1,7 +1,7 @@
 """A test that ends its own process (a crash in C, ``os._exit``, a kill) does not take the tests after it along.
 
 What it had done stays, it counts as crashed once, and a new process runs the rest, in the same host and in what is left
-of the time.
+of the suite's time.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ def run(host: Host, command: Command, folder: Path) -> Exit:
         command: What it is asked to execute.
         folder: Holds ``task.json``, and gets ``result``.
     """
-    end = time.monotonic() + command.limits.timeout
     task = atomic.from_json((folder / "task.json").read_bytes(), Task)
+    end = time.monotonic() + task.timeout
+    spare = max(0.0, command.limits.timeout - task.timeout)  # the place's, so that a result is still written
     for _ in range(PROCESSES - 1):
         exit_ = host.run(command)
         crash = None if task.interactive or task.script else _crash(host, exit_, folder)
@@ -41,8 +42,8 @@ def run(host: Host, command: Command, folder: Path) -> Exit:
         if crash is None or left <= 0:
             return exit_
         say(f"noxlib: {crash['message']}; the rest goes on in a new one")
-        limits = msgspec.structs.replace(command.limits, timeout=left)
-        task = msgspec.structs.replace(task, resume=crash, timeout=min(task.timeout, left))
+        limits = msgspec.structs.replace(command.limits, timeout=left + spare)
+        task = msgspec.structs.replace(task, resume=crash, timeout=left)
         command = msgspec.structs.replace(command, limits=limits)
         atomic.write(folder / "task.json", msgspec.json.encode(task), mode=0o644)
         host.put(folder / "task.json", "task.json")

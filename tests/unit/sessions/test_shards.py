@@ -1,4 +1,4 @@
-"""Suites in several places: how many, what each task is given, what goes on after a crash, one record of all."""
+"""Suites in several places: how many, what each task is given, one record of all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from noxlib.plan import Limits, Plan, Task
 from noxlib.records import history, store
 from noxlib.records.record import TestgroundSection
 from noxlib.records.store import RunFolder
-from noxlib.sessions import arguments, grounds, resuming, shard_results, shard_tasks, sharded
+from noxlib.sessions import arguments, grounds, shard_results, shard_tasks, sharded
 from noxlib.sessions.arguments import Arguments
 from noxlib.sessions.placing import Placement
 from tests.unit.places.test_local import HereHost, seen
@@ -119,82 +119,6 @@ def test_a_history_that_cannot_be_read_is_said_and_all_count_alike(
 def test_each_task_of_a_run_has_a_name_of_its_own(tmp_path: Path) -> None:
     assert grounds.run_id(tmp_path / "run") == "run"
     assert grounds.run_id(tmp_path / "run" / "tasks" / "3") == "run-3"
-
-
-class Crashes(HereHost):
-    """A host whose tests end their process as often as it is told to, one test each time."""
-
-    def __init__(self, folder: Path, times: int, exit_: Exit = KILLED) -> None:
-        super().__init__(folder)
-        self.times, self.exit = times, exit_
-        self.tasks: list[Task] = []
-        self.limits: list[float] = []
-
-    def run(self, command: Command) -> Exit:
-        self.tasks.append(msgspec.json.decode((self.folder / "task.json").read_bytes(), type=Task))
-        self.limits.append(command.limits.timeout)
-        result = self.folder / "result"
-        result.mkdir(exist_ok=True)
-        if len(self.tasks) > self.times:
-            (result / "result.json").write_text(json.dumps({"exit_code": 1, "cause": "killed"}))
-            return Exit(1)
-        with (result / "report.jsonl").open("a") as stream:
-            stream.write(json.dumps({"event": "start", "id": f"test_{len(self.tasks)}"}) + "\n")
-        return self.exit
-
-
-def carried(folder: Path, host: Crashes, **task: object) -> Exit:
-    whole = msgspec.structs.replace(PLAN.task, **task)
-    (folder / "task.json").write_bytes(msgspec.json.encode(whole))
-    return resuming.run(host, Command(("x",), limits=Limits(timeout=75)), folder)
-
-
-def test_after_a_crash_a_new_process_goes_on_in_what_is_left_of_the_time(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    host = Crashes(tmp_path, 2)
-    assert carried(tmp_path, host) == Exit(1)
-    assert [task.resume and task.resume["cause"] for task in host.tasks] == [None, "killed", "killed"]
-    assert host.limits == sorted(host.limits, reverse=True)
-    assert all(task.timeout <= 60 for task in host.tasks)
-    said = "noxlib: the tests' process ended by SIGKILL while test_1 ran; the rest goes on in a new one"
-    assert said in capsys.readouterr().out
-
-
-def test_a_suite_in_which_every_test_crashes_has_an_end(tmp_path: Path) -> None:
-    host = Crashes(tmp_path, 999)
-    assert carried(tmp_path, host) == Exit(137, "signal")
-    assert len(host.tasks) == resuming.PROCESSES
-
-
-def test_a_result_elsewhere_is_not_carried_twice(tmp_path: Path) -> None:
-    class Elsewhere(Crashes):
-        def run(self, command: Command) -> Exit:
-            return self.exit
-
-    host = Elsewhere(tmp_path, 0, Exit(1))
-    assert carried(tmp_path, host) == Exit(1)
-    assert seen(tmp_path) == []
-    host = Elsewhere(tmp_path, 0)
-    assert carried(tmp_path, host) == KILLED
-    assert seen(tmp_path) == ["get result"]
-
-
-@pytest.mark.parametrize(
-    ("exit_", "task"),
-    [
-        (Exit(137, "timeout"), {}),
-        (Exit(137, "out-of-memory", oom=True), {}),
-        (Exit(143, "signal"), {}),
-        (Exit(137, "lost"), {}),
-        (Exit(137, "signal"), {"interactive": True}),
-        (Exit(137, "signal"), {"script": "test.sh"}),
-    ],
-)
-def test_what_no_test_did_is_not_gone_on_after(tmp_path: Path, exit_: Exit, task: dict[str, object]) -> None:
-    host = Crashes(tmp_path, 999, exit_)
-    assert carried(tmp_path, host, **task) == exit_
-    assert len(host.tasks) == 1
 
 
 def test_an_interrupted_part_counts_what_it_did_and_the_whole_is_cancelled(
