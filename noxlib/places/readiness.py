@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from noxlib.engines import compose as engine
-from noxlib.errors import PlaceError
+from noxlib.errors import EngineError, PlaceError
 from noxlib.places import addresses, probe
 from noxlib.secret import mask
 
@@ -132,7 +132,10 @@ class Waiting:
         return one.restarts == 0 or time.monotonic() - since >= CALM_SECONDS
 
     def _fail(self, name: str, container: str, reason: str) -> None:
-        text = b"".join(self._compose.docker.logs(container, SHOWN)).decode("utf-8", "replace")
+        try:
+            text = b"".join(self._compose.docker.logs(container, SHOWN)).decode("utf-8", "replace")
+        except EngineError as error:  # its logging driver keeps nothing; why the service failed counts more
+            text = f"no log of it: {error.what}"
         for line in mask(text, self._stack.secrets).splitlines():
             print(f"  {name} | {line}", flush=True)
         todo = f"its whole log is in logs/{name}.log of the run"

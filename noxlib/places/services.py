@@ -192,8 +192,7 @@ class Services:
     def _leave(self) -> None:
         """Keep the logs, remove the services; what cannot be removed now stays in the ledger for the next start."""
         try:
-            with contextlib.suppress(OSError):  # a full disk keeps no log, and hinders no removal
-                self._save_logs()
+            self._save_logs()
             self.compose.down()
         except EngineError as error:
             print(
@@ -206,16 +205,28 @@ class Services:
                 self._kept.release()
 
     def _save_logs(self) -> None:
+        """Keep each service's log; what hinders one, a full disk too, hinders neither the others nor the removal."""
+        if self.logs.is_symlink():  # tests write to the run's folder, and may lay a link there
+            return
         for name, about in self.compose.containers().items():
-            with Output(self.logs / f"{name}.log", echo=False, secrets=self.stack.secrets) as output:
-                for chunk in self.docker.logs(about["Id"]):
-                    output.write(chunk)
+            try:
+                self._save_log(name, about["Id"])
+            except OSError as error:
+                print(f"noxlib: no log of {name}: {error.strerror}", flush=True)
+            except EngineError as error:  # `logging: {driver: none}` has none that could be read
+                if error.cause == "lost":
+                    raise
+                print(f"noxlib: no log of {name}: {error.what}", flush=True)
+
+    def _save_log(self, name: str, container: str) -> None:
+        with Output(self.logs / f"{name}.log", echo=False, secrets=self.stack.secrets) as output:
+            for chunk in self.docker.logs(container):
+                output.write(chunk)
 
     def _hand_over(self, kept_: Kept) -> None:
         """They stay up: how each is reached, and how all go."""
         try:
-            with contextlib.suppress(OSError):
-                self._save_logs()
+            self._save_logs()
             kept_.note(self._details, self._configuration())
             self._strike()
             for line in kept_.told(self.stack, self.addresses()):
