@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+#: Tests may write to the folders of logs: a link that they lay there is not followed, a pipe not waited for.
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 
 class Output:
     """Where a program's output goes: a log file, this process' stdout, both or neither.
@@ -26,7 +29,7 @@ class Output:
         self._log: Optional[IO[bytes]] = None
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
-            self._log = open(log, "ab", buffering=0, opener=_opened)  # noqa: PTH123 - Path.open has no opener
+            self._log = os.fdopen(os.open(log, _FLAGS, 0o666), "ab", buffering=0)
         self._echo = echo
         self._line_is_open = False
 
@@ -50,11 +53,6 @@ class Output:
         if self._echo and chunk:
             _show(chunk)
             self._line_is_open = not chunk.endswith(b"\n")
-
-
-def _opened(path: str, flags: int) -> int:
-    """Tests may write to the folders of logs: a link that they lay there is not followed, a pipe not waited for."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def _show(chunk: bytes) -> None:
