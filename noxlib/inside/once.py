@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -52,7 +53,7 @@ class Once:
             make: Makes it, in one worker; it must be such that JSON can hold it.
             clean: Takes it down when no worker needs it any more.
         """
-        file = self.folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}.json"
+        file = self.folder / f"{file_name(name)}.json"
         value = self._enter(file, make)
         try:
             yield value
@@ -101,6 +102,7 @@ class Shared:
     def __init__(self, config: Any) -> None:
         self.config = config
         self.values: Once | None = None
+        self.forget()  # values of a process that a test ended: what they lead to went with it
 
     @pytest.hookimpl
     def pytest_sessionstart(self) -> None:
@@ -119,6 +121,10 @@ class Shared:
 
     @pytest.hookimpl
     def pytest_unconfigure(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Remove the values of a task's run; no worker of it is there yet, or any more."""
         task = tasks.current()
         if task is not None and not hasattr(self.config, "workerinput"):
             shutil.rmtree(Path(task["result"], "once"), ignore_errors=True)
@@ -131,6 +137,12 @@ def shared(config: Any) -> Path:
         return Path(task["result"], "once")
     own: Path = config._tmp_path_factory.getbasetemp()  # noqa: SLF001 - what the fixture of that name is
     return (own.parent if hasattr(config, "workerinput") else own) / "once"
+
+
+def file_name(name: str) -> str:
+    """A name for a file, another one for each name of a value."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:80]
+    return plain if plain == name else f"{plain}-{hashlib.sha256(ascii(name).encode()).hexdigest()[:16]}"
 
 
 def alive(worker: str) -> bool:

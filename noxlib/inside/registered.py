@@ -46,12 +46,14 @@ class Registered:
         self.paths.append(path.absolute())
 
     def clean(self) -> None:
-        """End and remove all of it, the newest first."""
-        while self.processes:
-            end(self.processes.pop())
-        while self.paths:
-            remove(self.paths.pop())
-        self.file.unlink(missing_ok=True)
+        """End and remove all of it, the newest first. Raises OSError, after the rest is gone, for what cannot be."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.file.unlink, missing_ok=True)
+            for path in self.paths:
+                stack.callback(remove, path)
+            for process in self.processes:
+                stack.callback(end, process)
+            self.processes, self.paths = [], []
 
     def _note(self, what: dict[str, object]) -> None:
         with self.file.open("a", encoding="utf-8") as stream:
@@ -78,7 +80,9 @@ def sweep(folder: Path | None = None) -> int:
     for file in (folder or shared_folder()).glob("*.jsonl"):
         pid, _, start = file.name.partition(".")[0].partition("-")
         if pid.isdigit() and began(int(pid)) != start:
-            count += sum(_undo(what) for what in _read(file))
+            for what in _read(file):
+                with contextlib.suppress(OSError, ValueError, KeyError):  # the next ones are removed all the same
+                    count += _undo(what)
             file.unlink(missing_ok=True)
     return count
 
@@ -117,9 +121,11 @@ def _signal(group: int, number: int) -> None:
 
 def _read(file: Path) -> Iterator[dict[str, object]]:
     with contextlib.suppress(FileNotFoundError):  # another session sweeps too
-        for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("}\n"):  # one that was cut off had not been made yet
-                yield json.loads(line)
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError):  # one that was cut off had not been made yet
+                found = json.loads(line)
+                if isinstance(found, dict):
+                    yield found
 
 
 def _undo(what: dict[str, object]) -> int:

@@ -16,6 +16,7 @@ import pytest
 from noxlib.config import profiles
 from noxlib.config.models import Config
 from noxlib.inside import registered
+from noxlib.inside.once import Once
 from noxlib.inside.registered import Registered, began, sweep
 
 StartRun = Callable[..., Any]  # see conftest.py
@@ -117,6 +118,45 @@ def test_a_value_is_made_once_and_taken_down_by_the_last(
         assert (lines.count(made), lines.count(gone)) == (1, 1), lines
         assert lines.index(gone) > max(index for index, line in enumerate(lines) if line == "used")
     assert not (done.folder / "result" / "once").exists()
+
+
+def test_a_value_of_a_process_that_a_test_ended_is_made_anew(
+    isolation: Callable[..., Any], notes: Path, tmp_path: Path
+) -> None:
+    left = tmp_path / "result" / "once" / "other.json"
+    left.parent.mkdir(parents=True)
+    left.write_text(json.dumps({"users": ["1-1"], "value": "of a server that is gone"}))
+    done = isolation("test_once.py")
+    assert done.counts == {"passed": 9}, done.output
+    assert (notes / "once").read_text().splitlines().count("other made") == 1
+
+
+@pytest.mark.parametrize("names", [("a b", "a-b"), ("größe", "grüße"), ("x" * 300, "x" * 301)])
+def test_values_of_two_names_are_two_values(names: tuple[str, str], tmp_path: Path) -> None:
+    shared = Once(tmp_path)
+    with shared(names[0], lambda: 1) as one, shared(names[1], lambda: 2) as other:
+        assert (one, other) == (1, 2)
+
+
+@pytest.mark.parametrize("damaged", ['{"path": "/cu{"path": "/there"}\n', '{"pid": "x"}\n', "[1]}\n"])
+def test_a_note_that_cannot_be_read_keeps_nothing_else_from_going(damaged: str, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    file = tmp_path / "1-1.tests.jsonl"
+    file.write_text(damaged + json.dumps({"path": str(there)}) + "\n")
+    assert sweep(tmp_path) == 1
+    assert not there.exists()
+    assert not file.exists()
+
+
+def test_a_path_that_cannot_be_removed_keeps_nothing_else_from_going(tmp_path: Path) -> None:
+    own = Registered(tmp_path)
+    for path in (tmp_path / "there", Path("/proc/self/status"), Path("/proc/version")):
+        own.path(path)
+    (tmp_path / "there").touch()
+    with pytest.raises(OSError, match="/proc/"):
+        own.clean()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_lives_is_not_swept(tmp_path: Path) -> None:
