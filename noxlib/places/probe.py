@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from noxlib.places.stack import Stack
 
 #: Prints the name of each service once it listens. A port that is published accepts for a service that does not listen
-#: yet, and closes at once.
+#: yet, and closes at once. It ends with who started it, however that ends.
 PROGRAM = """
+import os
+parent = os.getppid()
 import json, socket, sys, time, urllib.request
 waiting, patience = json.loads(sys.argv[1]), float(sys.argv[2])
 def listens(host, port, request):
@@ -36,7 +38,7 @@ def listens(host, port, request):
             return not patience or connection.recv(1) != b""
         except socket.timeout:
             return True
-while waiting:
+while waiting and os.getppid() == parent:
     for name, ends in list(waiting.items()):
         try:
             if all([listens(*end) for end in ends]):
@@ -95,7 +97,9 @@ class LocalProbe:
         if self._running is None:
             wanted = ends(self._services, self._reached())
             self._said |= targets(self._services) - set(wanted)  # not to be asked from here
-            self._running = subprocess.Popen(argv(sys.executable, wanted, PATIENCE), stdout=subprocess.PIPE, text=True)
+            program = argv(sys.executable, wanted, PATIENCE)
+            # In a session of its own: Ctrl-C at the terminal is ours to answer, and it would tell a traceback.
+            self._running = subprocess.Popen(program, stdout=subprocess.PIPE, text=True, start_new_session=True)
             self._reader = threading.Thread(target=self._listen, args=(self._running.stdout,), daemon=True)
             self._reader.start()
         return frozenset(self._said)

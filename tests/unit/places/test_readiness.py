@@ -9,16 +9,19 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from noxlib.engines.compose import refusal, remove, unfinished
-from noxlib.places import addresses, box, probe
-from noxlib.places.readiness import Look, look
+from noxlib.errors import PlaceError
+from noxlib.places import addresses, box, probe, readiness
+from noxlib.places.readiness import Look, Waiting, look
 from noxlib.places.stack import Stack
 
 if TYPE_CHECKING:
+    from noxlib.engines.compose import Compose
     from noxlib.engines.docker import Docker
 
 
@@ -103,6 +106,15 @@ def test_the_probe_tells_of_each_service_when_it_listens() -> None:
             assert running.wait(60) == 0
 
 
+def test_a_probe_ends_with_who_started_it() -> None:
+    argv = probe.argv(sys.executable, {"never": [("127.0.0.1", 1, "")]})
+    starts = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(0.5)"
+    with subprocess.Popen([sys.executable, "-c", starts, *argv], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.read() == b""  # it ends when the probe has ended too
+    assert parent.returncode == 0
+
+
 def server(answer: bytes) -> tuple[socket.socket, threading.Thread]:
     """A server that sends each of its clients some bytes, and closes."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -142,6 +154,31 @@ def test_from_this_machine_a_port_that_is_published_for_nobody_is_not_taken_for_
                 time.sleep(0.05)
     for listener, _ in servers.values():
         listener.close()
+
+
+class Starting:
+    """A project, and the command that brings it up: one service never says that it is healthy, one never listens."""
+
+    docker = SimpleNamespace(kind="docker")
+
+    def containers(self) -> dict[str, Any]:
+        return {"healthy": health("healthy"), "starting": health("starting"), "silent": about("running")}
+
+    def poll(self) -> None:
+        return None
+
+
+def test_services_that_never_get_ready_are_given_up_and_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(readiness, "READY_SECONDS", 0.2)
+    services: dict[str, Any] = {"healthy": {}, "starting": {"healthcheck": {"test": ["CMD", "false"]}}}
+    services["silent"] = {"expose": ["8000"]}
+    starting = Starting()
+    stack = Stack("f", "runner", services, box.ALONE)
+    waiting = Waiting(cast("Compose", starting), stack, frozenset, tmp_path / "compose.log")
+    with pytest.raises(PlaceError) as told:
+        waiting.follow(cast("subprocess.Popen[bytes]", starting))
+    assert told.value.what.endswith(" s: silent (nothing listens at 8000), starting")
+    assert (told.value.cause, "logs/" in told.value.todo) == ("service", True)
 
 
 @pytest.mark.parametrize(
