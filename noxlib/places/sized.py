@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from noxlib import temporary
 from noxlib.errors import EngineError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from noxlib.engines.docker import Docker
-    from noxlib.ledger import Ledger
+    from noxlib.ledger import Entry, Ledger
 
 ROOT = "/noxlib-disk"  #: where the container has it that keeps it mounted
 #: What the tests' container sees in its place, beside the workspace.
@@ -78,12 +78,10 @@ class Sized:
         docker, name = self._docker, self._name
         details = {"endpoint": str(docker.endpoint), "run": self._labels.get(f"{box.LABEL}run", "")}
         volume = self._ledger.add("volume", name, details=details)
-        self._end.callback(self._ledger.strike, volume)
-        self._end.callback(docker.remove_volume, name)
+        self._end.callback(self._remove, docker.remove_volume, volume)
         docker.create_volume(name, self._labels, {"type": "tmpfs", "device": "tmpfs", "o": self._options()})
         container = self._ledger.add("container", name, details=details)
-        self._end.callback(self._ledger.strike, container)
-        self._end.callback(docker.remove, name)
+        self._end.callback(self._remove, docker.remove, container)
         docker.create(name, self._holder())
         docker.start(name)
         mode = self._checkout.stat().st_mode & 0o777 | 0o700  # the workspace's own
@@ -125,6 +123,10 @@ class Sized:
     def close(self) -> None:
         """Remove all of it. Raises EngineError; the ledger keeps what is left."""
         self._end.close()
+
+    def _remove(self, removed: Callable[[str], object], entry: Entry) -> None:
+        removed(entry.name)
+        self._ledger.strike(entry)
 
     def _options(self) -> str:
         uid, gid = self._owner
