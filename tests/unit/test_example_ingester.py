@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from noxlib.config.files import read_toml
 from noxlib.config.requirements import is_hashed
+from noxlib.testground import dockerfile
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ingester"
 
@@ -58,3 +59,21 @@ def test_its_lock_has_hashes_and_all_that_it_declares(pyproject: dict[str, Any])
     locked = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
     declared = [*pyproject["project"]["dependencies"], *pyproject["dependency-groups"]["test"]]
     assert {canonicalize_name(Requirement(one).name) for one in declared} <= locked
+
+
+def test_what_is_deployed_has_no_compiler_and_no_tools_of_the_tests() -> None:
+    """Its stage and the one below run nothing and take the service's own environment alone from the builder's."""
+    stages: dict[str, list[dockerfile.Instruction]] = {}
+    for one in dockerfile.instructions((EXAMPLE / "Dockerfile.test").read_text("utf-8")):
+        if one.keyword == "FROM":
+            name = one.rest.split()[-1]
+            stages[name] = [one]
+        elif stages:
+            stages[name].append(one)
+    assert stages["runtime"][0].rest.split()[0] == "base"
+    assert "python:" in stages["base"][0].rest
+    deployed = [*stages["base"], *stages["runtime"]]
+    assert [one.rest for one in deployed if one.keyword == "RUN"] == []
+    assert [one.rest for one in deployed if one.flags.get("from")] == ["/opt/venv /opt/venv"]
+    (install,) = (one.rest for one in stages["builder"] if one.keyword == "RUN" and "uv venv" in one.rest)
+    assert 'install /opt/venv "";' in install
