@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from noxlib.config import scaffold
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -113,5 +115,12 @@ def test_what_compose_refuses_is_two_lines(mistaken: Nox, text: str | None, said
 def test_our_own_file_is_without_mistakes(mistaken: Nox) -> None:
     shutil.copy(OWN, mistaken.folder)
     shutil.copytree(OWN.parent / "tests" / "mocks", mistaken.folder / "tests" / "mocks")
+    ended = mistaken("-s", "compose_lint")
+    assert ended.code == 0, ended.output
+
+
+def test_the_file_that_init_writes_is_without_mistakes(mistaken: Nox) -> None:
+    (mistaken.folder / FILE).unlink()
+    assert scaffold.write_compose(mistaken.folder).what == "written"
     ended = mistaken("-s", "compose_lint")
     assert ended.code == 0, ended.output
