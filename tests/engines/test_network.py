@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from noxlib.inside.network import Network, ProxyProcess
+from noxlib.places import service_faults
 
 from .conftest import wait_until
 from .registries import tool
@@ -128,9 +129,10 @@ Set = Callable[[Toxiproxy], None]
     ("toxic", "faults", "least"),
     [
         (lambda toxiproxy: toxiproxy.add("latency", latency=250), {"latency": 0.25}, 0.245),
+        (lambda toxiproxy: toxiproxy.add("latency", latency=250, jitter=50), {"latency": 0.25, "jitter": 0.05}, 0.195),
         (lambda toxiproxy: toxiproxy.add("bandwidth", rate=1000), {"bandwidth": 1000 * 1000}, 0.45),
     ],
-    ids=["latency", "bandwidth"],
+    ids=["latency", "jitter", "bandwidth"],
 )
 def test_an_answer_takes_as_long_as_through_toxiproxy(
     toxiproxy: Toxiproxy, ours: Network, server: Address, toxic: Set, faults: dict[str, float], least: float
@@ -158,6 +160,34 @@ def test_an_answer_is_cut_at_the_byte_at_which_toxiproxy_cuts_it(
     assert theirs[0] == found[0] == ANSWER[:at]
     assert found[1] == "end"
     assert proxy.counts.received == at
+
+
+def test_an_end_comes_as_late_as_through_toxiproxy(toxiproxy: Toxiproxy, ours: Network, server: Address) -> None:
+    toxiproxy.reset()
+    toxiproxy.add("slow_close", delay=300)
+    proxy = ours.proxy(*server, {"slow_close": 0.3})
+    for address in (toxiproxy.address, proxy.address):
+        with socket.create_connection(address, timeout=PATIENCE) as connection:
+            connection.sendall(b"5\n")
+            assert connection.recv(5, socket.MSG_WAITALL) == ANSWER[:5]
+            begin = time.monotonic()
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(1) == b""
+            assert 0.295 < time.monotonic() - begin < PATIENCE
+
+
+def test_nothing_comes_where_toxiproxy_lets_nothing_through(
+    toxiproxy: Toxiproxy, ours: Network, server: Address
+) -> None:
+    toxiproxy.reset()
+    toxiproxy.add("timeout", timeout=0)
+    (fault,) = service_faults.parse(["it:timeout"], ["it"])
+    proxy = ours.proxy(*server, fault.values)
+    for address in (toxiproxy.address, proxy.address):
+        with socket.create_connection(address, timeout=0.5) as connection:
+            connection.sendall(b"5\n")
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
 
 
 def test_what_is_switched_off_refuses_and_ends_what_is_connected(
