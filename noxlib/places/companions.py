@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 
+from noxlib import atomic
 from noxlib.errors import PlaceError, UsageError
 from noxlib.places import addresses, mocks, recordings, service_faults
 from noxlib.places.service_channel import NAME, Channel
@@ -83,7 +84,8 @@ class Companions:
         """In its block all that is there; it gives the command as it is to be run then."""
         self._refuse_what_is_not_there()
         described = self._described(services)
-        (self._folder / FILE).write_text(json.dumps(described, indent=1), encoding="utf-8")
+        # Migrations ran in this folder before; what they may have laid there is replaced.
+        atomic.write(self._folder / FILE, json.dumps(described, indent=1).encode(), mode=0o644)
         hosts = tuple(
             f"{name}:{one['address']}"
             for service, one in described["faults"].items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -56,11 +55,11 @@ def parse(texts: Iterable[str], servers: Collection[str]) -> dict[str, Peer]:
 
 
 def _peer(text: str, url: str) -> Peer:
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)
-    except ValueError:
-        port = 0
+    except ValueError:  # its port is no number, or it has half a bracket
+        parts, port = urlsplit(""), 0
     if parts.scheme not in _PORTS or not parts.hostname or not port or parts.path.strip("/") or parts.query:
         raise UsageError(f"--record {text}: that is no address of a peer", "give one as mock-admin=https://HOST[:PORT]")
     return Peer(parts.hostname, port, parts.scheme.upper())
@@ -81,11 +80,12 @@ def keep(result: Path, services: Iterable[str], stack: Stack, root: Path) -> tup
 
 
 def _keep(recorded: Path, service: str, stack: Stack, root: Path) -> str:
-    if recorded.is_symlink() or not recorded.is_file() or recorded.stat().st_size > _BYTES:
+    way = (recorded, *recorded.parents[:2])  # tests may have put a link in the place of each
+    if any(one.is_symlink() for one in way) or not recorded.is_file() or recorded.stat().st_size > _BYTES:
         return f"nothing was recorded of {service}"
     text = mask(recorded.read_text(encoding="utf-8", errors="replace"), stack.secrets)
     try:
-        expectations = json.loads(text)
+        expectations = atomic.from_json(text.encode(), list)
     except ValueError:
         return f"nothing was recorded of {service} that is JSON"
     problem = next(mock_schema.problems(expectations), None)
@@ -95,7 +95,10 @@ def _keep(recorded: Path, service: str, stack: Stack, root: Path) -> str:
     own = named[0] if named else root / "tests" / "mocks" / f"{service}.json"
     target = own.with_name(f"{own.stem}.recorded.json") if own.exists() else own
     again = ", in place of an earlier one" if target.exists() else ""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(target, text.encode(), mode=0o644)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(target, text.encode(), mode=0o644)
+    except OSError as error:
+        return f"what was recorded of {service} cannot be written to {target.name}: {error.strerror}; see {recorded}"
     stays = f"; {own.name} stays as it is" if target != own else ""
     return f"recorded {len(expectations)} expectations of {service} to {target.name}{again}{stays}"

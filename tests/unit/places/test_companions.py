@@ -94,6 +94,13 @@ def test_a_service_without_a_port_has_nothing_to_put_a_proxy_before(tmp_path: Pa
         told(tmp_path, Services(), network=True, faults=("silent:down",))
 
 
+def test_a_link_that_a_migration_laid_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / companions.FILE).symlink_to(tmp_path / "mine")
+    assert told(tmp_path, Services(), network=True)[0]["policy"] == "fail"
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
 def test_what_there_is_not_is_refused() -> None:
     with pytest.raises(UsageError, match="no service"):
         companions.wanted(STACK, "report", ("cash:down",), ())

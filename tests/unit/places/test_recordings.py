@@ -35,6 +35,7 @@ def test_a_peer_is_named_by_its_url(url: str, peer: recordings.Peer) -> None:
         ("mock-admin=ftp://a", "no address of a peer"),
         ("mock-admin=http://a:none", "no address of a peer"),
         ("mock-admin=http://a/below", "no address of a peer"),
+        ("mock-admin=http://[a", "no address of a peer"),
     ],
 )
 def test_what_names_no_peer_is_refused(text: str, said: str) -> None:
@@ -79,7 +80,7 @@ def test_where_no_file_is_it_becomes_the_file(tmp_path: Path, stack: Stack) -> N
     assert list(mocks.mistakes(tmp_path / "tests" / "mocks" / "bare.json")) == []
 
 
-@pytest.mark.parametrize("text", [None, "no JSON", '[{"httpRequest": {"metod": 5}}]'])
+@pytest.mark.parametrize("text", [None, "no JSON", "[" * 100_000, "{}", '[{"httpRequest": {"metod": 5}}]'])
 def test_what_is_no_recording_is_not_written(tmp_path: Path, stack: Stack, text: str | None) -> None:
     result = tmp_path / "result" if text is None else recorded(tmp_path, "mock", text)
     (line,) = recordings.keep(result, ["mock"], stack, tmp_path)
@@ -92,3 +93,18 @@ def test_a_link_that_tests_left_is_not_followed(tmp_path: Path, stack: Stack) ->
     result = recorded(tmp_path, "other", "[]")
     (result / recordings.FOLDER / "mock.json").symlink_to(tmp_path / "secret")
     assert recordings.keep(result, ["mock"], stack, tmp_path) == ("nothing was recorded of mock",)
+
+
+@pytest.mark.parametrize("name", ["result", f"result/{recordings.FOLDER}"])
+def test_a_link_that_tests_put_in_a_folders_place_is_not_followed(tmp_path: Path, stack: Stack, name: str) -> None:
+    result = recorded(tmp_path, "mock", json.dumps(SAID))
+    (tmp_path / name).rename(tmp_path / "elsewhere")
+    (tmp_path / name).symlink_to(tmp_path / "elsewhere")
+    assert recordings.keep(result, ["mock"], stack, tmp_path) == ("nothing was recorded of mock",)
+
+
+def test_a_checkout_that_cannot_be_written_is_told_and_ends_no_run(tmp_path: Path, stack: Stack) -> None:
+    result = recorded(tmp_path, "bare", json.dumps(SAID))
+    (tmp_path / "tests").write_text("no folder")
+    (line,) = recordings.keep(result, ["bare"], stack, tmp_path)
+    assert line.startswith("what was recorded of bare cannot be written to bare.json: ")

@@ -107,9 +107,15 @@ def test_what_there_is_not_is_refused(engine: Engine, tmp_path: Path) -> None:
         with pytest.raises(OSError, match="gone has no container"):
             asking.kill("gone")
         assert "not to 'remove'" in channel.answer(b'{"do": "remove", "service": "cache"}')["error"]
-        for line in (b"", b"no JSON", b"[]", b'{"do": "kill"}'):
+        for line in (b"", b"no JSON", b"[]", b"[" * 4096, b'{"do": "kill"}'):
             assert channel.answer(line) == {"error": "it is no request"}
     assert engine.done == []
+
+
+def test_what_tests_put_in_the_sockets_place_ends_no_run(engine: Engine, tmp_path: Path) -> None:
+    with Channel(Services(engine), tmp_path):  # type: ignore[arg-type]
+        (tmp_path / service_channel.NAME).unlink()
+        (tmp_path / service_channel.NAME).mkdir()
 
 
 def test_what_the_engine_refuses_is_told(engine: Engine, tmp_path: Path) -> None:
