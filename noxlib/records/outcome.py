@@ -26,6 +26,7 @@ _OF_HOST: dict[str, Outcome] = {
 }
 _OF_RESULT: dict[str, Outcome] = {
     "guard": "error",
+    "services": "error",
     "usage": "error",
     "internal": "error",
     "timeout": "timeout",

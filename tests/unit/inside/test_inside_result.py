@@ -9,7 +9,10 @@ import msgspec
 import pytest
 
 from noxlib.inside import result
+from noxlib.places.host import Exit
+from noxlib.records.outcome import judge
 from noxlib.records.record import Counts
+from noxlib.records.result import Progress, Result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,3 +66,9 @@ def test_the_result_is_written_whole_and_nothing_else_is_left(tmp_path: Path) ->
 def test_messages_are_short_and_can_be_encoded(text: Any) -> None:
     short = result.shorten(text)
     assert len(short.encode("utf-8")) <= 2000
+
+
+@pytest.mark.parametrize("cause", result.OUTCOME_OF_CAUSE)
+def test_a_record_has_the_outcome_that_the_tests_own_process_tells(cause: str) -> None:
+    found = Result(exit_code=3, cause=cause)
+    assert judge(Exit(3), found, Progress()).outcome == result.OUTCOME_OF_CAUSE[cause]
