@@ -5,13 +5,15 @@ Lines are JSON objects, each written by one system call, so that what a killed r
 - ``{"event": "start", "id": …}`` before a test,
 - ``{"event": "failure", "id", "phase", "message"}`` as soon as a phase fails,
 - ``{"event": "end", "id", "outcome", "duration", "setup"}`` after its teardown; ``outcome`` is passed, failed, skipped,
-  xfailed, xpassed, error or crashed, ``duration`` is in seconds, and ``setup`` the part of it before the call,
+  xfailed, xpassed, error or crashed, ``duration`` is in seconds, and ``setup`` the part of it before the call
+  (an ``error`` has its ``body`` too, where that was run),
 - ``{"event": "resumed"}`` where a new process goes on after one that died,
 - ``{"event": "collected", "count", "deselected"}`` and ``{"event": "finish", "exit_code"}``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections import Counter
@@ -45,7 +47,8 @@ class Report:
     def end(self, test: str) -> None:
         duration = self.running.pop(test, 0.0)
         errors = (test, "setup") in self.errors or (test, "teardown") in self.errors
-        self._end(test, "error" if errors else self.outcomes.get(test, "error"), duration)
+        body = self.outcomes.get(test)
+        self._end(test, "error" if errors else body or "error", duration, body if errors else None)
 
     def crash(self, test: str, message: str) -> None:
         """A test took its process with it: it has failed, and is over."""
@@ -53,8 +56,9 @@ class Report:
         self.failure(test, "call", message)
         self._end(test, CRASHED, self.running.pop(test, 0.0))
 
-    def _end(self, test: str, outcome: str, duration: float) -> None:
+    def _end(self, test: str, outcome: str, duration: float, body: str | None = None) -> None:
         known = f'"duration": {duration:.6f}, "setup": {self.setups.pop(test, 0.0):.6f}'
+        known += f', "body": "{body}"' if body else ""
         self._line(f'{{"event": "end", "id": {quote(test)}, "outcome": "{outcome}", {known}}}\n')
 
     def phase(self, test: str, when: str, outcome: str, duration: float) -> None:
@@ -81,6 +85,14 @@ class Report:
 
     def event(self, name: str, **values: Any) -> None:
         self._line(json.dumps({"event": name, **values}) + "\n")
+
+    def begin_line(self) -> None:
+        """Go on with a line of its own: the last one of a process that died may have been cut off."""
+        with open(self.path, "rb") as stream:
+            stream.seek(max(stream.seek(0, os.SEEK_END) - 1, 0))
+            cut = stream.read() not in (b"", b"\n")
+        if cut:
+            self._line("\n")
 
     def counts(self) -> dict[str, int]:
         """Count as ``noxlib.records.record.Counts`` has it; a test whose teardown fails counts twice, as in pytest."""
@@ -114,7 +126,7 @@ def read(path: str) -> Report:
     report = Report(os.devnull, name="")
     with open(path, encoding="utf-8") as stream:
         for line in stream:
-            if line.endswith("}\n"):
+            with contextlib.suppress(ValueError):
                 replay(report, json.loads(line))
     return report
 
@@ -134,5 +146,7 @@ def replay(report: Report, event: dict[str, Any]) -> None:
         report.running.pop(test, None)
         if event["outcome"] != "error":
             report.outcomes[test] = "failed" if event["outcome"] == CRASHED else event["outcome"]
+        elif event.get("body"):
+            report.outcomes[test] = event["body"]
     elif kind == "collected":
         report.deselected = event["deselected"]

@@ -5,6 +5,7 @@ What the process before had done stands in ``report.jsonl``; the place's side sa
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ class Resumed:
         self.report = report.Report(task["result"])
         self.report.outcomes, self.report.errors = before.outcomes, before.errors
         self.report.failures, self.report.subtests = before.failures, before.subtests
+        self.report.begin_line()
         for test in before.running:
             self.report.crash(test, self.message)
         self.report.event("resumed")
@@ -80,8 +82,9 @@ def ended(task: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     with open(path_of(task), encoding="utf-8") as stream:
         for line in stream:
             if '"end"' in line and line.endswith("}\n"):
-                event = json.loads(line)
-                found[event["id"]] = event
+                with contextlib.suppress(ValueError):  # two lines, of which the first was cut off
+                    event = json.loads(line)
+                    found[event["id"]] = event
             elif line == '{"event": "resumed"}\n':
                 before = dict(found)
     return before

@@ -81,6 +81,7 @@ class Event(msgspec.Struct, frozen=True):
     event: str
     id: str = ""
     outcome: str = ""
+    body: str = ""  #: outcome of the call, where a fixture's error is the test's
     phase: str = ""
     message: str = ""
     deselected: int = 0
@@ -126,7 +127,7 @@ def read_progress(*folders: Path) -> Progress:
 
     A line that is damaged, as the last one of a killed run may be, does not count.
     """
-    outcomes: dict[str, str] = {}
+    outcomes: dict[tuple[str, str], str] = {}
     failures: list[Failure] = []
     running: dict[str, None] = {}
     deselected = 0
@@ -137,7 +138,8 @@ def read_progress(*folders: Path) -> Progress:
             running[event.id] = None
         elif event.event == "end":
             running.pop(event.id, None)
-            outcomes[event.id] = "failed" if event.outcome == "crashed" else event.outcome
+            outcomes[event.id, ""] = "failed" if event.outcome == "crashed" else event.outcome
+            outcomes[event.id, "body"] = event.body
         elif event.event == "failure" and len(failures) < _FAILURES:
             failures.append(Failure(text(event.id, _NAME), text(event.phase, 20), text(event.message)))
         elif event.event == "collected":
@@ -179,7 +181,7 @@ def events(path: Path) -> Iterator[Event]:
                 continue
 
 
-def _counts(outcomes: dict[str, str], failures: list[Failure], deselected: int) -> Counts:
+def _counts(outcomes: dict[tuple[str, str], str], failures: list[Failure], deselected: int) -> Counts:
     names = {"passed": 0, "failed": 0, "error": 0, "skipped": 0, "xfailed": 0, "xpassed": 0}
     for outcome in outcomes.values():
         if outcome in names:

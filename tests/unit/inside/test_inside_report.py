@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noxlib.inside import report as module
 from noxlib.inside.report import Report
+from noxlib.inside.resumed import ended
+from noxlib.records import result as results
+from noxlib.records.record import Counts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +77,8 @@ def test_what_a_killed_run_had_done_can_be_read_back(tmp_path: Path) -> None:
     report.phase("b", "call", "failed", 0.1)
     report.failure("b", "call", "no")
     report.end("b")
+    run(report, "teardown", setup="passed", call="passed", teardown="failed")
+    report.failure("teardown", "teardown", "no")
     report.start("c")
     with (tmp_path / "report.jsonl").open("a") as stream:
         stream.write('{"event": "end", "id": "c", "outco')
@@ -80,6 +86,30 @@ def test_what_a_killed_run_had_done_can_be_read_back(tmp_path: Path) -> None:
     assert found.counts() == {**report.counts()}
     assert found.failures == report.failures
     assert list(found.running) == ["c"]
+    assert results.read_progress(tmp_path).counts == msgspec.convert(report.counts(), Counts)
+
+
+def test_a_line_that_was_cut_off_takes_no_other_along(tmp_path: Path) -> None:
+    Report(str(tmp_path)).begin_line()
+    assert lines(tmp_path) == []
+    report = Report(str(tmp_path))
+    run(report, "a", setup="passed", call="passed", teardown="passed")
+    with (tmp_path / "report.jsonl").open("a") as stream:
+        stream.write('{"event": "end", "id": "b", "outco')
+    report = Report(str(tmp_path))
+    report.begin_line()
+    report.event("resumed")
+    report.begin_line()
+    assert (tmp_path / "report.jsonl").read_text().endswith('"outco\n{"event": "resumed"}\n')
+    assert module.read(str(tmp_path / "report.jsonl")).counts()["passed"] == 1
+    assert list(ended({"result": str(tmp_path)})) == ["a"]
+
+
+def test_two_lines_in_one_are_left_out(tmp_path: Path) -> None:
+    whole = '{"event": "end", "id": "a", "outcome": "passed"}\n{"event": "resumed"}\n'
+    (tmp_path / "report.jsonl").write_text('{"event": "end", "id": "b{"event": "end", "id": "c"}\n' + whole)
+    assert module.read(str(tmp_path / "report.jsonl")).counts()["passed"] == 1
+    assert list(ended({"result": str(tmp_path)})) == ["a"]
 
 
 def test_a_report_that_cannot_be_written_does_not_fail_the_tests(tmp_path: Path) -> None:
