@@ -75,7 +75,7 @@ LEAVES = """
 import subprocess
 
 def test_leaves():
-    subprocess.run(["sh", "-c", "echo > $HOME/../left.txt; echo > left.txt"])
+    subprocess.run(["sh", "-c", "echo > $HOME/../.left; echo > left.txt"])
 """
 
 
@@ -85,8 +85,8 @@ def test_files_that_a_session_leaves_in_its_layers_are_told(project: Nox) -> Non
     ended = project("-s", "integration-3.10", "--", *words)
     assert ended.code == 0, ended.output
     left = [(leak.test, leak.what) for leak in project.record.leaks]
-    assert left == [("", "the file /home/left.txt"), ("", "the file /workspace/left.txt")]
-    assert "the session: the file /home/left.txt; the file /workspace/left.txt" in ended.output
+    assert left == [("", "the file /home/.left"), ("", "the file /workspace/left.txt")]
+    assert "the session: the file /home/.left; the file /workspace/left.txt" in ended.output
 
 
 def test_the_environment_is_the_same_on_the_oldest_and_the_newest_python(project: Nox) -> None:
