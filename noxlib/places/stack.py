@@ -92,7 +92,7 @@ def read(config: Table, file: str, runner: str, profile: Optional[str]) -> Stack
         networks=config.get("networks") or {},
         volumes=config.get("volumes") or {},
         awaited=_awaited((*taken.values(), services[runner])),
-        secrets=_secrets((*taken.values(), services[runner])),
+        secrets=_secrets(services.values()),
     )
 
 

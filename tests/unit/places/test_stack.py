@@ -97,9 +97,11 @@ def test_a_runner_on_another_services_network_is_refused() -> None:
 
 
 def test_the_values_of_secrets_of_every_service_are_known() -> None:
-    services = {"db": {"environment": {"DB_PASSWORD": "hunter22", "DB_NAME": "public"}}}
+    services: dict[str, Any] = {"db": {"environment": {"DB_PASSWORD": "hunter22", "DB_NAME": "public"}}}
     runner = {"environment": {"URL": "postgresql://me:horse-battery@db/x"}}
     assert set(read({**services, "test-runner": runner}).secrets) == {"hunter22", "horse-battery"}
+    services["db"]["profiles"] = ["other"]  # of one that is up already, its log is shown as well
+    assert "hunter22" in read({**services, "cache": {}, "test-runner": runner}).secrets
 
 
 def test_services_whose_end_another_one_waits_for_are_known() -> None:
