@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-import yaml
-
 from noxlib.errors import PlaceError
 from noxlib.places import mock_schema, stack
 from noxlib.places.stack import Table
@@ -74,7 +72,4 @@ def _port(service: Table) -> int:
 
 def _line(file: Path, path: mock_schema.Path) -> int:
     """The line of a part of a document: nearly all JSON is YAML, too."""
-    try:
-        return Lines((file,)).at(*path)[1]
-    except yaml.YAMLError:
-        return 1
+    return Lines((file,)).at(*path)[1]

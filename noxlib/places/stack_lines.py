@@ -16,13 +16,11 @@ class Lines:
     """The lines of compose files, a later one of which overrides an earlier one.
 
     Args:
-        files: The files as they are given to compose; it has read them before, so they are valid.
+        files: The files as they are given to compose, which reads some that are no YAML 1.1: those have no lines.
     """
 
     def __init__(self, files: tuple[Path, ...]) -> None:
-        self._roots = tuple(
-            (file.name, yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)) for file in files
-        )
+        self._roots = tuple((file.name, _root(file)) for file in files)
 
     def at(self, *path: Step) -> tuple[str, int]:
         """The file and the line of a path of keys and indices, or of the deepest part of it that is written down.
@@ -33,6 +31,13 @@ class Lines:
         found = [(*_deepest(root, path), name) for name, root in self._roots]
         depth, line, name = max(reversed(found), key=lambda one: one[0])
         return (name, line) if depth else (self._roots[0][0], 1)
+
+
+def _root(file: Path) -> Optional[yaml.Node]:
+    try:
+        return yaml.compose(file.read_text(encoding="utf-8", errors="replace"), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        return None
 
 
 def _deepest(node: Optional[yaml.Node], path: tuple[Step, ...]) -> tuple[int, int]:

@@ -159,6 +159,12 @@ def test_lines_are_found_through_anchors_merges_lists_and_overrides(tmp_path: Pa
     assert lines.at("volumes", "x") == ("a.yml", 1)
 
 
+@pytest.mark.parametrize("text", ["services:\n  db:\timage\n", "services: {}\n---\nservices: {}\n", "a: \x07\n"])
+def test_what_compose_reads_and_our_reader_does_not_has_no_lines(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yml").write_text(text)
+    assert Lines((tmp_path / "a.yml",)).at("services", "db", "image") == ("a.yml", 1)
+
+
 def test_an_override_speaks_the_words_of_composes_merging() -> None:
     mistakes = found({"db": {"container_name": "x", "ports": [{"target": 1, "published": "2"}]}})
     text = stack_override.text(mistakes)
