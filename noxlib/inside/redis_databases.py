@@ -33,8 +33,8 @@ class Redis:
 
     def __init__(self, url: str) -> None:
         self.driver = driver()
-        if urlsplit(url).scheme not in SCHEMES:
-            what = f"the URL of Redis begins with {', '.join(SCHEMES)}://" if url else "where is Redis?"
+        if not _is_url(url):
+            what = "that is no URL of Redis: it is redis://HOST:PORT, or rediss://" if url else "where is Redis?"
             raise DatabaseError(what, "set REDIS_URL, or --redis-url env:NAME")
         self.url = url
         self.client: Any = None
@@ -120,6 +120,15 @@ class Redis:
                 f"Redis at {parts.hostname}:{parts.port or 6379}: {said(error)}",
                 "look at its log, and at what REDIS_URL says",
             ) from None
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # its port is no number, or it has half a bracket
+        return False
+    return parts.scheme in SCHEMES and port != 0
 
 
 def driver() -> Any:

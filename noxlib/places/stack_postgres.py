@@ -53,7 +53,10 @@ def find(stack: Stack) -> Optional[Postgres]:
     """The PostgreSQL that the runner's DATABASE_URL names, else the only one."""
     known = stack_known.KNOWN["postgres"]
     names = [name for name, service in stack.services.items() if stack_known.known(service) is known]
-    url = urlsplit(stack.attachment.environment.get("DATABASE_URL", ""))
+    try:
+        url = urlsplit(stack.attachment.environment.get("DATABASE_URL", ""))
+    except ValueError:  # a bracket in its password
+        url = urlsplit("")
     if url.hostname in names:
         return Postgres(str(url.hostname), url.path.strip("/"))
     return Postgres(names[0]) if len(names) == 1 else None

@@ -114,7 +114,10 @@ def key(
         return None
     parts: list[Any] = [VERSION, image.id, stack_postgres.settings(table), stack.attachment.environment]
     parts += [[(step.kind, step.text) for step in steps]]
-    parts += [_digests(project.root, files), _mounted(stack_postgres.binds(table))]
+    try:
+        parts += [_digests(project.root, files), _mounted(stack_postgres.binds(table))]
+    except OSError:  # a folder of the server's own user: nobody knows what is in it
+        return None
     return f"postgres-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]}"
 
 
@@ -135,5 +138,6 @@ def _mounted(paths: Iterable[str]) -> list[Any]:
     found: list[Any] = []
     for path in map(Path, paths):
         names = [name for name, entry in files_below(path) if entry.is_file()] if path.is_dir() else [""]
-        found.append([str(path), _digests(path, names) if path.exists() else None])
+        plain = path.is_dir() or path.is_file()  # a socket has no content
+        found.append([str(path), _digests(path, names) if plain else None])
     return found

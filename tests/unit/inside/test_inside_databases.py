@@ -76,7 +76,7 @@ def test_a_url_gets_the_number_and_keeps_the_rest(redis: Redis) -> None:
     assert redis._url_of(2) == "redis://:secret@cache/2?protocol=3"
 
 
-@pytest.mark.parametrize("url", ["", "http://cache", "cache:6379"])
+@pytest.mark.parametrize("url", ["", "http://cache", "cache:6379", "redis://cache:port", "redis://[cache"])
 def test_what_is_no_url_of_redis_is_refused(redis: Redis, url: str) -> None:
     with pytest.raises(DatabaseError) as caught:
         Redis(url)

@@ -32,6 +32,7 @@ def stack(services: dict[str, Any], url: str = "") -> Stack:
             Postgres("other", "shop"),
         ),
         ({"db": DATABASE, "other": DATABASE}, "postgresql://elsewhere/shop", None),
+        ({"db": DATABASE}, "postgresql://u:p[s@db/shop", Postgres("db")),
         ({"db": {"image": "ghcr.io/me/postgis:15@sha256:1"}}, "postgresql://elsewhere/shop", Postgres("db")),
         ({"exporter": {"image": "postgres_exporter"}, "built": {"build": {}}}, "", None),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -83,6 +84,22 @@ def test_nothing_is_kept_where_nobody_knows_what_decides_or_how_to_lay_it_down(
     assert key(configured(project, migrations=("other/**",))) is None
     assert key(configured(project, reset={"db": ("empty",)})) is None
     monkeypatch.setattr(reach, "of", lambda *_: Reach(bind=False, overlay=False, uid=1, gid=1))
+    assert key(project) is None
+
+
+def test_a_mounted_socket_has_no_content_and_what_cannot_be_read_keeps_nothing(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX) as mounted:
+        monkeypatch.chdir(project.root)  # the whole path may be longer than a socket's may be
+        mounted.bind("sock")
+        volume = {"type": "bind", "source": str(project.root / "sock"), "target": "/run/sock"}
+        assert key(project, volumes=[volume]) is not None
+
+    def refused(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
     assert key(project) is None
 
 
