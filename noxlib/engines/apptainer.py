@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: Level 1 of zstd makes in seconds what gzip makes in a minute, and is read faster.
-_COMPRESSION = "-comp zstd -Xcompression-level 1"
+COMPRESSION = "-comp zstd -Xcompression-level 1"
 _SECONDS = 1800.0
 
 
@@ -35,7 +35,7 @@ def build(saved: Iterable[bytes], target: Path) -> None:
     with archive.open("wb") as file:
         file.writelines(saved)
     argv = [program, "--quiet", "build", "--force", str(target), f"docker-archive:{archive}"]
-    environment = {**os.environ, "APPTAINER_MKSQUASHFS_ARGS": _COMPRESSION, "APPTAINER_TMPDIR": str(target.parent)}
+    environment = {**os.environ, "APPTAINER_MKSQUASHFS_ARGS": COMPRESSION, "APPTAINER_TMPDIR": str(target.parent)}
     done = process.run(argv, env=environment, timeout=_SECONDS)
     archive.unlink()
     if done.returncode != 0 or not target.is_file():

@@ -7,7 +7,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Optional
 
-from noxlib.engines import images
+from noxlib.engines import apptainer, images
 from noxlib.errors import BuildError, EngineError, NoxlibError
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ find "$1/sif" -maxdepth 1 -name "*.sif" -mtime +{KEPT_DAYS - 1} | while read -r 
     grep -lqsF "${{sif##*/}}" "$1"/runs/*/job.sh || rm -f "$sif"
 done
 """
-#: Level 1 of zstd makes in seconds what gzip makes in a minute, and is read faster.
-COMPRESSION = "-comp zstd -Xcompression-level 1"
 #: $1 the archive. A sender that was killed left its own; none takes a day.
 _RECEIVE = 'find "${1%/*}" -maxdepth 1 -name "*.tar" -mmin +1440 -delete; cat >"$1"'
 # $1 archive, $2 target. One process builds, the others of that moment wait for it; a file appears whole or not at all.
@@ -114,7 +112,7 @@ def _gone(slurm: Slurm, *paths: str) -> Iterator[None]:
 def _build(slurm: Slurm, archive: str, target: str, options: tuple[str, ...]) -> None:
     words = ("--job-name=noxlib-sif", "--nodes=1", "--ntasks=1", "--quiet", *options)
     done = slurm.call(
-        "srun", *words, "sh", "-c", _BUILD % COMPRESSION, "sh", archive, target, check=False, timeout=SECONDS
+        "srun", *words, "sh", "-c", _BUILD % apptainer.COMPRESSION, "sh", archive, target, check=False, timeout=SECONDS
     )
     if done.returncode != 0:
         lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
