@@ -1,6 +1,7 @@
 """Tests in quarantine: their failures are told apart, and fail nothing. The others run as ever.
 
-A quarantine names a test by its id, by its id without parameters (then all of them) or by a glob.
+A quarantine names a test by its id, by its id without parameters (then all of them) or by a glob, in which a bracket
+after the file's name is that of the parameters.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class Quarantine:
 
 def matches(pattern: str, test: str) -> bool:
     """Whether a quarantine means a test."""
-    return pattern in (test, test.partition(TEST)[0]) or fnmatchcase(test, pattern)
+    file, mark, name = pattern.partition(FILE)
+    glob = f"{file}{mark}{name.replace(TEST, f'[{TEST}]')}"
+    return pattern in (test, test.partition(TEST)[0]) or fnmatchcase(test, glob)
 
 
 def hold(config: Any, task: Mapping[str, Any]) -> None:

@@ -88,6 +88,9 @@ def test_a_quarantine_that_names_no_test_is_told(test: str, words: tuple[str, ..
         ("t.py::test_*", "t.py::test_a[ü]", True),
         ("t.py::test_a", "t.py::test_ab", False),
         ("*", "t.py::test_ab", True),
+        ("t.py::test_a[*-x]", "t.py::test_a[1-x]", True),
+        ("[st].py::test_a[1]", "t.py::test_a[1]", True),
+        ("t.py::test_a[1]", "t.py::test_a1", False),
     ],
 )
 def test_a_quarantine_names_a_test_its_parameters_or_many(pattern: str, test: str, expected: bool) -> None:
