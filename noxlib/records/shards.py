@@ -116,8 +116,11 @@ def gather(folder: Path, records: Sequence[Record]) -> None:
         for place in places:
             if is_plain_file(place / "report.jsonl"):
                 with (place / "report.jsonl").open("rb") as part:
+                    last = b"\n"
                     while chunk := part.read(_CHUNK):
                         whole.write(chunk)
+                        last = chunk[-1:]
+                    whole.write(b"" if last == b"\n" else b"\n")  # of a task that was killed in the middle of a line
     for index, place in enumerate(places):
         for data in sorted((place / "coverage").glob(".coverage*")):
             (folder / "coverage").mkdir(exist_ok=True)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from noxlib.places.host import Exit
 from noxlib.places.scheduler import Result
 from noxlib.plan import Outcome
+from noxlib.records import result as results
 from noxlib.records import shards
 from noxlib.records.record import Counts, Failure, InterpreterSection, Record, TaskSection
 from noxlib.records.result import Shard
@@ -95,6 +96,14 @@ def test_files_of_the_tasks_come_together(tmp_path: Path) -> None:
     assert (tmp_path / "report.jsonl").read_text().count("start") == 2
     assert sorted(path.name for path in (tmp_path / "coverage").iterdir()) == [".coverage.task0", ".coverage.task1"]
     assert (tmp_path / "junit.xml").read_text().count("<testcase") == 2
+
+
+def test_a_line_that_a_killed_task_did_not_end_takes_none_of_the_next_one_along(tmp_path: Path) -> None:
+    for index, text in enumerate(('{"event": "start", "id": "t', '{"event": "start", "id": "other"}\n')):
+        (tmp_path / "tasks" / str(index)).mkdir(parents=True)
+        (tmp_path / "tasks" / str(index) / "report.jsonl").write_text(text)
+    shards.gather(tmp_path, [record("failed"), record("passed")])
+    assert [event.id for event in results.events(tmp_path / "report.jsonl")] == ["other"]
 
 
 def test_tasks_that_were_cut_from_different_collections_are_no_whole() -> None:
