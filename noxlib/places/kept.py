@@ -50,9 +50,8 @@ class Kept:
 
     def take(self) -> bool:
         """The right to use it, until ``release``; False where another run has it."""
-        path = self._ledger.folder.parent / "locks" / f"{self.project}.lock"
         with contextlib.ExitStack() as held:
-            if not held.enter_context(locks.if_free(path)):
+            if not held.enter_context(locks.if_free(lock(self._ledger, self.project))):
                 return False
             self._held = held.pop_all()
             return True
@@ -93,6 +92,27 @@ class Kept:
 
     def _entries(self) -> tuple[Entry, ...]:
         return tuple(one for one in everything(self._ledger) if one.name == self.project)
+
+
+def lock(ledger: Ledger, project: str) -> Path:
+    """What the run holds that uses a stack which stays up."""
+    return ledger.folder.parent / "locks" / f"{project}.lock"
+
+
+@contextlib.contextmanager
+def removal(ledger: Ledger, project: str) -> Iterator[bool]:
+    """The right to remove what a dead run left of a project; False where a run has made the stack its own since.
+
+    One removes at a time: a stack that stays up has one name in each run, and who starts it next must not meet another
+    who is still about to remove it.
+    """
+    own = lock(ledger, project)
+    with locks.wait_for(ledger.folder.parent / "locks" / "compose-removal.lock", "removes services of a dead run"):
+        if own.exists():
+            with locks.if_free(own) as free:
+                yield free
+        else:
+            yield True
 
 
 def everything(ledger: Ledger) -> tuple[Entry, ...]:

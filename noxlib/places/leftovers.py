@@ -111,10 +111,13 @@ class Removers:
 
     def _compose(self, entry: Entry) -> bool:
         from noxlib.engines import compose  # noqa: PLC0415 - only where services were left
+        from noxlib.places import kept  # noqa: PLC0415 - as above
 
-        self._stop_users(entry)
-        compose.remove(self._engine(entry), entry.name)
-        return True
+        with kept.removal(self._ledger, entry.name) as ours:
+            if ours:
+                self._stop_users(entry)
+                compose.remove(self._engine(entry), entry.name)
+            return ours
 
     def _remote_folder(self, entry: Entry) -> bool:
         return remote.remove_noted(entry, self._state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,33 @@ def test_one_run_has_it_at_a_time(ledger: Ledger, tmp_path: Path) -> None:
     first.release()
     assert second.take()
     second.release()
+
+
+def test_what_a_dead_run_left_is_removed_unless_a_run_has_the_stack_and_by_one_at_a_time(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    one = Kept(ledger, tmp_path, SESSION, 8)
+    assert one.take()
+    with kept.removal(ledger, one.project) as ours:
+        assert not ours
+    one.release()
+    second: list[bool] = []
+
+    def remove() -> None:
+        with kept.removal(ledger, one.project) as ours:
+            second.append(ours)
+
+    with kept.removal(ledger, one.project) as ours:
+        assert ours
+        assert not one.take()
+        other = threading.Thread(target=remove)
+        other.start()
+        other.join(0.3)
+        assert second == []
+    other.join(60)
+    assert second == [True]
+    with kept.removal(ledger, "a-runs-alone") as ours:
+        assert ours
 
 
 def test_it_is_known_until_its_time_has_come_and_then_removed_by_the_next_start(ledger: Ledger, tmp_path: Path) -> None:
