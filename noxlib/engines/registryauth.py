@@ -108,7 +108,8 @@ def _of_docker(host: str) -> Optional[Credentials]:
             f"docker's credentials for {host} cannot be read: {type(error).__name__}",
             f"log in again (docker login {host}), or set {USER} and {PASSWORD}",
         ) from error
-    user, password = found.get("username"), found.get("password") or found.get("identitytoken")
+    given = {name.lower(): value for name, value in found.items()}  # a helper's are in capitals, the file's are not
+    user, password = given.get("username"), given.get("password")
     return Credentials(str(user), str(password)) if user and password else None
 
 
