@@ -175,6 +175,8 @@ class Controller(Selection):
             self.report.crash(report.nodeid, message_of(report))
             return
         self.report.phase(report.nodeid, when, outcome, report.duration)
+        if report.skipped or report.user_properties:
+            resumed.note(self.report, report)
         if outcome == "failed":
             self.report.failure(report.nodeid, when, message_of(report))
 

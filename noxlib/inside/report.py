@@ -7,6 +7,7 @@ Lines are JSON objects, each written by one system call, so that what a killed r
 - ``{"event": "end", "id", "outcome", "duration", "setup"}`` after its teardown; ``outcome`` is passed, failed, skipped,
   xfailed, xpassed, error or crashed, ``duration`` is in seconds, and ``setup`` the part of it before the call
   (an ``error`` has its ``body`` too, where that was run),
+- ``{"event": "told", "id", "properties", "reason"}``: what else is gathered of a test (see ``resumed.py``),
 - ``{"event": "resumed"}`` where a new process goes on after one that died,
 - ``{"event": "collected", "count", "deselected"}`` and ``{"event": "finish", "exit_code"}``.
 """
@@ -17,9 +18,12 @@ import contextlib
 import json
 import os
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .result import COUNTS, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CRASHED = "crashed"
 quote = json.encoder.encode_basestring_ascii
@@ -124,11 +128,20 @@ def message_of(report: Any) -> str:
 def read(path: str) -> Report:
     """Read back what a run has written to ``path``, as far as it came; a line that was cut off is left out."""
     report = Report(os.devnull, name="")
+    for event in events(path):
+        replay(report, event)
+    return report
+
+
+def events(path: str, kind: str = "") -> Iterator[dict[str, Any]]:
+    """The lines of a report, or those of a kind; one that was cut off is left out."""
     with open(path, encoding="utf-8") as stream:
         for line in stream:
-            with contextlib.suppress(ValueError):
-                replay(report, json.loads(line))
-    return report
+            if kind in line:
+                with contextlib.suppress(ValueError):
+                    event = json.loads(line)
+                    if kind in ("", event["event"]):
+                        yield event
 
 
 def replay(report: Report, event: dict[str, Any]) -> None:

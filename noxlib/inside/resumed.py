@@ -8,15 +8,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import junit, report
+from . import junit, notices, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+GATHER = ("noxlib-notices", "noxlib-leaks", "noxlib-environment")  #: plugins
+PROFILE = "environment "  #: in the reason for which a profile skips a test
 ENOUGH = -1  #: what is left of ``--maxfail`` where nothing is: no test is to run
 
 
@@ -34,6 +37,7 @@ class Resumed:
         for test in before.running:
             self.report.crash(test, self.message)
         self.report.event("resumed")
+        tell_again(path_of(task), config.pluginmanager)
         self.ended = ended(task)
         self.failed = sum(line["outcome"] in ("failed", "error", report.CRASHED) for line in self.ended.values())
         if config.option.maxfail:
@@ -62,6 +66,30 @@ def hold(config: Any, task: Mapping[str, Any]) -> Resumed:
     found = Resumed(task, config)
     config.pluginmanager.register(found, "noxlib-resumed")
     return found
+
+
+def note(own: report.Report, found: Any) -> None:
+    """Write down what a test's report tells beside its outcome: the process that gathers it may be ended."""
+    told = found.user_properties if found.when == "teardown" else ()
+    properties = [pair for pair in told if str(pair[0]).startswith(notices.PREFIX) and isinstance(pair[1], str)]
+    reason = str(found.longrepr[2]) if found.skipped and isinstance(found.longrepr, tuple) else ""
+    if properties or PROFILE in reason:
+        own.event("told", id=found.nodeid, properties=properties, reason=reason)
+
+
+def tell_again(path: str, plugins: Any) -> None:
+    """Have those who gather it told what was written down."""
+    gather = [plugin for plugin in map(plugins.get_plugin, GATHER) if plugin is not None]
+    for event in report.events(path, "told"):
+        again = SimpleNamespace(
+            nodeid=event["id"],
+            when="teardown",
+            user_properties=event["properties"],
+            skipped=bool(event["reason"]),
+            longrepr=("", 0, event["reason"]),
+        )
+        for plugin in gather:
+            plugin.pytest_runtest_logreport(again)
 
 
 def path_of(task: Mapping[str, Any]) -> str:

@@ -7,10 +7,13 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any, Callable
 
+import msgspec
 import pytest
 
+from noxlib.config import profiles
 from noxlib.inside import breaches, quarantine, reruns
 from noxlib.records import stable
+from tests.unit.inside.test_inside_run import go_on
 
 StartRun = Callable[..., Any]  # see conftest.py
 FILE = "test_doubtful.py"
@@ -78,6 +81,28 @@ def test_a_quarantined_test_is_not_run_again_and_the_others_fail_as_ever(run: St
 def test_a_quarantine_that_names_no_test_is_told(test: str, words: tuple[str, ...], told: bool, run: StartRun) -> None:
     done = run("doubtful", *words, quarantine=[{**ENTRY, "test": test}])
     assert (f"the quarantine of {test} names no test" in done.output) is told
+
+
+@pytest.mark.parametrize("words", [(), ("-p", "xdist.plugin", "-n1")], ids=["alone", "xdist"])
+def test_after_a_crash_what_was_told_of_tests_before_is_told_once(words: tuple[str, ...], run: StartRun) -> None:
+    profile = msgspec.to_builtins(profiles.defaults()["ci"])
+    held = {"quarantine": [{**ENTRY, "test": f"{FILE}::test_fails"}], "profile": {**profile, "reason": "by the test"}}
+    done = run("doubtful", *words, "--leaks=report", reruns={"runs": 5, "stable": ""}, **held)
+    before = done.result
+    assert {kind for kind, told in before["notices"].items() if told} == {"flaky", "quarantined"}, done.output
+    for _ in range(2):
+        again = go_on(done)
+        told = {key: done.result[key] for key in ("notices", "leaks", "profile", "counts")}
+        assert told == {key: before[key] for key in told}, again.stdout
+
+
+def test_after_a_crash_what_a_profile_skipped_before_is_counted_once(run: StartRun) -> None:
+    profile = {**msgspec.to_builtins(profiles.defaults()["ci"]), "reason": "by the test", "level": "basic"}
+    done = run("integration_levels", paths=["tests/integration"], profile=profile)
+    skipped = done.result["profile"]["skipped"]
+    assert sum(skipped.values()) == 2
+    go_on(done)
+    assert done.result["profile"]["skipped"] == skipped
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from noxlib.config.models import Config
 from noxlib.inside import registered
 from noxlib.inside.once import Once
 from noxlib.inside.registered import Registered, began, sweep
+from tests.unit.inside.test_inside_run import go_on
 
 StartRun = Callable[..., Any]  # see conftest.py
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -67,6 +68,14 @@ def test_what_tests_leave_behind_is_named(isolation: Callable[..., Any]) -> None
     assert set(told) == set(LEFT), done.output
     assert [name for name, what in LEFT.items() if what not in told[name]] == []
     assert "left behind" in done.output
+
+
+def test_after_a_crash_what_tests_left_before_is_named(isolation: Callable[..., Any]) -> None:
+    done = isolation("test_leaks.py", "--leaks=report", "-k", "thread or variable")
+    left = [leak for leak in done.result["leaks"] if leak["test"]]
+    assert left
+    go_on(done)
+    assert [leak for leak in done.result["leaks"] if leak["test"]] == left
 
 
 def test_what_tests_leave_behind_in_a_worker_fails_them_if_asked_for(isolation: Callable[..., Any]) -> None:
