@@ -23,12 +23,16 @@ SECONDS = 10.0  #: for a MockServer to answer
 def renew(compose: Compose, stack: Stack, reached: Addresses, resettable: Collection[str]) -> None:
     """Empty the MockServers; remove every other service that is not ``resettable``, and its volumes.
 
+    One that a test left paused can neither be emptied nor started: its container goes, its data stay.
+
     Raises:
         EngineError: the engine fails.
     """
     emptied = {name for name, port in mocks.servers(stack.services).items() if _emptied(stack, reached, name, port)}
     stay = {*resettable, *emptied}
-    containers = [about for name, about in compose.containers().items() if name not in stay]
+    containers = [
+        about for name, about in compose.containers().items() if name not in stay or about["State"].get("Paused")
+    ]
     engine.remove_containers(compose.docker, containers)
     used = {source for name in stay for source in _volumes(stack.services.get(name, {}))}
     for key, volume in stack.volumes.items():

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 import shlex
 from typing import TYPE_CHECKING
 
-from noxlib.places import box, stack_known
+from noxlib.places import noted, stack_known
 from noxlib.places.stack_lint import Mistake
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def named(service: Table, image: ImageInfo) -> Iterator[tuple[str, str]]:
     test: list[str] = (service.get("healthcheck") or {}).get("test") or []
     if test[:1] == ["CMD"] and len(test) > 1:
         yield test[1], "healthcheck"
-    elif test[:1] == ["CMD-SHELL"]:
+    elif test[:1] == ["CMD-SHELL"] and len(test) > 1:
         yield from ((word, "healthcheck") for word in ("/bin/sh", *of_shell(test[1])))
     if service.get("entrypoint"):
         yield service["entrypoint"][0], "entrypoint"
@@ -77,15 +76,9 @@ def absent(programs: tuple[str, ...], image: ImageInfo, docker: Docker, ledger: 
     """Those of the programs that an image has not, looked for as its own PATH says."""
     if not programs:
         return ()
-    name = box.name_of("lint", secrets.token_hex(4))
     folders = image.environment.get("PATH", _PATH).split(":")
-    entry = ledger.add("container", name, details={"endpoint": str(docker.endpoint)})
-    try:
-        docker.create(name, {"Image": image.id, "Entrypoint": ["-"], "Labels": box.labels(name, "")})
+    with noted.untouched(docker, ledger, "lint", image.id) as name:
         return tuple(program for program in programs if not _has(program, name, folders, docker))
-    finally:
-        docker.remove(name)
-        ledger.strike(entry)
 
 
 def _has(program: str, container: str, folders: list[str], docker: Docker) -> bool:

@@ -67,13 +67,14 @@ def peer() -> Iterator[Peer]:
 class Engine:
     """What is removed, and where it would be."""
 
-    def __init__(self, services: dict[str, Any]) -> None:
+    def __init__(self, services: dict[str, Any], paused: str) -> None:
         self.docker = self
         self.removed: list[str] = []
+        self.paused = paused
         self._services = services
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        return {name: {"Id": name} for name in self._services}
+        return {name: {"Id": name, "State": {"Paused": name == self.paused}} for name in self._services}
 
     def remove(self, name: str) -> None:
         self.removed.append(name)
@@ -81,8 +82,8 @@ class Engine:
     remove_volume = remove
 
 
-def renewed(services: dict[str, Any], reached: Any, *resettable: str) -> list[str]:
-    engine = Engine(services)
+def renewed(services: dict[str, Any], reached: Any, *resettable: str, paused: str = "") -> list[str]:
+    engine = Engine(services, paused)
     stack = Stack("f", "runner", services, box.ALONE, volumes=VOLUMES)
     emptying.renew(cast("Compose", engine), stack, reached, resettable)
     return sorted(engine.removed)
@@ -115,3 +116,8 @@ def test_a_mock_server_that_refuses_or_is_not_reached_or_has_files_elsewhere_is_
     assert "mock" in renewed(mock, {})
     built_in = {"mock": {**SERVICES["mock"], "environment": {"MOCKSERVER_INITIALIZATION_JSON_PATH": "/in/image.json"}}}
     assert "mock" in renewed(built_in, {"mock": {1080: peer.end}})
+
+
+def test_a_service_that_a_test_left_paused_is_made_anew_and_keeps_its_data(peer: Peer) -> None:
+    reached = {"mock": {1080: peer.end}}
+    assert renewed(SERVICES, reached, "db", "cache", paused="db") == ["app", "db"]

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noxlib.engines.imageinfo import ImageInfo
 from noxlib.places import stack_lint, stack_override, stack_programs
 from noxlib.places.stack_lines import Lines
 from noxlib.places.stack_lint import Mistake, Reset, merged
@@ -140,6 +141,13 @@ def test_the_programs_of_a_line_of_shell(line: str, programs: tuple[str, ...]) -
 @given(st.text(max_size=40))
 def test_no_line_of_shell_is_a_mistake_of_ours(line: str) -> None:
     assert isinstance(stack_programs.of_shell(line), tuple)
+
+
+def test_a_healthcheck_without_a_line_starts_nothing() -> None:
+    image = ImageInfo("sha256:1", (), (), {}, {}, 0, "linux/amd64")
+    assert list(stack_programs.named({"healthcheck": {"test": ["CMD-SHELL"]}}, image)) == []
+    line = {"healthcheck": {"test": ["CMD-SHELL", "true"]}}
+    assert list(stack_programs.named(line, image)) == [("/bin/sh", "healthcheck")]
 
 
 def test_lines_are_found_through_anchors_merges_lists_and_overrides(tmp_path: Path) -> None:
