@@ -173,7 +173,7 @@ class Services:
         ):
             ready = readiness.Waiting(self.compose, stack, listening, log).follow(starting)
         for name, command in self._reset.items():
-            if empty and command:
+            if empty and command and name in stack.services:  # else it is of another profile
                 self.execute(name, command)
         images = {name: str(about["Config"]["Image"]) for name, about in self.compose.containers().items()}
         self.facts = Facts(services=tuple(Service(name, images.get(name, ""), ready[name]) for name in ready))

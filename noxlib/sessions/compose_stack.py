@@ -11,17 +11,18 @@ from typing import Callable, Optional
 
 import msgspec
 
+from noxlib.config.checks import nearest
 from noxlib.config.models import ComposeConfig
 from noxlib.config.project import Project
 from noxlib.engines.compose import Compose
 from noxlib.engines.docker import Docker
-from noxlib.errors import UsageError
+from noxlib.errors import ConfigError, UsageError
 from noxlib.ledger import Ledger
 from noxlib.places import addresses, box, companions, mocks, stack, stack_additions
 from noxlib.places.kept import Kept, project_name
 from noxlib.places.probe import Listening
 from noxlib.places.services import Services, Work
-from noxlib.places.stack import Stack
+from noxlib.places.stack import Stack, Table
 from noxlib.places.stack_additions import Wanted
 from noxlib.places.stack_data import Data
 from noxlib.sessions import compose_data, compose_files
@@ -96,6 +97,7 @@ def opened(context: Context, project: Project, placement: OfServices, *, publish
     Raises:
         PlaceError: there is no such file, compose refuses it, or it lacks the runner.
         UsageError: the services that stay up are in use, or there is no such profile.
+        ConfigError: it names a service that there is not.
     """
     docker = placement.engine
     assert docker is not None
@@ -106,6 +108,7 @@ def opened(context: Context, project: Project, placement: OfServices, *, publish
         name = kept.project if kept else f"{project_name(project.root, context.session)}-{secrets.token_hex(4)}"
         config = Compose(docker, files, name).config()
         services = stack.read(config, own.file, own.runner, placement.profile)
+        check_reset(own, config)
         compose_files.warn(config, name, files)
         wanted = _wanted(services, docker, publish=publish or kept is not None, fixed=own.ports == "fixed")
         mocks.check(services.services)
@@ -123,13 +126,32 @@ def kept_of(context: Context, own: ComposeConfig, *, detached: bool = True) -> K
     return Kept(Ledger(), context.root, context.session, own.keep_hours, detached=detached)
 
 
+def check_reset(own: ComposeConfig, config: Table) -> None:
+    """Refuse a command for a service that the file has not.
+
+    Raises:
+        ConfigError: there is such a one.
+    """
+    known = tuple(config.get("services") or {})
+    for name in own.reset:
+        if name not in known:
+            near = nearest(name, known)
+            raise ConfigError(
+                f"tool.noxlib.compose_integration.reset: {own.file} has no service {name!r}",
+                f"did you mean {near}?" if near else "leave it out",
+            )
+
+
 def _taken(context: Context, own: ComposeConfig, placement: OfServices) -> Optional[Kept]:
     """The stack that stays up, where there is one or is to be one; None: this run starts its own."""
     kept = kept_of(context, own, detached=placement.detached)
     if not placement.keep and kept.entry is None:
         return None
     if kept.take():
-        return kept
+        if placement.keep or kept.entry is not None:
+            return kept
+        kept.release()  # another took them down in this moment
+        return None
     if placement.keep:
         raise UsageError(
             f"{context.session}: another run has the services that stay up", "wait for it, or leave --keep out"
