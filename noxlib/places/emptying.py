@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ def _emptied(stack: Stack, reached: Addresses, name: str, port: int) -> bool:
         return False
     try:
         reload_mock_server(*end, files)
-    except (OSError, ValueError):  # it is down, busy, or refuses a file: then it is made anew
+    except (OSError, ValueError, HTTPException):  # it is down, busy, or refuses a file: then it is made anew
         return False
     return True
 
@@ -60,6 +61,7 @@ def reload_mock_server(host: str, port: int, files: Iterable[Path]) -> None:
     Raises:
         OSError: it does not answer, or refuses.
         ValueError: a file is no JSON.
+        HTTPException: what answers there speaks no HTTP.
     """
     _put(host, port, "reset", None)
     for file in files:

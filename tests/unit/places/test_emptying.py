@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -121,3 +122,18 @@ def test_a_mock_server_that_refuses_or_is_not_reached_or_has_files_elsewhere_is_
 def test_a_service_that_a_test_left_paused_is_made_anew_and_keeps_its_data(peer: Peer) -> None:
     reached = {"mock": {1080: peer.end}}
     assert renewed(SERVICES, reached, "db", "cache", paused="db") == ["app", "db"]
+
+
+def test_what_answers_and_speaks_no_http_is_made_anew() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            client, _ = listener.accept()
+            with client:
+                client.recv(1000)
+                client.sendall(b"-ERR unknown command\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert "mock" in renewed({"mock": SERVICES["mock"]}, {"mock": {1080: listener.getsockname()[:2]}})
+        thread.join()
