@@ -181,10 +181,18 @@ def _on_host(task: HostTask, hosts: Hosts, carry: Carry) -> Result:
         began = time.monotonic()
         try:
             exit_ = carry(host, command, task)
-            return Result("done", exit_, seconds=round(time.monotonic() - began, 4))
-        finally:
-            for name, target in task.results:
-                host.get(name, Path(target))
+        except BaseException:
+            with contextlib.suppress(NoxlibError):  # what ended it is told, and not that there is nothing to be had
+                _get(host, task)
+            raise
+        seconds = round(time.monotonic() - began, 4)
+        _get(host, task)
+        return Result("done", exit_, seconds=seconds)
+
+
+def _get(host: Host, task: HostTask) -> None:
+    for name, target in task.results:
+        host.get(name, Path(target))
 
 
 def _left_to_the_session(_number: int, _frame: object) -> None:

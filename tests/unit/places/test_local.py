@@ -142,6 +142,18 @@ def test_a_task_whose_process_dies_is_lost_and_not_waited_for(tmp_path: Path) ->
         assert local.fetch(name) == Result("failed", message="its process ended with -9", cause="lost")
 
 
+def test_a_host_that_failed_is_told_and_not_that_it_has_no_results(tmp_path: Path) -> None:
+    class Empty(HereHost):
+        def get(self, source: str, target: Path) -> None:
+            raise PlaceError(f"there is no {source}", "look", cause="absent")
+
+    with Local(1, lambda _: Empty(tmp_path)) as local:
+        failed, done = local.submit((task("fail", tmp_path), task("0", tmp_path)))
+        found = local.fetch(failed)
+        assert (found.cause, found.message.partition("\n")[0]) == ("lost", "it failed")
+        assert local.fetch(done).cause == "absent"
+
+
 def test_a_full_disk_is_a_result_with_its_cause(tmp_path: Path) -> None:
     with Local(1, lambda _: HereHost(tmp_path)) as scheduler:
         (task,) = scheduler.submit((HostTask(("full",)),))
