@@ -59,18 +59,17 @@ def isolated(path: Path, own: Mapping[str, Sequence[str]]) -> Iterator[Workspace
     """
     environment, folder, temporary = dict(os.environ), Path.cwd(), tempfile.tempdir
     registered = Registered()
-    try:
+    with contextlib.ExitStack() as after:
+        after.callback(registered.clean)
+        after.callback(setattr, tempfile, "tempdir", temporary)
+        after.callback(restore, environment)
+        after.callback(os.chdir, folder)  # which may be gone: then the rest is done all the same
         for name, variables in FOLDERS.items():
             (path / name).mkdir()
             os.environ.update(dict.fromkeys((*variables, *own.get(name, ())), str(path / name)))
         tempfile.tempdir = None  # it is asked for once, and remembered
         os.chdir(path)
         yield Workspace(path, registered)
-    finally:
-        os.chdir(folder)
-        restore(environment)
-        tempfile.tempdir = temporary
-        registered.clean()
 
 
 def restore(environment: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from noxlib.config import profiles
 from noxlib.config.models import Config
 from noxlib.inside import registered
+from noxlib.inside.isolation import isolated
 from noxlib.inside.once import Once
 from noxlib.inside.registered import Registered, began, sweep
 from tests.unit.inside.test_inside_run import go_on
@@ -166,6 +168,23 @@ def test_a_path_that_cannot_be_removed_keeps_nothing_else_from_going(tmp_path: P
     with pytest.raises(OSError, match="/proc/"):
         own.clean()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_environment_is_as_before_where_the_current_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("current", "own"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "current")
+    before, temporary = dict(os.environ), tempfile.tempdir
+    stack = contextlib.ExitStack()
+    workspace = stack.enter_context(isolated(tmp_path / "own", {}))
+    workspace.register(tmp_path / "outside").touch()
+    (tmp_path / "current").rmdir()
+    with pytest.raises(FileNotFoundError):
+        stack.close()
+    assert (dict(os.environ), tempfile.tempdir) == (before, temporary)
+    assert not (tmp_path / "outside").exists()
 
 
 def test_what_lives_is_not_swept(tmp_path: Path) -> None:
