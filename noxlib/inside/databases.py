@@ -44,7 +44,7 @@ def address(config: Any, option: str, variable: str) -> str:
     try:
         return options.secret(asked)
     except (LookupError, OSError) as error:
-        raise DatabaseError(f"--{option}: {error.args[0]}", f"set it, or leave --{option} out") from None
+        raise DatabaseError(f"--{option}: {error}", f"set it, or leave --{option} out") from None
 
 
 def worker() -> str:

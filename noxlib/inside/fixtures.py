@@ -42,13 +42,18 @@ def noxlib_ssh(pytestconfig: pytest.Config) -> dict[str, Any]:
     host = options.value(pytestconfig, "ssh-host")
     if not host:
         pytest.skip("no --ssh-host was given")
-    password = options.value(pytestconfig, "ssh-password")
+    asked = options.value(pytestconfig, "ssh-password")
+    try:
+        password = options.secret(asked) if asked else None
+    except (LookupError, OSError) as error:
+        what = f"--ssh-password {asked} leads nowhere: {error}\n  correct --ssh-password"
+        raise pytest.fail.Exception(what, pytrace=False) from None
     return {
         "host": host,
         "port": options.value(pytestconfig, "ssh-port") or 22,
         "user": options.value(pytestconfig, "ssh-user"),
         "key": options.value(pytestconfig, "ssh-key"),
-        "password": options.secret(password) if password else None,
+        "password": password,
     }
 
 

@@ -142,4 +142,7 @@ def secret(text: str) -> Secret:
             raise LookupError(f"the variable {name} is not set here")
         return Secret(os.environ[name])
     with open(name, encoding="utf-8") as stream:
-        return Secret(stream.read().rstrip("\n"))
+        try:
+            return Secret(stream.read().rstrip("\n"))
+        except UnicodeDecodeError:  # which has the bytes
+            raise LookupError(f"{name} holds no text") from None

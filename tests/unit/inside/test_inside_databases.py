@@ -110,6 +110,8 @@ def test_an_address_comes_from_the_option_or_the_variable(monkeypatch: pytest.Mo
     assert databases.address(asked("env:OTHER"), "postgres-url", "DATABASE_URL") == "two"
     with pytest.raises(DatabaseError, match="--postgres-url: the variable ABSENT is not set here"):
         databases.address(asked("env:ABSENT"), "postgres-url", "DATABASE_URL")
+    with pytest.raises(DatabaseError, match="No such file or directory: '/absent'"):
+        databases.address(asked("file:/absent"), "postgres-url", "DATABASE_URL")
 
 
 def test_a_password_is_not_shown() -> None:

@@ -33,6 +33,14 @@ def test_the_host_for_ssh_is_the_one_that_the_options_name(run: StartRun) -> Non
     assert found == {"host": "node", "port": 2222, "user": "ada", "key": "key", "password": "hunter22"}
 
 
+def test_a_password_that_is_not_there_is_told_without_a_traceback(run: StartRun) -> None:
+    words = ["--ssh-host=node", "--ssh-password=env:ABSENT", "-k", "ssh"]
+    done = run("known", *words, paths=["test_known.py"], profile=of())
+    assert "--ssh-password env:ABSENT leads nowhere: the variable ABSENT is not set here" in done.output
+    assert "Traceback" not in done.output
+    assert "options.py" not in done.output
+
+
 def test_without_a_host_a_test_that_needs_one_is_skipped_and_says_so(run: StartRun) -> None:
     done = run("known", "-rs", "-k", "ssh", paths=["test_known.py"], profile=of())
     assert done.counts == {"skipped": 1, "deselected": 7}, done.output

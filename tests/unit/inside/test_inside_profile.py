@@ -241,3 +241,6 @@ def test_a_password_is_read_from_where_it_is(tmp_path: Path, monkeypatch: pytest
     assert options.secret(f"file:{tmp_path}/password") == "three"
     with pytest.raises(LookupError, match="ABSENT"):
         options.secret("env:ABSENT")
+    (tmp_path / "password").write_bytes(b"\xff")
+    with pytest.raises(LookupError, match="holds no text"):
+        options.secret(f"file:{tmp_path}/password")
