@@ -113,9 +113,17 @@ class Storage:
     def content(self, element: StorageElement, stored_as: str) -> Iterator[Iterator[bytes]]:
         """The content of a file, piece by piece as it comes."""
         url = f"{element.url}/api/v1/files/{stored_as}"
-        headers = {"Authorization": f"Bearer {self._admin.token()}"}
-        with told(url), self._client.stream("GET", url, headers=headers) as answer:
-            yield checked(answer).iter_bytes()
+
+        def send(headers: dict[str, str]) -> httpx.Response:
+            answer = self._client.send(self._client.build_request("GET", url, headers=headers), stream=True)
+            try:
+                return checked(answer)
+            except PeerError:
+                answer.close()
+                raise
+
+        with told(url), contextlib.closing(self._admin.authorized(send)) as answer:
+            yield answer.iter_bytes()
 
     def alive(self) -> bool:
         """Whether a storage element that takes files answers."""

@@ -50,6 +50,19 @@ def test_token_and_storage_elements_are_asked_for_once(files: Files, peers: Peer
     assert memory.kept_for == {"token": 3570, "storage-elements": 60}
 
 
+def test_a_token_that_is_refused_is_replaced_where_a_file_is_read_too(
+    files: Files, peers: Peers, memory: Memory
+) -> None:
+    file = files.get(upload(files))
+    memory.set("token", "old", 60)
+    good = peers.answers["GET", "/api/v1/files/file-1"]
+    peers.answers["GET", "/api/v1/files/file-1"] = lambda request: (
+        httpx.Response(401) if request.headers["Authorization"] == "Bearer old" else good(request)
+    )
+    with files.content(file) as pieces:
+        assert b"".join(pieces) == b"content"
+
+
 def test_a_token_that_is_refused_is_replaced(files: Files, peers: Peers, memory: Memory) -> None:
     memory.set("token", "old", 60)
     good = peers.answers["POST", "/api/v1/files/upload"]
