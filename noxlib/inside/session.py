@@ -91,9 +91,12 @@ class Session:
         if plugin is not None:
             self.cause = self.cause or plugin.cause
             self.message = self.message or plugin.message or plugin.report.problem
-            self.copy_junit(plugin.junit)
-            if plugin.resumed:
-                plugin.resumed.complete(os.path.join(self.folder, "junit.xml"))
+            try:
+                self.copy_junit(plugin.junit)
+                if plugin.resumed:
+                    plugin.resumed.complete(os.path.join(self.folder, "junit.xml"))
+            except (OSError, SyntaxError) as error:  # a full disk, or what is no XML: the result is told all the same
+                print(f"noxlib: junit.xml is not whole: {error}", flush=True)
         self.judge(code, plugin)
         code = {"guard": result.GUARD, "empty-shard": 0}.get(self.cause or "", code)
         if plugin is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 import msgspec
 import pytest
@@ -72,3 +72,10 @@ def test_messages_are_short_and_can_be_encoded(text: Any) -> None:
 def test_a_record_has_the_outcome_that_the_tests_own_process_tells(cause: str) -> None:
     found = Result(exit_code=3, cause=cause)
     assert judge(Exit(3), found, Progress()).outcome == result.OUTCOME_OF_CAUSE[cause]
+
+
+def test_a_junit_file_that_cannot_be_kept_costs_no_result(run: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "result" / "junit.xml").mkdir(parents=True)
+    done = run("src_layout", "--junitxml=own.xml", "-k", "not integration and not vmtest")
+    assert done.counts["passed"] > 0
+    assert "noxlib: junit.xml is not whole: " in done.output
