@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from noxlib import atomic, locks
 from noxlib.ledger import Ledger
+from noxlib.places import forsaken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ def make(state: Path, slot: Slot, interpreter: Path, files: Sequence[Path]) -> P
     if not (folder / READY).exists():
         _build(folder, interpreter, files, slot)
         _retire(folder.parent, key.partition("-")[0])
+        forsaken.sweep(state, _own)
     (folder / READY).touch()
     return folder
 
@@ -46,8 +48,12 @@ def _key(slot: Slot, interpreter: Path, files: Sequence[Path]) -> str:
     content = hashlib.sha256(f"1\0{interpreter}\0{interpreter.stat().st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
     for file in files:
         content.update(file.read_bytes() + b"\0")
-    own = hashlib.sha256(str(slot.folder).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return f"{own}-{content.hexdigest()[:32]}"
+    return f"{_own(slot.folder)}-{content.hexdigest()[:32]}"
+
+
+def _own(slot: Path) -> str:
+    """How the names of a slot's environments begin."""
+    return hashlib.sha256(str(slot).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _build(folder: Path, interpreter: Path, files: Sequence[Path], slot: Slot) -> None:
