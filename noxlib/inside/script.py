@@ -184,7 +184,8 @@ def stop(process: subprocess.Popen[bytes], sudo: tuple[str, ...], *, alone: bool
     def send(number: int) -> None:
         if sudo:  # what runs as root is signalled by root
             target = f"-{process.pid}" if alone else str(process.pid)
-            subprocess.run(["sudo", "-n", "kill", f"-{number}", "--", target], capture_output=True, check=False)
+            order = f"kill -{number} {target}"  # the shell's own: few images have the program
+            subprocess.run(["sudo", "-n", "sh", "-c", order], capture_output=True, check=False)
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number) if alone else process.send_signal(number)

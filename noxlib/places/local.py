@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 PDEATHSIG = 1  # PR_SET_PDEATHSIG of prctl(2)
+#: One at a time: a process inherits no other one's pipe, whose end would be seen late; filelock refuses two at once.
+_FORKING = threading.Lock()
 
 Hosts = Callable[[HostTask], AbstractContextManager[Host]]
 Carry = Callable[[Host, Command, HostTask], Exit]
@@ -122,19 +124,19 @@ class _Task:
     def run(self) -> Result:
         """In a thread of the pool: start the process and wait for what it says."""
         context = multiprocessing.get_context("fork")  # a host's way is a closure, which no other start can carry
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_carry_out, args=(*self._job, theirs))
-        with self._lock, warnings.catch_warnings():
+        with self._lock, _FORKING, warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forks beside threads; ours only wait
             if self._stopped:
                 return Result("cancelled", message="cancelled before it started", cause="cancelled")
+            ours, theirs = context.Pipe(duplex=False)
+            process = context.Process(target=_carry_out, args=(*self._job, theirs))
             held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until the process can listen
             try:
                 process.start()
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, held)
             self._process = process
-        theirs.close()
+            theirs.close()
         try:
             said: Result = ours.recv()
         except EOFError:

@@ -169,7 +169,7 @@ def as_root(folder: Path, monkeypatch: pytest.MonkeyPatch, refuses: str = "") ->
         "#!/bin/sh",
         f"printf '%s\\n' \"$*\" >>{folder}/calls",
         f"echo '{refuses}' >&2; exit 1" if refuses else "[ \"$*\" = '-n true' ] && exit 0",
-        'if [ "$2" = kill ]; then shift; exec "$@"; fi',
+        'if [ "$2" = sh ]; then shift; exec "$@"; fi',
         'while [ "$1" != -- ]; do shift; done',
         'shift; exec "$@"',
     ]
@@ -220,7 +220,7 @@ def test_root_itself_needs_no_sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_what_runs_as_root_is_ended_by_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = as_root(tmp_path, monkeypatch)
-    process = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    script.stop(process, one.sudo, alone=True)
-    assert process.wait(60) == -signal.SIGTERM
-    assert (tmp_path / "calls").read_text().splitlines()[0] == f"-n kill -15 -- -{process.pid}"
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        script.stop(process, one.sudo, alone=True)
+    assert process.returncode == -signal.SIGTERM
+    assert (tmp_path / "calls").read_text().splitlines()[0] == f"-n sh -c kill -15 -{process.pid}"
