@@ -80,7 +80,7 @@ def keep(result: Path, services: Iterable[str], stack: Stack, root: Path) -> tup
 
 
 def _keep(recorded: Path, service: str, stack: Stack, root: Path) -> str:
-    way = (recorded, *recorded.parents[:2])  # tests may have put a link in the place of each
+    way = (recorded, *tuple(recorded.parents)[:2])  # tests may have put a link in the place of each
     if any(one.is_symlink() for one in way) or not recorded.is_file() or recorded.stat().st_size > _BYTES:
         return f"nothing was recorded of {service}"
     text = mask(recorded.read_text(encoding="utf-8", errors="replace"), stack.secrets)

@@ -62,11 +62,16 @@ LEFT = {
 }
 
 
+def of_tests(done: Any) -> list[dict[str, str]]:
+    """What single tests left: in a container all that is written meanwhile is the session's."""
+    return [leak for leak in done.result["leaks"] if leak["test"]]
+
+
 def test_what_tests_leave_behind_is_named(isolation: Callable[..., Any]) -> None:
     done = isolation("test_leaks.py", "--leaks=report")
     assert "hunter22" not in done.output
     assert done.code == 0, done.output
-    told = {leak["test"].partition("::")[2]: leak["what"] for leak in done.result["leaks"]}
+    told = {leak["test"].partition("::")[2]: leak["what"] for leak in of_tests(done)}
     assert set(told) == set(LEFT), done.output
     assert [name for name, what in LEFT.items() if what not in told[name]] == []
     assert "left behind" in done.output
@@ -74,10 +79,10 @@ def test_what_tests_leave_behind_is_named(isolation: Callable[..., Any]) -> None
 
 def test_after_a_crash_what_tests_left_before_is_named(isolation: Callable[..., Any]) -> None:
     done = isolation("test_leaks.py", "--leaks=report", "-k", "thread or variable")
-    left = [leak for leak in done.result["leaks"] if leak["test"]]
+    left = of_tests(done)
     assert left
     go_on(done)
-    assert [leak for leak in done.result["leaks"] if leak["test"]] == left
+    assert of_tests(done) == left
 
 
 def test_what_tests_leave_behind_in_a_worker_fails_them_if_asked_for(isolation: Callable[..., Any]) -> None:
@@ -86,7 +91,7 @@ def test_what_tests_leave_behind_in_a_worker_fails_them_if_asked_for(isolation: 
     assert done.counts == {"passed": 9, "errors": 7}, done.output
     failures = {failure["id"].partition("::")[2]: failure["message"] for failure in done.result["failures"]}
     assert set(failures) == set(LEFT)
-    assert len(done.result["leaks"]) == len(LEFT)
+    assert len(of_tests(done)) == len(LEFT)
 
 
 def test_nothing_is_looked_for_unless_somebody_asks(isolation: Callable[..., Any]) -> None:
