@@ -6,6 +6,7 @@ environment profile only. (PYTEST_DONT_REWRITE: there are no assertions here to 
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -152,6 +153,8 @@ class Controller(Selection):
         self.report.event("collected", count=len(session.items), deselected=self.deselected)
         if self.refuse(guards.outside(self.imports, self.roots)):
             pytest.exit("the guard refuses what was imported", returncode=GUARD)
+        if session.config.getoption("trace", default=False):
+            gc.collect()  # pytest leaves a generator, at whose end the debugger would stop instead of in the test
 
     @pytest.hookimpl
     def pytest_runtest_logstart(self, nodeid: str) -> None:
