@@ -79,7 +79,7 @@ def test_a_slower_commit_is_found(own_state: Path, nox: Nox) -> None:
     base = git(nox.folder, "rev-parse", "HEAD").strip()
     make_slower(nox)
     head = commit(nox, "slower")
-    ended = nox("-s", "perf_compare", "--", *FAST, "--threshold", "30", "--json", "out.json", *SHORT)
+    ended = nox("-s", "perf_compare", "--", *FAST, "--threshold", "60", "--json", "out.json", *SHORT)
     assert ended.code == 1, ended.output
     record = nox.record
     assert (record.outcome, record.cause, record.counts.failed) == ("failed", "slower", 1)
@@ -101,7 +101,7 @@ def test_a_slower_commit_is_found(own_state: Path, nox: Nox) -> None:
 def test_the_other_way_round_it_is_faster_and_green(nox: Nox) -> None:
     make_slower(nox)
     commit(nox, "slower")
-    ended = nox("-s", "perf_compare", "--", *FAST, "--threshold", "30", "HEAD", "HEAD~1", *SHORT)
+    ended = nox("-s", "perf_compare", "--", *FAST, "--threshold", "60", "HEAD", "HEAD~1", *SHORT)
     assert ended.code == 0, ended.output
     assert verdicts(nox)["test_squares"] == "faster"
     assert nox.record.outcome == "passed"
@@ -109,7 +109,7 @@ def test_the_other_way_round_it_is_faster_and_green(nox: Nox) -> None:
 
 def test_the_working_tree_is_compared_with_its_commit(nox: Nox) -> None:
     make_slower(nox)
-    ended = nox("-s", "perf_compare", "--", *FAST, "--threshold", "30", *SHORT)
+    ended = nox("-s", "perf_compare", "--", *FAST, "--threshold", "60", *SHORT)
     assert ended.code == 1, ended.output
     assert performance(nox).head == "working tree"
     assert verdicts(nox)["test_squares"] == "slower"
