@@ -12,7 +12,8 @@ import socket
 import sys
 import tempfile
 import threading
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -29,6 +30,8 @@ OWN = ("PYTEST_CURRENT_TEST",)
 SESSION = ""  #: the test of what no single one is known to have left
 OUR_THREADS = "noxlib-"  #: how the names of threads begin that belong to fixtures of wider scopes
 MARK = "NOXLIB_LEAKS"  #: variable by which children are known whose parent has ended
+KERNEL = ("0", "2")  #: the parents of the kernel's own threads
+LOOKS = 10  #: at an environment that is empty, a millisecond apart
 strangers: set[str] = set()  #: processes that were here and are none of ours: they are not looked at again
 
 
@@ -133,39 +136,56 @@ def processes() -> dict[str, str]:
         strangers.discard(pid)
     found = {}
     for pid in running - strangers:
-        state, parent, command = _status(pid)
-        if state and not _ours(pid, parent):
-            strangers.add(pid)
-        elif state not in ("", "Z") and int(pid) != os.getpid():
-            found[f"process {pid} {began(int(pid))}"] = f"the process {command}"
+        status = _status(pid)
+        if status.state not in ("", "Z"):
+            if not _ours(pid, status.parent):
+                strangers.add(pid)
+            elif int(pid) != os.getpid():
+                found[f"process {pid} {status.began}"] = f"the process {status.command}"
     return found
 
 
 def _ours(pid: str, parent: str) -> bool:
     own = str(os.getpid())
     while parent not in ("0", "1", "", own, *strangers):
-        parent = _status(parent)[1]
-    return own in (pid, parent) or _marked(pid)
+        parent = _status(parent).parent
+    return own in (pid, parent) or f"{MARK}={os.environ.get(MARK)}".encode() in _environment(pid, parent)
 
 
-def _marked(pid: str) -> bool:
-    """Whether a process descends from this one, by the environment that it was started with."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as stream:
-            return f"{MARK}={os.environ.get(MARK)}".encode() in stream.read().split(b"\0")
-    except OSError:  # it ended, or is somebody else's
-        return False
+def _environment(pid: str, parent: str) -> list[bytes]:
+    """What a process was started with; [] for one that has ended or is somebody else's.
+
+    In the middle of execve(2) a process has none for a moment; what the kernel itself started never has one.
+    """
+    for _ in range(1 if parent in KERNEL else LOOKS):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as stream:
+                found = stream.read()
+        except OSError:
+            return []
+        if found:
+            return found.split(b"\0")
+        time.sleep(0.001)
+    return []
 
 
-def _status(pid: str) -> tuple[str, str, str]:
-    """State, parent and command, as proc(5) has them; empty for a process that has ended."""
+class Status(NamedTuple):
+    """What proc(5) has of a process, read at once: it may end at any moment. Empty for one that has ended."""
+
+    state: str = ""
+    parent: str = ""
+    command: str = ""
+    began: str = ""
+
+
+def _status(pid: str) -> Status:
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
             head, _, tail = stream.read().rpartition(")")
     except OSError:
-        return "", "", ""
-    state, parent = tail.split()[:2]
-    return state, parent, head.partition("(")[2]
+        return Status()
+    fields = tail.split()
+    return Status(fields[0], fields[1], head.partition("(")[2], fields[19])
 
 
 def ports() -> dict[str, str]:
