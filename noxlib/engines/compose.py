@@ -6,14 +6,12 @@ import contextlib
 import json
 import os
 import re
-import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noxlib.engines import client, offline, process, strays
+from noxlib.engines import background, client, offline, process, strays
 from noxlib.engines.images import untag
 from noxlib.errors import PlaceError
 from noxlib.secret import known_secrets, mask
@@ -30,8 +28,8 @@ CONFIG_SECONDS = 60.0  #: for compose to read its files
 LATE_SECONDS = 10.0  #: in which an engine makes what it was asked for, however busy
 CALM_SECONDS = 2.0  #: the same, where a compose command that still ran was killed
 PAUSE = 0.1  #: seconds between two looks for it
-#: What engines say of a port, and of a range of ports, that is taken.
-_TAKEN = ("port is already allocated", "address already in use", "all ports are allocated")
+_TAKEN = ("port is already allocated", "address already in use")  # what engines say of a port
+_NONE_FREE = "all ports are allocated"  # and of a range: one of the compose file, or that of this machine
 _SILENT = "compose said nothing"
 _INSTALL = "install docker's compose plugin (Debian: docker-compose, Docker's own packages: docker-compose-plugin)"
 
@@ -74,30 +72,23 @@ class Compose:
         return (command(), "compose", "--ansi", "never", "-p", self.project, *files, "--profile", "*", *words)
 
     @contextlib.contextmanager
-    def up(self, services: Sequence[str], log: Path, *, build: bool) -> Iterator[subprocess.Popen[bytes]]:
-        """Start services in the background; what compose prints goes to ``log``. Leaving the block stops it."""
+    def up(
+        self, services: Sequence[str], log: Path, *, build: bool, secrets: Sequence[str] = ()
+    ) -> Iterator[background.Background]:
+        """Start services in the background; what compose prints goes to ``log``, but for ``secrets``.
+
+        Leaving the block stops it.
+        """
         may_build = build and not offline.wanted()
         words = ["up", "--detach", "--quiet-pull", "--build" if may_build else "--no-build", *services]
         words[1:1] = ["--pull", "never"] if offline.wanted() else []
-        argv = self.argv(*words)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        # python-on-whales waits for its command and cannot be told to stop; and its import takes 0.2 s.
-        with (
-            log.open("ab") as output,
-            subprocess.Popen(
-                argv,
-                env={**self.docker.command_environment(), MARK: self.project},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            ) as running,
-        ):
-            try:
+        environment = {**self.docker.command_environment(), MARK: self.project}
+        try:
+            # python-on-whales waits for its command and cannot be told to stop; and its import takes 0.2 s.
+            with background.started(self.argv(*words), env=environment, log=log, secrets=secrets) as running:
                 yield running
-            finally:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(running.pid, signal.SIGKILL)
+        finally:
+            if log.exists():
                 self._unfinished = unfinished(log.read_text(encoding="utf-8", errors="replace"))
 
     def down(self) -> None:
@@ -180,6 +171,13 @@ def refusal(output: str) -> PlaceError:
             f"the engine's disk is full: {said}",
             "free space: `docker system df`, `docker image prune`",
             cause="disk-full",
+        )
+    if _NONE_FREE in output:
+        return PlaceError(
+            f"no port of this machine is free for the services: {said}",
+            "end what holds them (`docker ps` shows the ports of containers), or widen the range: the compose file's "
+            "own, or net.ipv4.ip_local_port_range",
+            cause="port",
         )
     if any(text in output for text in _TAKEN):
         return PlaceError(

@@ -37,9 +37,11 @@ class Output:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._pass_on(self._masker.flush())
-        if self._log is not None:
-            self._log.close()
+        try:
+            self._pass_on(self._masker.flush())
+        finally:
+            if self._log is not None:
+                self._log.close()
         if self._line_is_open:  # a program that was killed left it so; what we say begins at a line's start
             _show(b"\n")
 

@@ -117,9 +117,9 @@ def stream(
     """
     if terminal:
         return _attended(argv, cwd, env, log, secrets)
-    with Output(log, echo=echo, secrets=secrets) as output, _started(argv, cwd, env) as process:
+    with Output(log, echo=echo, secrets=secrets) as output, started(argv, cwd, env) as process:
         try:
-            if _copy(process, output, None if timeout is None else time.monotonic() + timeout):
+            if copy(process, output, None if timeout is None else time.monotonic() + timeout):
                 return _ended(process.wait())
             _stop(process, output, GRACE)
         except (KeyboardInterrupt, Cancelled):
@@ -131,15 +131,15 @@ def stream(
 
 def _stop(process: subprocess.Popen[bytes], output: Output, grace: float) -> None:
     """TERM, a while in which the program may write its result, then KILL."""
-    _signal_group(process, signal.SIGTERM)
+    signal_group(process, signal.SIGTERM)
     try:
-        _copy(process, output, time.monotonic() + grace)
+        copy(process, output, time.monotonic() + grace)
     finally:
-        _signal_group(process, signal.SIGKILL)
+        signal_group(process, signal.SIGKILL)
 
 
 @contextlib.contextmanager
-def _started(
+def started(
     argv: Sequence[str], cwd: Optional[Path], env: Optional[Mapping[str, str]]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A child in a session of its own; whatever happens, no process of its group outlives the block."""
@@ -160,15 +160,15 @@ def _started(
         try:
             yield process
         finally:
-            _signal_group(process, signal.SIGKILL)
+            signal_group(process, signal.SIGKILL)
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
         os.killpg(process.pid, number)
 
 
-def _copy(process: subprocess.Popen[bytes], output: Output, deadline: Optional[float]) -> bool:
+def copy(process: subprocess.Popen[bytes], output: Output, deadline: Optional[float]) -> bool:
     """Copy until the output or the program ends (True) or the deadline comes (False)."""
     pipe = process.stdout
     assert pipe is not None

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
-from noxlib import atomic
 from noxlib.engines.compose import Compose
 from noxlib.engines.output import Output
 from noxlib.errors import EngineError, PlaceError
 from noxlib.places import addresses, emptying, kept, readiness, stack_override
 from noxlib.places.host import Facts, Service
 from noxlib.places.kept import KIND
-from noxlib.secret import Masker, mask
+from noxlib.secret import mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,9 +164,9 @@ class Services:
         self.logs.mkdir(parents=True, exist_ok=True)
         self._override.write_text(stack_override.dumped(stack.override(self._labels)), encoding="utf-8")
         log = self.logs / "compose.log"
+        build = self._build and stack.builds  # and then compose may print a service's variables
         with (
-            self._masked(log),
-            self.compose.up(tuple(stack.services), log, build=self._build and stack.builds) as starting,
+            self.compose.up(tuple(stack.services), log, build=build, secrets=stack.secrets) as starting,
             self._probe(self) as listening,
         ):
             ready = readiness.Waiting(self.compose, stack, listening, log).follow(starting)
@@ -178,16 +176,6 @@ class Services:
         images = {name: str(about["Config"]["Image"]) for name, about in self.compose.containers().items()}
         self.facts = Facts(services=tuple(Service(name, images.get(name, ""), ready[name]) for name in ready))
         print(f"noxlib: ready: {readiness.told(ready)}", flush=True)
-
-    @contextlib.contextmanager
-    def _masked(self, log: Path) -> Any:
-        """What compose prints while it builds may show a service's variables."""
-        try:
-            yield
-        finally:
-            masker = Masker(self.stack.secrets)
-            with contextlib.suppress(OSError):  # a full disk, or none was written
-                atomic.write(log, masker.feed(log.read_bytes()) + masker.flush(), mode=0o644)
 
     def _leave(self) -> None:
         """Keep the logs, remove the services; what cannot be removed now stays in the ledger for the next start."""

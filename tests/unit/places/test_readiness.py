@@ -21,6 +21,7 @@ from noxlib.places.readiness import Look, Waiting, look
 from noxlib.places.stack import Stack
 
 if TYPE_CHECKING:
+    from noxlib.engines.background import Background
     from noxlib.engines.compose import Compose
     from noxlib.engines.docker import Docker
 
@@ -176,7 +177,7 @@ def test_services_that_never_get_ready_are_given_up_and_named(monkeypatch: pytes
     stack = Stack("f", "runner", services, box.ALONE)
     waiting = Waiting(cast("Compose", starting), stack, frozenset, tmp_path / "compose.log")
     with pytest.raises(PlaceError) as told:
-        waiting.follow(cast("subprocess.Popen[bytes]", starting))
+        waiting.follow(cast("Background", starting))
     assert told.value.what.endswith(" s: silent (nothing listens at 8000), starting")
     assert (told.value.cause, "logs/" in told.value.todo) == ("service", True)
 
@@ -186,7 +187,7 @@ def test_services_that_never_get_ready_are_given_up_and_named(monkeypatch: pytes
     [
         ("x\nError: Bind for 127.0.0.1:1 failed: port is already allocated\n", "a port of this machine", "port"),
         ("Error: listen tcp4 127.0.0.1:1: bind: address already in use", "a port of this machine", "port"),
-        ("Error: Bind for 127.0.0.1:40000 failed: all ports are allocated", "a port of this machine", "port"),
+        ("Error: Bind for 127.0.0.1:40000 failed: all ports are allocated", "no port of this machine is free", "port"),
         ("Error: write /x: no space left on device", "the engine's disk is full", "disk-full"),
         ('Conflict. The container name "/a" is already in use by container "b"', "a fixed container_name", "compose"),
         ("pulling\nno such image", "the services could not be started: no such image", "compose"),
