@@ -66,10 +66,11 @@ class Compose:
             f"{name}: {said}", f"correct it; `docker compose -f {name} config` shows the same", cause="compose"
         )
 
-    def argv(self, *words: str) -> tuple[str, ...]:
+    def argv(self, *words: str, colours: bool = False) -> tuple[str, ...]:
         """The command for some words, with services of every profile; without files, of what is up."""
+        ansi = "always" if colours else "never"
         files = (word for file in self._files for word in ("-f", str(file)))
-        return (command(), "compose", "--ansi", "never", "-p", self.project, *files, "--profile", "*", *words)
+        return (command(), "compose", "--ansi", ansi, "-p", self.project, *files, "--profile", "*", *words)
 
     @contextlib.contextmanager
     def up(

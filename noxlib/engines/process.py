@@ -94,6 +94,7 @@ def stream(
     log: Optional[Path] = None,
     echo: bool = True,
     timeout: Optional[float] = None,
+    plain: bool = False,
     terminal: bool = False,
     secrets: Sequence[str] = (),
 ) -> Ended:
@@ -108,6 +109,7 @@ def stream(
         env: Its whole environment; default: ours.
         log: File that the output is appended to.
         echo: Show the output on this process' stdout.
+        plain: Leave colours and all else that speaks to a terminal out of it.
         timeout: Seconds until it is told to stop (TERM), and 5 s later killed.
         terminal: Let the person at this process' terminal use it; all that it shows is kept in ``log`` as well.
         secrets: Values that are masked in the output and in ``log``; on a terminal in ``log`` alone.
@@ -117,7 +119,7 @@ def stream(
     """
     if terminal:
         return _attended(argv, cwd, env, log, secrets)
-    with Output(log, echo=echo, secrets=secrets) as output, started(argv, cwd, env) as process:
+    with Output(log, echo=echo, plain=plain, secrets=secrets) as output, started(argv, cwd, env) as process:
         try:
             if copy(process, output, None if timeout is None else time.monotonic() + timeout):
                 return _ended(process.wait())
@@ -198,8 +200,7 @@ def _await(process: subprocess.Popen[bytes], deadline: Optional[float]) -> bool:
 
 def _pause(deadline: Optional[float]) -> float:
     """Milliseconds until the next look at the child."""
-    left = TICK if deadline is None else min(TICK, deadline - time.monotonic())
-    return max(0.0, left) * 1000
+    return 1000 * max(0.0, TICK if deadline is None else min(TICK, deadline - time.monotonic()))
 
 
 def _attended(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -91,7 +93,7 @@ def down(context: Context, project: Project, docker: Docker) -> None:
 
 
 def show(context: Context, project: Project, placement: OfServices, words: tuple[str, ...]) -> None:
-    """What compose says of the services that are up, without their secrets.
+    """What compose says of the services that are up, without their secrets; in colours on a terminal, plain elsewhere.
 
     Raises:
         PlaceError: none are up, or compose refuses.
@@ -103,9 +105,11 @@ def show(context: Context, project: Project, placement: OfServices, words: tuple
     if not docker.containers({compose.PROJECT: name}):
         raise PlaceError(f"{context.session}: no services are up", f"nox -s {context.session} -- --up")
     config = compose.Compose(docker, compose_files.of(project), name).config()
+    seen = sys.stdout.isatty()
     ended = process.stream(
-        compose.Compose(docker, (), name).argv(*words),
+        compose.Compose(docker, (), name).argv(*words, colours=seen and not os.environ.get("NO_COLOR")),
         env=docker.command_environment(),
+        plain=not seen,
         secrets=stack.read(config, own.file, own.runner, placement.profile).secrets,
     )
     if ended.code:

@@ -75,7 +75,9 @@ def test_services_stay_up_are_used_again_and_go_by_hand(counting: Nox, own_state
     assert counting("-s", STEP, "--", "--up").code == 0
     assert asked(reached(counting), b"SET runs 5") == b"+OK\r\n"
     assert " cache " in counting("-s", STEP, "--", "--ps").output
-    assert "Ready to accept connections" in counting("-s", STEP, "--", "--logs", "cache").output
+    logs = counting("-s", STEP, "--", "--logs", "cache").output
+    assert "Ready to accept connections" in logs
+    assert "\x1b" not in logs
     assert "stays up: the services of compose_integration-3.10" in counting("-s", "reap").output
     kept = {"NOXLIB_COMPOSE_INTEGRATION_RESET": '{"cache": []}'}
     assert counted(counting, **kept)[:2] == (5, "cache")
