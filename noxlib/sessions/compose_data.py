@@ -13,6 +13,7 @@ import msgspec
 
 from noxlib.cache import Cache, state_folder
 from noxlib.config.project import Project
+from noxlib.config.values import parse_size
 from noxlib.engines.docker import Docker
 from noxlib.errors import ConfigError
 from noxlib.ledger import Ledger
@@ -66,7 +67,9 @@ def preparations(
             secrets = services.stack.secrets
             return host.run(msgspec.structs.replace(command, environment=environment, secrets=secrets))
 
-        data.fill(services, run, Limits(timeout=own.timeout))
+        # A disk of the suite's own begins here: the tests find there what a migration wrote.
+        disk = parse_size(own.disk) if own.disk else None
+        data.fill(services, run, Limits(timeout=own.timeout, disk=disk))
 
     return (fill,)
 
