@@ -47,7 +47,7 @@ class Services:
         probe: What tells which services listen; it is given this.
         kept: The stack that stays up, taken for this run; None: the stack is this run's alone.
         build: Build the services that are built from code of the project.
-        fresh: What is up already is emptied.
+        fresh: What is up already is emptied, and prepared again.
         reset: Of a stack that is up already: the service -> the command in its container that empties it.
         preparations: What is done between ready and the tests.
         reports: What is done after the tests, while the services are still up.
@@ -96,7 +96,10 @@ class Services:
             self._entry = self._ledger.add(KIND, self.compose.project, details=self._details)
             if self._kept is not None:
                 self._kept.forget()  # it is this run's own now, and goes with it where it dies
-            self._start(empty=up and self._fresh)
+            if up and not self._fresh and self._preparations and self._running():
+                print(f"noxlib: {', '.join(self.stack.services)} of {self.stack.file} are up already", flush=True)
+                return self
+            self._start(empty=up and (self._fresh or bool(self._preparations)))
             for prepare in self._preparations:
                 prepare(self)
         except BaseException:
@@ -150,6 +153,15 @@ class Services:
             print(f"noxlib: the services that are up are made anew, since these differ: {shown}", flush=True)
             self.compose.down()
         return not different
+
+    def _running(self) -> bool:
+        """Whether every service runs, or has ended as it should: one that was stopped may have lost its data."""
+        found = self.compose.containers()
+        looks = (
+            readiness.look(found[name], one_shot=name in self.stack.awaited) if name in found else readiness.Look()
+            for name in self.stack.services
+        )
+        return all(one.ready or one.running for one in looks)
 
     def _configuration(self) -> dict[str, str]:
         found = {name: self.docker.image(str(one.get("image"))) for name, one in self.stack.services.items()}

@@ -37,6 +37,7 @@ class OfServices(Placement, frozen=True):
 
     profile: Optional[str] = None  #: of the compose file
     keep: bool = False  #: they stay up
+    fresh: bool = True  #: those that are up already are emptied and filled again
     detached: bool = True  #: and outlive this process
     faults: tuple[str, ...] = ()  #: as ``--fault`` has them
     record: tuple[str, ...] = ()  #: as ``--record`` has them
@@ -50,6 +51,7 @@ class Opened(msgspec.Struct, frozen=True):
     files: tuple[Path, ...]
     project: str
     kept: Optional[Kept]
+    fresh: bool
     config: ComposeConfig
     beside: companions.Wanted
     data: Optional[Data] = None
@@ -62,7 +64,6 @@ class Opened(msgspec.Struct, frozen=True):
         run_id: str,
         labels: Mapping[str, str],
         build: bool = True,
-        fresh: bool = True,
         preparations: tuple[Work, ...] = (),
     ) -> Services:
         """The stack as a context manager; ``folder`` gets its logs."""
@@ -78,7 +79,7 @@ class Opened(msgspec.Struct, frozen=True):
             probe=probe,
             kept=self.kept,
             build=build,
-            fresh=fresh,
+            fresh=self.fresh,
             reset=self.config.reset,
             preparations=preparations,
         )
@@ -114,7 +115,8 @@ def opened(context: Context, project: Project, placement: OfServices, *, publish
         mocks.check(services.services)
         beside = companions.wanted(services, own.mocks, (*own.faults, *placement.faults), placement.record)
         data = compose_data.of(project, docker, services)
-        yield Opened(docker, stack_additions.added(services, wanted), files, name, kept, own, beside, data)
+        services = stack_additions.added(services, wanted)
+        yield Opened(docker, services, files, name, kept, placement.fresh, own, beside, data)
     except BaseException:
         if kept:
             kept.release()
