@@ -27,6 +27,7 @@ class Mistake(msgspec.Struct, frozen=True):
     what: str
     fix: str
     change: Optional[Table] = None  #: for an override of the file; None: only its author knows
+    repeats: tuple[Step, ...] = ()  #: path of the part of the file whose values are in the change as well
 
 
 class Reset(msgspec.Struct, frozen=True):
@@ -71,6 +72,7 @@ def _host_ports(name: str, service: Table, _: dict[str, Table]) -> Iterator[Mist
                 f"{name} takes the port {port['published']} of this machine: a second stack cannot start beside it",
                 f'leave it out, "{address}::{port["target"]}": a free one is taken, and told',
                 _of_service(name, ports=Reset(free)),
+                repeats=("services", name, "ports"),
             )
 
 
@@ -124,11 +126,13 @@ def _peers(name: str, service: Table, services: dict[str, Table]) -> Iterator[Mi
             known = listening(services[host]) if host in services and host != name else ()
             if known and int(port) not in known:
                 right = value.replace(f"{host}:{port}", f"{host}:{known[0]}")
+                path: tuple[Step, ...] = ("services", name, "environment", variable)
                 yield Mistake(
-                    ("services", name, "environment", variable),
+                    path,
                     f"{name} looks for {host} at its port {port} by {variable}; {host} listens at {_or(known)}",
                     f"name the port {_or(known)}",
                     _of_service(name, environment={variable: right}) if len(known) == 1 else None,
+                    repeats=path,
                 )
 
 
@@ -160,6 +164,7 @@ def _fixed_names(config: Table, project: str) -> Iterator[Mistake]:
                 f"the {kind[:-1]} {key} {shared}: every stack uses the same one, and none starts with it empty",
                 "leave external and name out: each stack gets its own",
                 {kind: {key: Reset(rest)}},
+                repeats=(kind, key),
             )
 
 
