@@ -92,9 +92,15 @@ class Companions:
             for name in _names(services.stack, service)
         )
         channel = Channel(services, self._folder, restarts=self._network) if self._channel else None
-        with channel or contextlib.nullcontext():
-            yield msgspec.structs.replace(command, hosts=hosts if self._network else ())
-        for line in recordings.keep(self._folder / "result", self._wanted.record, services.stack, self._root):
+        try:
+            with channel or contextlib.nullcontext():
+                yield msgspec.structs.replace(command, hosts=hosts if self._network else ())
+        finally:  # of a run that was stopped, too: what it has left is masked here
+            self._keep_recordings(services, command.secrets)
+
+    def _keep_recordings(self, services: Services, known: tuple[str, ...]) -> None:
+        found = recordings.keep(self._folder / "result", self._wanted.record, services.stack, self._root, known)
+        for line in found:
             print(f"noxlib: {line}", flush=True)
 
     def _refuse_what_is_not_there(self) -> None:
