@@ -143,10 +143,9 @@ def _peers(name: str, service: Table, services: dict[str, Table]) -> Iterator[Mi
 
 
 def _expectations(name: str, service: Table, _: dict[str, Table]) -> Iterator[Mistake]:
-    for file in mocks.files(service):
-        for what in mocks.mistakes(file):
-            path: tuple[Step, ...] = ("services", name, "environment", mocks.EXPECTATIONS)
-            yield Mistake(path, f"MockServer would refuse {what}", f"correct {file.name}: {name} starts without it")
+    for what in mocks.problems(service):
+        path: tuple[Step, ...] = ("services", name, "environment", mocks.EXPECTATIONS)
+        yield Mistake(path, f"MockServer would refuse {what}", f"correct it: {name} starts without it")
 
 
 def listening(service: Table) -> tuple[int, ...]:
