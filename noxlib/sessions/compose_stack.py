@@ -65,11 +65,12 @@ class Opened(msgspec.Struct, frozen=True):
         labels: Mapping[str, str],
         build: bool = True,
         preparations: tuple[Work, ...] = (),
+        testground: str = "",
     ) -> Services:
-        """The stack as a context manager; ``folder`` gets its logs."""
+        """The stack as a context manager; ``folder`` gets its logs, ``testground`` says what fills it."""
         return Services(
             self.docker,
-            self.data.added(self.stack, self.docker) if self.data else self.stack,
+            self.data.added(self.stack, self.docker, testground) if self.data else self.stack,
             files=self.files,
             project=self.project,
             run_id=run_id,
