@@ -62,7 +62,7 @@ def _publish(
     credentials = registryauth.find(registry.host, os.environ)
     manifest, sent = _published(registry, context.python, docker.platform, planned), False
     if manifest is None:
-        found = content.publish_once(context, project, registry, docker, credentials)
+        found = content.publish_once(context, project, registry, docker, credentials, rebuild=planned.rebuild)
         manifest, sent = found.manifest, found.sent
     part = index.read(registry, manifest.digest, context.python)
     if part.platform != docker.platform:

@@ -84,7 +84,9 @@ def _publish(
     completing = Completing(project.name, context.python, registry, _credentials(registry), placing.engine, say)
     manifest, here, sent = publish.find(registry, context.python, planned), None, False
     if manifest is None:
-        found = content.publish_once(context, project, registry, placing.engine(), _credentials(registry))
+        found = content.publish_once(
+            context, project, registry, placing.engine(), _credentials(registry), rebuild=planned.rebuild
+        )
         manifest, here, sent = found.manifest, found.here, found.sent
         if sent:
             completing.attach_lock(manifest)
