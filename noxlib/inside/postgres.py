@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from urllib.parse import quote, urlsplit
 
 from .databases import Database, DatabaseError, said, worker
@@ -18,6 +18,7 @@ from .databases import Database, DatabaseError, said, worker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+T = TypeVar("T")
 OLDEST = 130000  # DROP DATABASE … WITH (FORCE)
 STRATEGIES = 150000  # CREATE DATABASE … STRATEGY
 CLONING = 0x6E6F786C6962  # "noxlib": the advisory lock of whoever clones
@@ -68,18 +69,18 @@ class Postgres:
 
     def new(self) -> Database:
         """A database that nobody else has."""
-        self.made += 1
-        name = f"noxlib_{self.run}_{worker()}_{self.made}"
         with self._explained():
-            self._seal()
-            with self._cloning():
-                self._copy(self.template, name)
+            name = self._lasting(self._clone)
         return Database(name, self._url_of(name), {**self.parameters, "dbname": name})
 
     def drop(self, database: Database) -> None:
-        """Drop a database, whoever is connected to it."""
+        """Drop a database, whoever is connected to it; of a server that is down, the last one of the run does."""
         with self._explained():
-            self._drop(database.name)
+            try:
+                self._lasting(lambda: self._drop(database.name))
+            except self.driver.OperationalError:
+                if self.session is not None and not self.session.closed:
+                    raise
 
     def end(self) -> None:
         """Let go; the last process of the run drops its sealed copy."""
@@ -109,6 +110,24 @@ class Postgres:
             return urlsplit(self.url)._replace(path=f"/{name}").geturl()
         at = {key: quote(str(self.parameters.get(key) or ""), safe="") for key in ("user", "password", "host", "port")}
         return "postgresql://{user}:{password}@{host}:{port}/".format(**at) + name
+
+    def _lasting(self, do: Callable[[], T]) -> T:
+        """Do something; where a session was lost meanwhile once more: a test may have had the server started anew."""
+        session = self.session
+        try:
+            return do()
+        except self.driver.OperationalError:
+            if session is None or not session.closed:
+                raise
+        return do()
+
+    def _clone(self) -> str:
+        self.made += 1
+        name = f"noxlib_{self.run}_{worker()}_{self.made}"
+        self._seal()
+        with self._cloning():
+            self._copy(self.template, name)
+        return name
 
     def _ask(self, query: Any, *values: Any) -> list[Any]:
         """Ask the server; a session that it lost is begun anew."""
