@@ -57,7 +57,7 @@ def here(planned: Recipe, project: Project, docker: Docker, *, pull: bool) -> di
 
 
 def renew(planned: Recipe, project: Project, docker: Docker) -> None:
-    """Pull once more those that are here from a registry, where their tags may have moved; the rest comes when asked for.
+    """Pull once more those that came from a registry, where their tags may have moved; others come when asked for.
 
     Raises:
         EngineError: One cannot be pulled.
