@@ -14,7 +14,7 @@ from noxlib.testground import names, remote
 from noxlib.testground.retention import Version, subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from noxlib.engines.registry import Manifest, Registry
     from noxlib.engines.versions import Store, Stored
@@ -128,17 +128,31 @@ def _parts_now(registry: Registry, digest: str) -> tuple[str, ...]:
 
 
 def _created(registry: Registry, manifest: Manifest) -> Optional[float]:
-    """When an image was made, seconds since the epoch; None where it does not say."""
+    """When an image or a layer cache was made, seconds since the epoch; None where it does not say."""
     digest = remote.configuration_digest(manifest)
     if digest is None:
         return None
-    text = str(registry.configuration(digest).get("created", ""))
+    described = registry.configuration(digest)
+    told = map(_seconds, (described.get("created"), *_layers_created(described)))
+    return max((seconds for seconds in told if seconds > _REPRODUCIBLE), default=None)
+
+
+def _layers_created(described: Mapping[str, Any]) -> Iterator[Any]:
+    """Of a layer cache, whose configuration is BuildKit's own (``application/vnd.buildkit.cacheconfig.v0``)."""
+    layers = described.get("layers")
+    for layer in layers if isinstance(layers, list) else ():
+        told = layer.get("annotations") if isinstance(layer, dict) else None
+        if isinstance(told, dict):
+            yield told.get("createdAt")
+
+
+def _seconds(moment: Any) -> float:
+    """A time as text, in seconds since the epoch; 0 for what is none."""
     try:
-        moment = datetime.fromisoformat(text[:19])  # the fraction has as many digits as its writer liked
+        found = datetime.fromisoformat(str(moment)[:19])  # the fraction has as many digits as its writer liked
     except ValueError:
-        return None
-    seconds = moment.replace(tzinfo=timezone.utc).timestamp()
-    return seconds if seconds > _REPRODUCIBLE else None
+        return 0.0
+    return found.replace(tzinfo=timezone.utc).timestamp()
 
 
 def _subject(content: Mapping[str, Any]) -> str:
