@@ -8,11 +8,13 @@ are dropped by whoever comes next.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import uuid
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from . import postgres_urls
 from .databases import Database, DatabaseError, said, worker
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ class Postgres:
         self.url = url
         self.parameters = self._parameters()
         self.source = str(self.parameters["dbname"])
-        self.run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)[:15]
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex  # --testrunuid takes any text
+        self.run = hashlib.sha256(os.fsencode(run)).hexdigest()[:15]
         self.template = f"noxlib_{self.run}_template"
         self.made = 0
         self.session: Any = None
@@ -95,7 +98,9 @@ class Postgres:
         if rest and scheme.partition("+")[0] not in ("postgresql", "postgres"):
             raise DatabaseError(f"DATABASE_URL is of {scheme}, not of PostgreSQL", "name another by --postgres-url")
         try:
-            given = self.driver.conninfo.conninfo_to_dict(f"postgresql://{rest}" if rest else self.url)
+            given = self.driver.conninfo.conninfo_to_dict(
+                postgres_urls.of_libpq(self.url, self._keywords()) if rest else self.url
+            )
         except self.driver.ProgrammingError as error:
             raise DatabaseError(f"the URL of PostgreSQL is none: {said(error)}", "correct DATABASE_URL") from None
         known = ("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER"), ("password", "PGPASSWORD")
@@ -105,9 +110,12 @@ class Postgres:
             raise DatabaseError("where is PostgreSQL?", "set DATABASE_URL, or --postgres-url env:NAME")
         return {**found, "dbname": found["dbname"] or found.get("user", "postgres")}
 
+    def _keywords(self) -> frozenset[str]:
+        return frozenset(option.keyword.decode() for option in self.driver.pq.Conninfo.get_defaults())
+
     def _url_of(self, name: str) -> str:
         if "://" in self.url:
-            return urlsplit(self.url)._replace(path=f"/{name}").geturl()
+            return postgres_urls.of_database(self.url, name)
         at = {key: quote(str(self.parameters.get(key) or ""), safe="") for key in ("user", "password", "host", "port")}
         return "postgresql://{user}:{password}@{host}:{port}/".format(**at) + name
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,6 +61,11 @@ class Server:
     def __init__(self) -> None:
         self.starts, self.up, self.refuses = 1, True, ""
         self.done: list[str] = []
+        self.urls: list[str] = []
+
+    def read(self, url: str) -> dict[str, str]:
+        self.urls.append(url)
+        return {"host": "db", "dbname": "app"}
 
     def connect(self, **_: Any) -> Session:
         if not self.up:
@@ -79,7 +86,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
         ProgrammingError=type("ProgrammingError", (Error,), {}),
         errors=SimpleNamespace(ObjectInUse=ObjectInUse, InsufficientPrivilege=type("Refused", (Error,), {})),
         connect=found.connect,
-        conninfo=SimpleNamespace(conninfo_to_dict=lambda _: {"host": "db", "dbname": "app"}),
+        conninfo=SimpleNamespace(conninfo_to_dict=found.read),
+        pq=SimpleNamespace(Conninfo=SimpleNamespace(get_defaults=lambda: [SimpleNamespace(keyword=b"sslmode")])),
         sql=SimpleNamespace(SQL=str, Identifier=str, Literal=repr),
     )
     monkeypatch.setattr(postgres, "driver", lambda: driver)
@@ -117,3 +125,33 @@ def test_what_a_server_that_is_there_refuses_is_told(clones: Postgres, server: S
     server.refuses = "DROP DATABASE"
     with pytest.raises(DatabaseError, match="others are connected to it: psql"):
         clones.drop(database)
+
+
+@pytest.mark.parametrize(
+    ("url", "asked", "told"),
+    [
+        ("postgresql://u:p@h:1/app", "postgresql://u:p@h:1/app", "postgresql://u:p@h:1/{}"),
+        ("postgresql:///app?host=/run/pg", "postgresql:///app?host=/run/pg", "postgresql:///{}?host=/run/pg"),
+        ("postgresql://h/?dbname=app", "postgresql://h/?dbname=app", "postgresql://h/{}"),
+        ("postgresql://u:[@h/app", "postgresql://u:[@h/app", "postgresql://u:[@h/{}"),
+        (
+            "postgresql+asyncpg://h/app?ssl=require&sslmode=require",
+            "postgresql://h/app?sslmode=require",
+            "postgresql+asyncpg://h/{}?ssl=require&sslmode=require",
+        ),
+        ("postgresql://h/app?ssl=require", "postgresql://h/app?ssl=require", "postgresql://h/{}?ssl=require"),
+    ],
+)
+def test_a_url_is_read_as_libpq_does_and_given_as_it_was(server: Server, url: str, asked: str, told: str) -> None:
+    database = Postgres(url).new()
+    assert server.urls == [asked]
+    assert database.url == told.format(database.name)
+
+
+@pytest.mark.parametrize("run", ["build-1", "", "\udc80", "6fb1b5a1c2d34e5f"])
+def test_any_text_names_a_run(server: Server, monkeypatch: pytest.MonkeyPatch, run: str) -> None:
+    monkeypatch.setattr(os, "environ", {"PYTEST_XDIST_TESTRUNUID": run})
+    one, two = Postgres("postgresql://h/app"), Postgres("postgresql://h/app")
+    assert (one.run == two.run) == bool(run)  # the workers of a run have one
+    assert re.fullmatch("[0-9a-f]{15}", one.run)
+    one.new()
