@@ -131,7 +131,7 @@ class Peers:
 
 
 class Noting:
-    """In its block a MockServer that does not answer is noted, once, instead of raised."""
+    """In its block a MockServer that does not answer, or not as one does, is noted, once, instead of raised."""
 
     def __init__(self, lost: dict[str, str], name: str, test: str) -> None:
         self.lost, self.name, self.test = lost, name, test
@@ -140,10 +140,11 @@ class Noting:
         pass
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if isinstance(error, Gone):
+        lost = isinstance(error, (Gone, ValueError))
+        if lost:
             after = f", after {self.test}" if self.test else ""
             self.lost.setdefault(self.name, f"{error}{after}")
-        return isinstance(error, Gone)
+        return lost
 
 
 def told(result: dict[str, Any]) -> Iterable[str]:

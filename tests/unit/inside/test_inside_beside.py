@@ -18,7 +18,7 @@ from noxlib.inside import mock_recording
 from noxlib.inside.mock_peers import Peers
 from noxlib.inside.mock_server import Gone, MockServer
 
-from .mock_server_fake import FakeMockServer
+from .mock_server_fake import FakeMockServer, Handler
 
 KNOWN = {"id": "known", "httpRequest": {"method": "GET", "path": "/known"}, "httpResponse": {"statusCode": 200}}
 NEVER = {"id": "never", "httpRequest": {"method": "POST", "path": "/never"}, "httpResponse": {"statusCode": 201}}
@@ -145,6 +145,25 @@ def test_a_peer_that_is_gone_is_told_and_fails_no_test(beside: StartRun, peer: F
     (lost,) = done.result["mocks"]["lost"]
     assert f"the mock peer peer does not answer at 127.0.0.1:{peer.server_port}" in lost["why"]
     assert lost["why"] in done.output
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "why"),
+    [
+        (404, b"not found", "the mock peer peer refuses it: not found"),
+        (200, b"<html>", "the mock peer peer answers otherwise than a MockServer: '<html>'"),
+        (200, b"{}x", "the mock peer peer answers what is no JSON: '{}x'"),
+    ],
+)
+def test_a_peer_that_is_no_mock_server_is_told_and_ends_no_run(
+    beside: StartRun, peer: FakeMockServer, monkeypatch: pytest.MonkeyPatch, status: int, text: bytes, why: str
+) -> None:
+    say = Handler.say
+    monkeypatch.setattr(Handler, "say", lambda one, *_: say(one, status, text))
+    done = beside("-k", "latency", policy="fail")
+    assert (done.code, done.counts["passed"]) == (0, 2), done.output
+    (lost,) = done.result["mocks"]["lost"]
+    assert why in lost["why"]
 
 
 def test_proxies_that_cannot_be_there_end_the_run_before_it_begins(beside: StartRun, tmp_path: Path) -> None:
