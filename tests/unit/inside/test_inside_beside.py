@@ -124,6 +124,35 @@ def test_a_part_of_the_tests_is_not_told_what_the_whole_would_call(beside: Start
     assert beside("-k", "expected").result["mocks"]["never_called"] == []
 
 
+def test_nor_is_a_run_that_stopped_at_a_failure(beside: StartRun) -> None:
+    done = beside("-x", policy="fail")
+    assert done.counts == {"passed": 2, "errors": 1}, done.output
+    assert done.result["mocks"]["never_called"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "ended", "part"),
+    [
+        ({}, {}, False),
+        ({}, {"exitstatus": pytest.ExitCode.TESTS_FAILED}, False),
+        ({"lf": True}, {}, True),
+        ({"stepwise": True}, {}, True),
+        ({"deselect": ["test_a.py"]}, {}, True),
+        ({}, {"exitstatus": pytest.ExitCode.INTERRUPTED}, True),
+        ({}, {"exitstatus": 99}, True),
+        ({}, {"shouldstop": "stopping after 1 failures"}, True),
+    ],
+)
+def test_what_runs_a_part_of_the_tests(options: dict[str, Any], ended: dict[str, Any], part: bool) -> None:
+    config = SimpleNamespace(pluginmanager=SimpleNamespace(hasplugin=lambda _: False), getoption=options.get)
+    whole: Any = {"config": config, "shouldfail": False, "shouldstop": False, "exitstatus": pytest.ExitCode.OK}
+    session = cast("pytest.Session", SimpleNamespace(**{**whole, **ended}))
+    peers = Peers({}, {}, fail=False)
+    peers.pytest_sessionstart(session)
+    peers.pytest_sessionfinish(session)
+    assert peers.part == part
+
+
 def test_what_nobody_expected_fails_its_test_where_that_is_asked_for(beside: StartRun) -> None:
     done = beside("-k", "expected", policy="fail")
     assert done.counts == {"passed": 2, "errors": 1, "deselected": 4}, done.output
