@@ -23,12 +23,17 @@ _REPRODUCIBLE = 946684800.0  # the year 2000: what claims to be older was given 
 _OF_THE_REGISTRY = ("lost", "credentials", "rate-limit")  # causes: it cannot be asked, whatever the manifest
 
 
-def survey(store: Store, commit_times: Callable[[set[str]], Mapping[str, int]]) -> tuple[Version, ...]:
+def survey(
+    store: Store,
+    commit_times: Callable[[set[str]], Mapping[str, int]],
+    knows_all: Callable[[], bool] = lambda: True,
+) -> tuple[Version, ...]:
     """All versions that the store lists, and what they are made of.
 
     Args:
         store: The repository.
         commit_times: Takes commits; gives the seconds since the epoch at which those that it knows were made.
+        knows_all: Whether a commit that it does not know is on no branch any more; asked only where there is one.
 
     Raises:
         EngineError: They cannot be listed.
@@ -38,7 +43,20 @@ def survey(store: Store, commit_times: Callable[[set[str]], Mapping[str, int]]) 
     times = commit_times(read) if read else {}
     found = {version.digest: version for version in at_once(lambda stored: _version(store.registry, stored), listed)}
     _add_parts(store.registry, found)
+    for digest, commit in _unknown(listed, times, knows_all).items():
+        found[digest] = msgspec.structs.replace(found[digest], unknown=commit)
     return tuple(_aged(version, found, times) for version in found.values())
+
+
+def _unknown(listed: Iterable[Stored], times: Mapping[str, int], knows_all: Callable[[], bool]) -> dict[str, str]:
+    """Digest -> a commit for which it was published at a time that neither the store nor the clone knows."""
+    found = {
+        stored.digest: name.identifier
+        for stored in listed
+        for name in map(names.read, stored.tags if stored.used is None else ())
+        if name.kind == "commit" and name.identifier not in times
+    }
+    return found if found and not knows_all() else {}
 
 
 def _version(registry: Registry, stored: Stored) -> Version:

@@ -6,10 +6,13 @@ import json
 from datetime import datetime, timezone
 from typing import Any, Optional
 
+import msgspec
 import pytest
 
 from noxlib.engines.registry import IMAGES, Manifest, Registry, sha256
-from noxlib.engines.versions import RegistryStore
+from noxlib.engines.versions import RegistryStore, Stored
+from noxlib.testground import retention
+from noxlib.testground.retention_rules import DAY, Rules
 from noxlib.testground.survey import survey
 
 
@@ -72,3 +75,42 @@ def test_an_image_is_as_old_as_it_says_and_a_layer_cache_as_its_youngest_layer(
     registry.add(configuration, "buildcache-py3.10")
     (version,) = survey(RegistryStore(registry), lambda _: {})
     assert version.used == (seconds(day) if day else None)
+
+
+COMMIT, OTHER = "c" * 40, "d" * 40
+NOW = seconds("2026-03-10")
+
+
+@pytest.mark.parametrize(
+    ("times", "knows_all", "action", "asked"),
+    [
+        ({}, False, "keep", 1),  # it may have been published yesterday
+        ({}, True, "delete", 1),  # on no branch any more
+        ({OTHER: int(seconds("2026-01-01"))}, False, "keep", 1),
+        ({COMMIT: int(seconds("2026-03-08")), OTHER: int(seconds("2026-01-01"))}, False, "keep", 0),
+        ({COMMIT: int(seconds("2026-01-02")), OTHER: int(seconds("2026-01-01"))}, False, "delete", 0),
+    ],
+)
+def test_content_that_was_published_again_for_a_commit_that_is_not_known_here_is_kept(
+    times: dict[str, int], *, knows_all: bool, action: str, asked: int
+) -> None:
+    registry = Kept()
+    registry.add({"created": "2026-01-01T00:00:00Z"}, f"py3.10-{OTHER}", f"py3.10-{COMMIT}", "py3.10-feat-a")
+    questions = iter([knows_all])
+    versions = survey(RegistryStore(registry), lambda _: times, lambda: next(questions))
+    (decision,) = retention.decide(versions, Rules(keep_last=0), NOW)
+    assert (decision.action, len(list(questions))) == (action, 1 - asked)
+    if asked and action == "keep":
+        assert f"published for {COMMIT[:12]}" in decision.reason
+
+
+def test_where_the_store_says_when_it_was_published_nobody_has_to_know_the_commit() -> None:
+    class Dated(RegistryStore):
+        def listed(self) -> tuple[Stored, ...]:
+            return tuple(msgspec.structs.replace(one, used=NOW - 40 * DAY) for one in super().listed())
+
+    registry = Kept()
+    registry.add({}, f"py3.10-{COMMIT}")
+    versions = survey(Dated(registry), lambda _: {}, lambda: pytest.fail("git was asked"))
+    (decision,) = retention.decide(versions, Rules(keep_last=0), NOW)
+    assert decision.action == "delete"
