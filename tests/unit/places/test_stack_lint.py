@@ -131,6 +131,12 @@ def test_a_port_of_this_machine_is_not_the_one_that_peers_find() -> None:
     assert mistake.change == {"services": {"app": {"environment": {"URL": "postgresql://db:5432/x"}}}}
 
 
+def test_the_answers_that_a_mock_mounts_do_not_hide_its_port() -> None:
+    mock = {"image": "mockserver/mockserver:5.15.0", "volumes": [{"type": "bind", "source": "/", "target": "/config"}]}
+    (mistake,) = found({"mock": mock, "app": {"environment": {"URL": "http://mock:8000/x"}}})
+    assert mistake.change == {"services": {"app": {"environment": {"URL": "http://mock:1080/x"}}}}
+
+
 @pytest.mark.parametrize(
     ("service", "named"),
     [
