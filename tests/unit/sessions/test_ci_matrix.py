@@ -35,7 +35,8 @@ def suites(found: ci_matrix.Outputs) -> list[ci_matrix.Suite]:
 
 
 def test_a_project_without_integration_tests_gets_no_job_for_them(folder: Path) -> None:
-    assert sessions(folder, ("basic", "extended")) == ["unit-3.10 --no-build --coverage", "unit-3.11 --no-build --coverage"]
+    found = sessions(folder, ("basic", "extended"))
+    assert found == ["unit-3.10 --no-build --coverage", "unit-3.11 --no-build --coverage"]
 
 
 def test_the_extended_lane_has_the_extended_level(folder: Path) -> None:
@@ -106,9 +107,7 @@ def test_the_cloud_lane_is_nothing_else(folder: Path) -> None:
 def test_an_unknown_step_is_refused_with_those_that_there_are(folder: Path) -> None:
     with pytest.raises(UsageError) as caught:
         sessions(folder, ("basic",), "untit")
-    assert str(caught.value) == (
-        "ci_matrix: there is no step 'untit'\n  the steps are integration, lint, unit"
-    )
+    assert str(caught.value) == ("ci_matrix: there is no step 'untit'\n  the steps are integration, lint, unit")
 
 
 @pytest.mark.parametrize(("seconds", "minutes"), [(60, 11), (3600, 70), (90_000, 360)])
