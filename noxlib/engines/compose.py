@@ -11,6 +11,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from noxlib.engines import client, offline, process, strays
@@ -74,8 +75,17 @@ class Compose:
         return (command(), "compose", "--ansi", "never", "-p", self.project, *files, "--profile", "*", *words)
 
     @contextlib.contextmanager
-    def up(self, services: Sequence[str], log: Path, *, build: bool) -> Iterator[subprocess.Popen[bytes]]:
-        """Start services in the background; what compose prints goes to ``log``. Leaving the block stops it."""
+    def up(
+        self, services: Sequence[str], log: Path, *, build: bool, variables: Mapping[str, str] = MappingProxyType({})
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Start services in the background; what compose prints goes to ``log``. Leaving the block stops it.
+
+        Args:
+            services: Their names.
+            log: Gets what compose prints.
+            build: Build those that are built.
+            variables: For values that the files leave to compose's environment.
+        """
         may_build = build and not offline.wanted()
         words = ["up", "--detach", "--quiet-pull", "--build" if may_build else "--no-build", *services]
         words[1:1] = ["--pull", "never"] if offline.wanted() else []
@@ -86,7 +96,7 @@ class Compose:
             log.open("ab") as output,
             subprocess.Popen(
                 argv,
-                env={**self.docker.command_environment(), MARK: self.project},
+                env={**self.docker.command_environment(), **variables, MARK: self.project},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

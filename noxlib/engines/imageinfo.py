@@ -23,12 +23,14 @@ class ImageInfo(msgspec.Struct, frozen=True):
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     health: tuple[str, ...] = ()  #: the words of its own HEALTHCHECK
+    ports: tuple[int, ...] = ()  #: of TCP, that it says it listens at
 
 
 def image_info(found: Mapping[str, Any]) -> ImageInfo:
     """From what ``docker image inspect`` says."""
     config = found.get("Config") or {}
     pairs = (line.partition("=") for line in config.get("Env") or ())
+    exposed = (port.partition("/") for port in config.get("ExposedPorts") or ())
     variant = f"/{found['Variant']}" if found.get("Variant") else ""
     return ImageInfo(
         id=found["Id"],
@@ -41,4 +43,5 @@ def image_info(found: Mapping[str, Any]) -> ImageInfo:
         entrypoint=tuple(config.get("Entrypoint") or ()),
         command=tuple(config.get("Cmd") or ()),
         health=tuple((config.get("Healthcheck") or {}).get("Test") or ()),
+        ports=tuple(int(port) for port, _, protocol in exposed if protocol in ("", "tcp")),
     )
