@@ -63,6 +63,13 @@ def answer(connection: socket.socket) -> dict[str, Any]:
     return found
 
 
+def end(connection: socket.socket) -> None:
+    """End a session, in whatever process the connection was inherited."""
+    with contextlib.suppress(OSError):  # it has ended already
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
+
+
 class BadService:
     """A service behind proxies, one for each of its ports.
 
@@ -115,7 +122,7 @@ class Session:
         self.held = contextlib.ExitStack()
         with contextlib.ExitStack() as held:
             for service in self.services.values():
-                held.enter_context(service.sidecar.session())
+                held.callback(end, service.sidecar.session())
                 service.reset()
             self.held = held.pop_all()
 

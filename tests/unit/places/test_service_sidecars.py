@@ -11,7 +11,7 @@ import yaml
 
 from noxlib.engines.imageinfo import image_info
 from noxlib.errors import PlaceError
-from noxlib.places import box, kept, service_sidecars, sidecar_addresses, stack_override
+from noxlib.places import box, files, kept, service_sidecars, sidecar_addresses, stack_override
 from noxlib.places.stack import Stack
 from noxlib.places.stack_lint import Reset
 
@@ -82,14 +82,14 @@ def test_the_override_has_what_a_sidecar_runs_and_tells_the_others_where_it_is()
     for one in sidecar["configs"]:
         module = Path(one["target"])
         assert str(module.parent) == f"{box.LIB}/noxlib_inside"
-        source = Path(service_sidecars.INSIDE) / module.name
+        source = files.INSIDE / module.name
         assert read["configs"][one["source"]]["content"] == source.read_text(encoding="utf-8")
     plain = service_sidecars.override(STACK, {}, {})
     assert plain == STACK.override({})
 
 
 def test_what_a_sidecar_runs_imports_nothing_that_it_lacks() -> None:
-    modules = {path.stem: path.read_text(encoding="utf-8") for path in Path(service_sidecars.INSIDE).glob("*.py")}
+    modules = {path.stem: path.read_text(encoding="utf-8") for path in files.INSIDE.glob("*.py")}
     for module in service_sidecars.MODULES:
         for other in modules.keys() - set(service_sidecars.MODULES):
             assert f"from .{other} " not in modules[module]
