@@ -76,7 +76,13 @@ class Compose:
 
     @contextlib.contextmanager
     def up(
-        self, services: Sequence[str], log: Path, *, build: bool, variables: Mapping[str, str] = MappingProxyType({})
+        self,
+        services: Sequence[str],
+        log: Path,
+        *,
+        build: bool,
+        start: bool = True,
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Start services in the background; what compose prints goes to ``log``. Leaving the block stops it.
 
@@ -84,10 +90,17 @@ class Compose:
             services: Their names.
             log: Gets what compose prints.
             build: Build those that are built.
+            start: Else their containers are made only.
             variables: For values that the files leave to compose's environment.
         """
         may_build = build and not offline.wanted()
-        words = ["up", "--detach", "--quiet-pull", "--build" if may_build else "--no-build", *services]
+        words = [
+            "up",
+            "--detach" if start else "--no-start",
+            "--quiet-pull",
+            "--build" if may_build else "--no-build",
+            *services,
+        ]
         words[1:1] = ["--pull", "never"] if offline.wanted() else []
         argv = self.argv(*words)
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,6 @@ def image_info(found: Mapping[str, Any]) -> ImageInfo:
     """From what ``docker image inspect`` says."""
     config = found.get("Config") or {}
     pairs = (line.partition("=") for line in config.get("Env") or ())
-    exposed = (port.partition("/") for port in config.get("ExposedPorts") or ())
     variant = f"/{found['Variant']}" if found.get("Variant") else ""
     return ImageInfo(
         id=found["Id"],
@@ -43,5 +42,11 @@ def image_info(found: Mapping[str, Any]) -> ImageInfo:
         entrypoint=tuple(config.get("Entrypoint") or ()),
         command=tuple(config.get("Cmd") or ()),
         health=tuple((config.get("Healthcheck") or {}).get("Test") or ()),
-        ports=tuple(int(port) for port, _, protocol in exposed if protocol in ("", "tcp")),
+        ports=tcp_ports(config),
     )
+
+
+def tcp_ports(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """The ports of TCP at which an image, or a container, says that it listens."""
+    exposed = (port.partition("/") for port in config.get("ExposedPorts") or ())
+    return tuple(int(port) for port, _, protocol in exposed if protocol in ("", "tcp"))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import msgspec
 
 from noxlib import atomic
+from noxlib.engines.imageinfo import tcp_ports
 from noxlib.places import addresses, mocks, recordings, service_faults, sidecar_addresses
 from noxlib.places.service_channel import NAME, Channel
 
@@ -96,15 +97,15 @@ class Companions:
 
     def _fault(self, stack: Stack, fault: service_faults.Fault, containers: Containers) -> Table:
         about = containers[sidecar_addresses.name_of(fault.service)]
-        port = sidecar_addresses.control(stack, fault.service)
+        told = sidecar_addresses.told(about)
         if self._network:
-            control = (sidecar_addresses.address(stack, fault.service, containers), port)
+            control = (sidecar_addresses.address(stack, fault.service, containers), told.control)
         else:
-            control = addresses.on_machine({"it": about})["it"][port]
+            control = addresses.on_machine({"it": about})["it"][told.control]
         return {
             "control": control,
-            "token": sidecar_addresses.token(about),
-            "ports": sidecar_addresses.ports(stack, fault.service),
+            "token": told.token,
+            "ports": told.ports,
             "faults": [fault.profile, fault.values],
             "asked": fault.asked,
         }
@@ -113,9 +114,7 @@ class Companions:
         """Where a service is reached without a proxy: on its network by its container's id, which is a name there."""
         if not self._network:
             return addresses.on_machine({"it": about})["it"]
-        name, exposed = about["Id"][:ID], about["Config"].get("ExposedPorts") or {}
-        tcp = (int(port.partition("/")[0]) for port in exposed if port.endswith("/tcp"))
-        return {port: (name, port) for port in tcp}
+        return {port: (about["Id"][:ID], port) for port in tcp_ports(about["Config"])}
 
     def _mock(self, stack: Stack, name: str, port: int, ends: addresses.Ends) -> Table:
         files = [file.name for file in mocks.files(stack.services[name])]

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
+from noxlib.engines import compose as engine
+from noxlib.engines.imageinfo import tcp_ports
 from noxlib.errors import PlaceError
 from noxlib.places import addresses, box, readiness, sidecar_addresses, stack_override
 from noxlib.places.files import INSIDE
 from noxlib.places.sidecar_addresses import SETTINGS, TOKEN, name_of
-from noxlib.places.stack_lint import Reset
+from noxlib.places.stack_lint import Reset, merged
+from noxlib.secret import mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
 MODULES = ("__init__", "faults", "proxy", "proxy_connection", "proxy_process", "proxy_sidecar")  #: of ``inside``
 READY = b"ready"  #: what it prints once it listens
-CONTROL = 47100  #: where it takes commands, or the next port that the service has not
+CONTROL = 47100  #: where it takes commands
 PROGRAM = f"import sys; sys.path.insert(0, {box.LIB!r}); from noxlib_inside.proxy_sidecar import main; main()"
 ANYWHERE = "0.0.0.0"  # noqa: S104 - in a container, on the stack's networks
 
@@ -49,48 +52,40 @@ def added(services: Stack, faulted: Mapping[str, Optional[ImageInfo]], python: s
     """
     for name, image in faulted.items():
         service = services.services[name]
+        mode = service.get("network_mode")
+        if mode:
+            what = f"{name} has network_mode: {mode}, so nothing can be put before it"
+            raise PlaceError(what, "give it networks", cause="compose")
         listens = tuple(dict.fromkeys((*addresses.ports(service), *(image.ports if image else ()))))
-        _refuse(name, service, listens)
         sidecar = _sidecar(name, service, listens, python, publish=publish)
         services = _moved(services, name)
         services = msgspec.structs.replace(services, sidecars={**services.sidecars, name: sidecar})
     return services
 
 
-def _refuse(name: str, service: Table, listens: tuple[int, ...]) -> None:
-    mode = service.get("network_mode")
-    if mode:
-        raise PlaceError(
-            f"{name} has network_mode: {mode}, so nothing can be put before it", "give it networks", cause="compose"
-        )
-    if not listens:
-        raise PlaceError(
-            f"no port of {name} is known, so there is nothing that a proxy could be put before",
-            f"name it in the compose file: expose, below {name}",
-            cause="compose",
-        )
-
-
 def _sidecar(name: str, service: Table, listens: tuple[int, ...], python: str, *, publish: bool) -> Table:
-    control = next(port for port in range(CONTROL, CONTROL + len(listens) + 1) if port not in listens)
-    settings = {
-        "listen": ANYWHERE,
-        "ends": {str(port): [name, port] for port in listens},
-        "control": control,
-        "sources": hashlib.sha256("".join(_sources().values()).encode()).hexdigest()[:12],
-    }
-    commanded = {"target": control, "protocol": "tcp", "host_ip": addresses.LOOPBACK}
+    commanded = {"target": CONTROL, "protocol": "tcp", "host_ip": addresses.LOOPBACK}
     return {
         "image": python,
         "entrypoint": ["python", "-I", "-S", "-c", PROGRAM],
         "command": [],
         "init": True,
-        "environment": {SETTINGS: json.dumps(settings), TOKEN: None},  # without a value: compose's own
+        "environment": {SETTINGS: _settings(name, listens), TOKEN: None},  # without a value: compose's own
         "configs": [{"source": f"noxlib-{one}", "target": f"{box.LIB}/noxlib_inside/{one}.py"} for one in _sources()],
-        "expose": [str(control)],
+        "expose": [str(CONTROL)],
         "ports": [*filter(_is_tcp, service.get("ports") or ()), *([commanded] if publish else [])],
         **({"networks": dict.fromkeys(service["networks"])} if service.get("networks") else {}),
     }
+
+
+def _settings(name: str, listens: tuple[int, ...]) -> str:
+    settings = {
+        "listen": ANYWHERE,
+        "ends": {str(port): [name, port] for port in listens if port != CONTROL},
+        "control": CONTROL,
+        "sources": hashlib.sha256("".join(_sources().values()).encode()).hexdigest()[:12],
+    }
+    return json.dumps(settings)
 
 
 def override(services: Stack, labels: Mapping[str, str], lines: Mapping[str, list[str]]) -> Table:
@@ -131,19 +126,46 @@ def _moved(services: Stack, name: str) -> Stack:
     )
 
 
-def lay(compose: Compose, services: Stack, labels: Mapping[str, str], file: Path, log: Path) -> None:
+def lay(compose: Compose, services: Stack, labels: Mapping[str, str], file: Path, log: Path, *, build: bool) -> None:
     """Write the override of a stack, sidecars started before it is whole: it tells the services where those are.
 
-    Raises as ``start`` does.
+    Raises:
+        PlaceError: one cannot be started, or there is nothing that it could be put before.
+        EngineError: the engine fails.
     """
 
-    def write(hosts: Mapping[str, list[str]]) -> None:
-        file.write_text(stack_override.dumped(override(services, labels, hosts)), encoding="utf-8")
+    def write(stack: Stack, hosts: Mapping[str, list[str]]) -> None:
+        file.write_text(stack_override.dumped(override(stack, labels, hosts)), encoding="utf-8")
 
-    write({})
+    write(services, {})
     if services.sidecars:
-        start(compose, services, log)
-        write(sidecar_addresses.hosts(services, compose.containers()))
+        whole = _with_ports(compose, services, log, build=build)
+        write(whole, {})
+        start(compose, whole, log)
+        write(whole, sidecar_addresses.hosts(whole, compose.containers()))
+
+
+def _with_ports(compose: Compose, services: Stack, log: Path, *, build: bool) -> Stack:
+    """The stack with proxies before what images alone tell: where those were not here, they are pulled or built now."""
+    unknown = [
+        name for name in services.sidecars if not json.loads(services.sidecars[name]["environment"][SETTINGS])["ends"]
+    ]
+    if not unknown:
+        return services
+    with compose.up(unknown, log, build=build, start=False) as making:
+        if making.wait(readiness.READY_SECONDS):
+            raise engine.refusal(mask(log.read_text(encoding="utf-8", errors="replace"), services.secrets))
+    containers = compose.containers()
+    listens = {name: tcp_ports(containers[name]["Config"]) for name in unknown}
+    for name in unknown:
+        if not listens[name]:
+            raise PlaceError(
+                f"no port of {name} is known, so there is nothing that a proxy could be put before",
+                f"name it in the compose file: expose, below {name}",
+                cause="compose",
+            )
+    told = {name: {"environment": {SETTINGS: _settings(name, ports)}} for name, ports in listens.items()}
+    return msgspec.structs.replace(services, sidecars=merged(services.sidecars, told))
 
 
 def start(compose: Compose, services: Stack, log: Path) -> None:
@@ -154,8 +176,8 @@ def start(compose: Compose, services: Stack, log: Path) -> None:
         EngineError: the engine fails.
     """
     tables = {name_of(name): table for name, table in services.sidecars.items()}
-    former = (sidecar_addresses.token(about) for name, about in compose.containers().items() if name in tables)
-    variables = {TOKEN: next(filter(None, former), None) or secrets.token_urlsafe()}
+    former = (sidecar_addresses.told(about) for name, about in compose.containers().items() if name in tables)
+    variables = {TOKEN: next((told.token for told in former), None) or secrets.token_urlsafe()}
 
     def listening() -> frozenset[str]:
         found = {name: about["Id"] for name, about in compose.containers().items() if name in tables}

@@ -165,13 +165,11 @@ class Services:
             emptying.renew(self.compose, stack, self.addresses(), self._reset)
         self.logs.mkdir(parents=True, exist_ok=True)
         log = self.logs / "compose.log"
-        service_sidecars.lay(self.compose, stack, self._labels, self._override, log)
-        with (
-            self._masked(log),
-            self.compose.up(tuple(stack.services), log, build=self._build and stack.builds) as starting,
-            self._probe(self) as listening,
-        ):
-            ready = readiness.Waiting(self.compose, stack, listening, log).follow(starting)
+        build = self._build and stack.builds
+        with self._masked(log):
+            service_sidecars.lay(self.compose, stack, self._labels, self._override, log, build=build)
+            with self.compose.up(tuple(stack.services), log, build=build) as starting, self._probe(self) as listening:
+                ready = readiness.Waiting(self.compose, stack, listening, log).follow(starting)
         for name, command in self._reset.items():
             if empty and command and name in stack.services:  # else it is of another profile
                 self.execute(name, command)

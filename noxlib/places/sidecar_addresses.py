@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Optional
 
+import msgspec
+
 from noxlib.errors import PlaceError
 from noxlib.places import addresses
 
@@ -23,20 +25,20 @@ def name_of(service: str) -> str:
     return f"noxlib-faults-{service}"
 
 
-def token(about: Mapping[str, Any]) -> Optional[str]:
-    """What a sidecar's container wants to be shown before it obeys."""
-    pairs = (line.partition("=") for line in about["Config"].get("Env") or ())
-    return next((value for name, _, value in pairs if name == TOKEN), None)
+class Told(msgspec.Struct, frozen=True):
+    """What a sidecar was told by its variables."""
+
+    ports: tuple[int, ...]  #: of its service, before which there is a proxy, in the order of their numbers from 1
+    control: int  #: the port at which it takes commands
+    token: str  #: what it wants to be shown before it obeys
 
 
-def ports(services: Stack, name: str) -> tuple[int, ...]:
-    """The ports of a service before which there is a proxy, in the order of their numbers from 1."""
-    return tuple(map(int, json.loads(services.sidecars[name]["environment"][SETTINGS])["ends"]))
-
-
-def control(services: Stack, name: str) -> int:
-    """The port at which a service's sidecar takes commands."""
-    return int(services.sidecars[name]["expose"][0])
+def told(about: Mapping[str, Any]) -> Told:
+    """What the engine says of a sidecar's container."""
+    pairs = (line.partition("=") for line in about["Config"]["Env"])
+    variables = {name: value for name, _, value in pairs}
+    settings = json.loads(variables[SETTINGS])
+    return Told(tuple(map(int, settings["ends"])), int(settings["control"]), variables[TOKEN])
 
 
 def hosts(services: Stack, containers: Containers) -> dict[str, list[str]]:
@@ -80,8 +82,8 @@ def reached(services: Stack, containers: Containers) -> addresses.Addresses:
     own = {name: about for name, about in containers.items() if name not in sidecars}
     instead = {sidecars[name]: about for name, about in containers.items() if name in sidecars}
     found = addresses.on_machine({**own, **instead})
-    for name in instead:
-        found[name].pop(control(services, name), None)
+    for name, about in instead.items():
+        found[name].pop(told(about).control, None)
     return found
 
 

@@ -23,13 +23,14 @@ STACK = service_sidecars.added(
     "python",
     publish=True,
 )
+SETTINGS = 'NOXLIB_FAULTS={"ends": {"6379": ["cache", 6379]}, "control": 47100}'
 
 
 def about(number: str, *ports: str, published: int = 0) -> dict[str, Any]:
     bound = {port: [{"HostIp": "127.0.0.1", "HostPort": str(published)}] for port in ports if published}
     return {
         "Id": number * 64,
-        "Config": {"ExposedPorts": {port: {} for port in ports}, "Env": ["NOXLIB_FAULTS_TOKEN=secret"]},
+        "Config": {"ExposedPorts": {port: {} for port in ports}, "Env": [SETTINGS, "NOXLIB_FAULTS_TOKEN=secret"]},
         "NetworkSettings": {"Ports": bound, "Networks": {"default": {"IPAddress": f"10.0.0.{ord(number)}"}}},
     }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,7 +28,8 @@ INSIDE = {"image": "me/inside", "network_mode": "service:app"}
 SERVICES: dict[str, Any] = {"cache": CACHE, "app": APP, "far": FAR, "inside": INSIDE, "silent": {"image": "busybox"}}
 NETWORKS = {name: {"name": f"project_{name}"} for name in ("default", "back", "other")}
 STACK = Stack("file", "runner", SERVICES, box.Attachment(networks={"project_back": ("runner",)}), networks=NETWORKS)
-EXPOSES = image_info({"Id": "sha256:1", "Config": {"ExposedPorts": {"6379/tcp": {}, "47100/tcp": {}, "53/udp": {}}}})
+SETTINGS = 'NOXLIB_FAULTS={"ends": {"6379": ["cache", 6379]}, "control": 47100}'
+EXPOSES = image_info({"Id": "sha256:1", "Config": {"ExposedPorts": {"6379/tcp": {}, "8080/tcp": {}, "53/udp": {}}}})
 
 
 def with_faults(*names: str, publish: bool = False) -> Stack:
@@ -36,7 +39,7 @@ def with_faults(*names: str, publish: bool = False) -> Stack:
 def about(**networks: str) -> dict[str, Any]:
     """What the engine says of a sidecar."""
     return {
-        "Config": {"Env": ["PATH=/bin", "NOXLIB_FAULTS_TOKEN=a=b"]},
+        "Config": {"Env": ["PATH=/bin", SETTINGS, "NOXLIB_FAULTS_TOKEN=a=b"]},
         "NetworkSettings": {
             "Networks": {f"project_{name}": {"IPAddress": address} for name, address in networks.items()},
             "Ports": {"6379/tcp": [{"HostIp": "", "HostPort": "6380"}], "47100/tcp": [{"HostIp": "", "HostPort": "7"}]},
@@ -66,9 +69,7 @@ def test_a_sidecar_has_the_services_networks_and_its_ports_of_this_machine() -> 
 def test_its_proxies_are_before_all_ports_that_are_known() -> None:
     found = service_sidecars.added(STACK, {"cache": EXPOSES}, "python", publish=False)
     settings = json.loads(found.sidecars["cache"]["environment"]["NOXLIB_FAULTS"])
-    assert settings["ends"] == {"6379": ["cache", 6379], "47100": ["cache", 47100]}
-    assert (settings["control"], sidecar_addresses.control(found, "cache")) == (47101, 47101)
-    assert sidecar_addresses.ports(found, "cache") == (6379, 47100)
+    assert settings["ends"] == {"6379": ["cache", 6379], "8080": ["cache", 8080]}
 
 
 def test_the_override_has_what_a_sidecar_runs_and_tells_the_others_where_it_is() -> None:
@@ -116,13 +117,46 @@ def test_from_this_machine_it_is_reached_in_the_services_place() -> None:
     found = sidecar_addresses.reached(with_faults("cache"), CONTAINERS)
     assert found["cache"] == {6379: ("127.0.0.1", 6380)}
     assert "noxlib-faults-cache" not in found
-    assert sidecar_addresses.token(CONTAINERS["noxlib-faults-cache"]) == "a=b"
+    assert sidecar_addresses.told(CONTAINERS["noxlib-faults-cache"]) == sidecar_addresses.Told((6379,), 47100, "a=b")
 
 
-@pytest.mark.parametrize(("name", "why"), [("silent", "no port of silent is known"), ("inside", "network_mode: serv")])
-def test_what_nothing_can_be_put_before_is_told_before_the_start(name: str, why: str) -> None:
-    with pytest.raises(PlaceError, match=why):
-        with_faults(name)
+def test_what_nothing_can_be_put_before_is_told_before_the_start() -> None:
+    with pytest.raises(PlaceError, match="inside has network_mode: service:app"):
+        with_faults("inside")
+
+
+class Compose:
+    """Compose that makes containers whose images say where they listen, and starts sidecars."""
+
+    def __init__(self, *ports: str) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.docker = SimpleNamespace(kind="docker", logs=lambda _: iter((b"rea", b"dy\n")))
+        made = {"Id": "a", "Config": {"ExposedPorts": {port: {} for port in ports}}}
+        running = {"Id": "b", "State": {"Status": "running"}, **about(default="10.0.0.9")}
+        self.found = {"silent": made, "noxlib-faults-silent": running}
+
+    @contextlib.contextmanager
+    def up(self, services: Any, _: Path, **how: Any) -> Any:
+        self.asked.append((tuple(services), how.get("start", True), how.get("variables")))
+        yield SimpleNamespace(poll=lambda: 0, wait=lambda _: 0)
+
+    def containers(self) -> dict[str, Any]:
+        return self.found
+
+
+def test_ports_that_only_an_image_tells_are_known_once_it_is_there(tmp_path: Path) -> None:
+    compose, file = Compose("8000/tcp"), tmp_path / "override.yml"
+    service_sidecars.lay(compose, with_faults("silent"), {}, file, tmp_path / "log", build=True)  # type: ignore[arg-type]
+    made, started = compose.asked
+    assert made[:2] == (("silent",), False)
+    assert started == (("noxlib-faults-silent",), True, {"NOXLIB_FAULTS_TOKEN": "a=b"})  # that it has already
+    sidecar = yaml.safe_load(file.read_text().replace("$$", "$"))["services"]["noxlib-faults-silent"]
+    assert json.loads(sidecar["environment"]["NOXLIB_FAULTS"])["ends"] == {"8000": ["silent", 8000]}
+
+
+def test_a_service_without_a_port_has_nothing_to_put_a_proxy_before(tmp_path: Path) -> None:
+    with pytest.raises(PlaceError, match="no port of silent is known"):
+        service_sidecars.lay(Compose(), with_faults("silent"), {}, tmp_path / "o", tmp_path / "log", build=True)  # type: ignore[arg-type]
 
 
 def test_a_stack_that_stays_up_differs_by_who_has_faults_and_not_by_which() -> None:
