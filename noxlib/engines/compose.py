@@ -6,15 +6,13 @@ import contextlib
 import json
 import os
 import re
-import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from noxlib.engines import client, offline, process, strays
+from noxlib.engines import background, client, offline, process, strays
 from noxlib.engines.images import untag
 from noxlib.errors import PlaceError
 from noxlib.secret import known_secrets, mask
@@ -31,8 +29,8 @@ CONFIG_SECONDS = 60.0  #: for compose to read its files
 LATE_SECONDS = 10.0  #: in which an engine makes what it was asked for, however busy
 CALM_SECONDS = 2.0  #: the same, where a compose command that still ran was killed
 PAUSE = 0.1  #: seconds between two looks for it
-#: What engines say of a port, and of a range of ports, that is taken.
-_TAKEN = ("port is already allocated", "address already in use", "all ports are allocated")
+_TAKEN = ("port is already allocated", "address already in use")  # what engines say of a port
+_NONE_FREE = "all ports are allocated"  # and of a range: one of the compose file, or that of this machine
 _SILENT = "compose said nothing"
 _INSTALL = "install docker's compose plugin (Debian: docker-compose, Docker's own packages: docker-compose-plugin)"
 
@@ -69,10 +67,11 @@ class Compose:
             f"{name}: {said}", f"correct it; `docker compose -f {name} config` shows the same", cause="compose"
         )
 
-    def argv(self, *words: str) -> tuple[str, ...]:
+    def argv(self, *words: str, colours: bool = False) -> tuple[str, ...]:
         """The command for some words, with services of every profile; without files, of what is up."""
+        ansi = "always" if colours else "never"
         files = (word for file in self._files for word in ("-f", str(file)))
-        return (command(), "compose", "--ansi", "never", "-p", self.project, *files, "--profile", "*", *words)
+        return (command(), "compose", "--ansi", ansi, "-p", self.project, *files, "--profile", "*", *words)
 
     @contextlib.contextmanager
     def up(
@@ -83,7 +82,8 @@ class Compose:
         build: bool,
         start: bool = True,
         variables: Mapping[str, str] = MappingProxyType({}),
-    ) -> Iterator[subprocess.Popen[bytes]]:
+        secrets: Sequence[str] = (),
+    ) -> Iterator[background.Background]:
         """Start services in the background; what compose prints goes to ``log``. Leaving the block stops it.
 
         Args:
@@ -92,6 +92,7 @@ class Compose:
             build: Build those that are built.
             start: Else their containers are made only.
             variables: For values that the files leave to compose's environment.
+            secrets: Do not go to the log.
         """
         may_build = build and not offline.wanted()
         words = [
@@ -102,25 +103,13 @@ class Compose:
             *services,
         ]
         words[1:1] = ["--pull", "never"] if offline.wanted() else []
-        argv = self.argv(*words)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        # python-on-whales waits for its command and cannot be told to stop; and its import takes 0.2 s.
-        with (
-            log.open("ab") as output,
-            subprocess.Popen(
-                argv,
-                env={**self.docker.command_environment(), **variables, MARK: self.project},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            ) as running,
-        ):
-            try:
+        environment = {**self.docker.command_environment(), **variables, MARK: self.project}
+        try:
+            # python-on-whales waits for its command and cannot be told to stop; and its import takes 0.2 s.
+            with background.started(self.argv(*words), env=environment, log=log, secrets=secrets) as running:
                 yield running
-            finally:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(running.pid, signal.SIGKILL)
+        finally:
+            if log.exists():
                 self._unfinished = unfinished(log.read_text(encoding="utf-8", errors="replace"))
 
     def down(self) -> None:
@@ -203,6 +192,13 @@ def refusal(output: str) -> PlaceError:
             f"the engine's disk is full: {said}",
             "free space: `docker system df`, `docker image prune`",
             cause="disk-full",
+        )
+    if _NONE_FREE in output:
+        return PlaceError(
+            f"no port of this machine is free for the services: {said}",
+            "end what holds them (`docker ps` shows the ports of containers), or widen the range: the compose file's "
+            "own, or net.ipv4.ip_local_port_range",
+            cause="port",
         )
     if any(text in output for text in _TAKEN):
         return PlaceError(

@@ -163,6 +163,8 @@ def _moving(docker: Docker, doing: str) -> Iterator[None]:
 
 def _config(credentials: Optional[Credentials]) -> dict[str, str]:
     """Empty: anonymous."""
+    if credentials is not None and credentials.identity:
+        return {"identitytoken": credentials.password}
     return {"username": credentials.user, "password": credentials.password} if credentials else {}
 
 

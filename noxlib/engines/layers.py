@@ -75,7 +75,7 @@ def configured(layers: Optional[Layers]) -> Iterator[Optional[Path]]:
     The builder asks the command for credentials, which knows those of ``docker login`` and no variable of ours.
     """
     credentials = _credentials(layers) if layers else None
-    if layers is None or credentials is None:
+    if layers is None or credentials is None or credentials.identity:  # which docker's own store has
         yield None
         return
     host = registryauth.split(layers.reference)[0]

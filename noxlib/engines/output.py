@@ -6,6 +6,7 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING, Optional
 
+from noxlib.engines.escapes import Plain
 from noxlib.secret import Masker
 
 if TYPE_CHECKING:
@@ -21,10 +22,11 @@ _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK 
 class Output:
     """Where a program's output goes: a log file, this process' stdout, both or neither.
 
-    Bytes stay as they are, but for the secrets among them.
+    Bytes stay as they are, but for the secrets among them; ``plain``, and for what speaks to a terminal.
     """
 
-    def __init__(self, log: Optional[Path], *, echo: bool, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, log: Optional[Path], *, echo: bool, plain: bool = False, secrets: Sequence[str] = ()) -> None:
+        self._plain = Plain() if plain else None
         self._masker = Masker(secrets)
         self._log: Optional[IO[bytes]] = None
         if log is not None:
@@ -37,15 +39,19 @@ class Output:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._pass_on(self._masker.flush())
-        if self._log is not None:
-            self._log.close()
+        try:
+            if self._plain is not None:
+                self._pass_on(self._masker.feed(self._plain.flush()))
+            self._pass_on(self._masker.flush())
+        finally:
+            if self._log is not None:
+                self._log.close()
         if self._line_is_open:  # a program that was killed left it so; what we say begins at a line's start
             _show(b"\n")
 
     def write(self, chunk: bytes) -> None:
         """Pass on a chunk at once, so that a line without its end (a progress dot, a prompt) is seen as well."""
-        self._pass_on(self._masker.feed(chunk))
+        self._pass_on(self._masker.feed(chunk if self._plain is None else self._plain.feed(chunk)))
 
     def _pass_on(self, chunk: bytes) -> None:
         if self._log is not None:

@@ -94,6 +94,7 @@ def stream(
     log: Optional[Path] = None,
     echo: bool = True,
     timeout: Optional[float] = None,
+    plain: bool = False,
     terminal: bool = False,
     secrets: Sequence[str] = (),
 ) -> Ended:
@@ -108,6 +109,7 @@ def stream(
         env: Its whole environment; default: ours.
         log: File that the output is appended to.
         echo: Show the output on this process' stdout.
+        plain: Leave colours and all else that speaks to a terminal out of it.
         timeout: Seconds until it is told to stop (TERM), and 5 s later killed.
         terminal: Let the person at this process' terminal use it; all that it shows is kept in ``log`` as well.
         secrets: Values that are masked in the output and in ``log``; on a terminal in ``log`` alone.
@@ -117,9 +119,9 @@ def stream(
     """
     if terminal:
         return _attended(argv, cwd, env, log, secrets)
-    with Output(log, echo=echo, secrets=secrets) as output, _started(argv, cwd, env) as process:
+    with Output(log, echo=echo, plain=plain, secrets=secrets) as output, started(argv, cwd, env) as process:
         try:
-            if _copy(process, output, None if timeout is None else time.monotonic() + timeout):
+            if copy(process, output, None if timeout is None else time.monotonic() + timeout):
                 return _ended(process.wait())
             _stop(process, output, GRACE)
         except (KeyboardInterrupt, Cancelled):
@@ -131,15 +133,15 @@ def stream(
 
 def _stop(process: subprocess.Popen[bytes], output: Output, grace: float) -> None:
     """TERM, a while in which the program may write its result, then KILL."""
-    _signal_group(process, signal.SIGTERM)
+    signal_group(process, signal.SIGTERM)
     try:
-        _copy(process, output, time.monotonic() + grace)
+        copy(process, output, time.monotonic() + grace)
     finally:
-        _signal_group(process, signal.SIGKILL)
+        signal_group(process, signal.SIGKILL)
 
 
 @contextlib.contextmanager
-def _started(
+def started(
     argv: Sequence[str], cwd: Optional[Path], env: Optional[Mapping[str, str]]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A child in a session of its own; whatever happens, no process of its group outlives the block."""
@@ -160,15 +162,15 @@ def _started(
         try:
             yield process
         finally:
-            _signal_group(process, signal.SIGKILL)
+            signal_group(process, signal.SIGKILL)
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
         os.killpg(process.pid, number)
 
 
-def _copy(process: subprocess.Popen[bytes], output: Output, deadline: Optional[float]) -> bool:
+def copy(process: subprocess.Popen[bytes], output: Output, deadline: Optional[float]) -> bool:
     """Copy until the output or the program ends (True) or the deadline comes (False)."""
     pipe = process.stdout
     assert pipe is not None
@@ -198,8 +200,7 @@ def _await(process: subprocess.Popen[bytes], deadline: Optional[float]) -> bool:
 
 def _pause(deadline: Optional[float]) -> float:
     """Milliseconds until the next look at the child."""
-    left = TICK if deadline is None else min(TICK, deadline - time.monotonic())
-    return max(0.0, left) * 1000
+    return 1000 * max(0.0, TICK if deadline is None else min(TICK, deadline - time.monotonic()))
 
 
 def _attended(

@@ -24,11 +24,13 @@ GITHUB = "ghcr.io"
 _LIKE_GITHUB = ("FORGEJO_ACTIONS", "GITEA_ACTIONS")  # they set GITHUB_TOKEN too, and it is none of GitHub's
 #: Hosts that may speak plain text, as docker allows it: this machine.
 LOOPBACK = re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?")
+#: docker's name of the user where ``docker login`` was given a refresh token to keep instead of a password.
+IDENTITY = "<token>"
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
 class Credentials:
-    """A user and a password, or a token in its place; prints as neither."""
+    """A user and a password, or a token in its place; prints as neither. Of ``IDENTITY`` it is a refresh token."""
 
     __slots__ = ("password", "user")
 
@@ -38,6 +40,11 @@ class Credentials:
 
     def __repr__(self) -> str:
         return "Credentials(***)"
+
+    @property
+    def identity(self) -> bool:
+        """Whether the password is a refresh token: good for asking a token server, and for no registry itself."""
+        return self.user == IDENTITY
 
 
 def split(image: str) -> tuple[str, str]:
@@ -109,6 +116,8 @@ def _of_docker(host: str) -> Optional[Credentials]:
             f"log in again (docker login {host}), or set {USER} and {PASSWORD}",
         ) from error
     given = {name.lower(): value for name, value in found.items()}  # a helper's are in capitals, the file's are not
+    if given.get("identitytoken"):
+        return Credentials(IDENTITY, str(given["identitytoken"]))
     user, password = given.get("username"), given.get("password")
     return Credentials(str(user), str(password)) if user and password else None
 
@@ -142,13 +151,13 @@ class Auth:
         self._scheme = challenge.partition(" ")[0].lower()
         if self._scheme == "bearer":
             self._tokens[scope] = self._token(dict(_PARAMETER.findall(challenge)), scope, keywords.get("timeout"))
-        elif self._scheme != "basic" or self._credentials is None:
+        elif self._scheme != "basic" or self._basic is anonymous:
             return answer
         return self._session.request(method, url, auth=self._signed(scope), **keywords)
 
     def _signed(self, scope: str) -> Any:
-        if self._scheme == "basic" and self._credentials is not None:
-            return requests.auth.HTTPBasicAuth(self._credentials.user.encode(), self._credentials.password.encode())
+        if self._scheme == "basic":
+            return self._basic
         token = self._tokens.get(scope)
         if token is None:
             return anonymous
@@ -159,6 +168,13 @@ class Auth:
 
         return bearer
 
+    @property
+    def _basic(self) -> Any:
+        known = self._credentials
+        if known is None or known.identity:
+            return anonymous
+        return requests.auth.HTTPBasicAuth(known.user.encode(), known.password.encode())
+
     def _token(self, challenge: Mapping[str, str], scope: str, timeout: Any) -> str:
         """A token for a scope (distribution's "Token Authentication Specification"); empty where none is given."""
         realm = challenge.get("realm", "")
@@ -167,13 +183,19 @@ class Auth:
             raise EngineError(
                 f"{self._host} sends us to {realm!r:.80} for a token, which is no https URL", "nothing was sent there"
             )
-        auth: Any = anonymous
-        if self._credentials is not None:
-            auth = requests.auth.HTTPBasicAuth(self._credentials.user.encode(), self._credentials.password.encode())
         asked = {"scope": scope, **({"service": challenge["service"]} if "service" in challenge else {})}
-        answer = self._session.get(realm, params=asked, auth=auth, timeout=timeout)
+        if self._credentials is not None and self._credentials.identity:
+            answer = self._session.post(realm, **_refreshing(self._credentials, asked), timeout=timeout)
+        else:
+            answer = self._session.get(realm, params=asked, auth=self._basic, timeout=timeout)
         try:
             found = answer.json() if answer.ok else {}
         except ValueError:
             found = {}
         return str(found.get("token") or found.get("access_token") or "") if isinstance(found, dict) else ""
+
+
+def _refreshing(known: Credentials, asked: Mapping[str, str]) -> dict[str, Any]:
+    """A token for a refresh token (distribution's "OAuth2 Token Authentication"); no redirect takes it elsewhere."""
+    form = {"grant_type": "refresh_token", "client_id": "noxlib", "refresh_token": known.password, **asked}
+    return {"data": form, "auth": anonymous, "allow_redirects": False}

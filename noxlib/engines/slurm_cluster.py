@@ -125,7 +125,7 @@ class Simulation:
 
     def _compose(self, *words: str) -> None:
         public = self._key().with_suffix(".pub").read_text(encoding="ascii").strip()
-        argv = (compose.command(), "compose", "-p", self.project, "-f", str(TEMPLATES / "compose.yml"), *words)
+        argv = compose.Compose(self.docker, (TEMPLATES / "compose.yml",), self.project).argv(*words)
         own = {"NOXLIB_SLURM_IMAGE": self.image, "AUTHORIZED_KEY": public, compose.MARK: self.project}
         done = process.run(argv, env={**self.docker.command_environment(), **own}, timeout=UP_SECONDS + 60)
         if done.returncode != 0:

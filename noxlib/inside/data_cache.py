@@ -131,6 +131,7 @@ class Cache:
         try:
             yield
         finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing is not enough: a forked child has the file open too
             os.close(descriptor)
 
     def locked(self, name: str, kind: int) -> int:

@@ -1,6 +1,7 @@
 """``--record SERVICE=URL``: a MockServer passes all on to a real peer; what both said becomes expectations.
 
-Values of headers that hold secrets, and headers that are other ones in each run, are left out.
+Headers that hold secrets, and those that are other ones in each run, are left out; of the rest what is a secret by its
+name is masked before it is written.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 from typing import TYPE_CHECKING, Any
+
+from . import mock_secrets
 
 if TYPE_CHECKING:
     from .mock_server import MockServer
@@ -65,7 +68,9 @@ def expectations(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _question(request: dict[str, Any]) -> dict[str, Any]:
     kept = {key: request[key] for key in ("method", "path", "queryStringParameters") if request.get(key)}
-    body = _without_bytes(request.get("body"))
+    if isinstance(kept.get("queryStringParameters"), dict):
+        kept["queryStringParameters"] = mock_secrets.parameters(kept["queryStringParameters"])
+    body = mock_secrets.request(_without_bytes(request.get("body")))
     return {**kept, **({"body": body} if body else {})}
 
 
@@ -74,7 +79,7 @@ def _answer(response: dict[str, Any]) -> dict[str, Any]:
     body = _without_bytes(response.get("body"))
     if isinstance(body, dict) and isinstance(body.get("json"), (dict, list)):
         body = body["json"]  # as a person writes it; its type is among the headers
-    kept = {"statusCode": response.get("statusCode"), "headers": headers, "body": body}
+    kept = {"statusCode": response.get("statusCode"), **mock_secrets.answer({"headers": headers, "body": body})}
     return {key: value for key, value in kept.items() if value not in (None, {}, "")}
 
 

@@ -93,7 +93,10 @@ class Once:
     def _locked(self, file: Path) -> Iterator[None]:
         with file.with_suffix(".lock").open("w") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:
+                fcntl.flock(stream, fcntl.LOCK_UN)  # closing is not enough: a forked child has the file open too
 
 
 class Shared:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: signal's own getsignal looks for a name of each handler, which takes longer than all else here.
 getsignal: Callable[[int], Any] = getattr(sys.modules.get("_signal"), "getsignal", signal.getsignal)
 PRECISION = 0.001  # of a timer, in seconds
+SECONDS = ("seconds", "timeout")  # keywords of the marker: ours, pytest-timeout's
 PYTEST_TIMEOUT = ("timeout", "pytest_timeout")  # by its entry point, by -p
 
 
@@ -87,14 +88,21 @@ class Phases:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
     def base_of(self, item: pytest.Item) -> float | None:
-        """Seconds before they are multiplied; None: no deadline, or pytest-timeout sees to it."""
+        """Seconds before they are multiplied; None: no deadline, or pytest-timeout sees to it.
+
+        Fails the test where its marker makes no sense.
+        """
         marker = item.get_closest_marker("timeout")
         if marker is None:
             return self.default
         if not self.markers:
             return None
-        seconds = marker.args[0] if marker.args else marker.kwargs.get("timeout")
-        return float(seconds) if seconds and float(seconds) > 0 else None
+        given = [*marker.args, *(marker.kwargs[name] for name in SECONDS if name in marker.kwargs)]
+        try:
+            seconds = float(given[0])
+        except (IndexError, TypeError, ValueError):
+            pytest.fail("the marker timeout takes seconds: @pytest.mark.timeout(60)", pytrace=False)
+        return seconds if seconds > 0 else None
 
     def arm(self, phase: str) -> bool:
         """Let the phase's time begin: a failure is raised in it when that is over, and again if that is swallowed.

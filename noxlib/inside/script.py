@@ -122,7 +122,7 @@ class Script:
             self.report.subtest("passed" if point.outcome == "xpassed" else point.outcome)
         for point in failed:
             self.report.failure(self.name, "subtest", point.name)
-        problem = self.points.problem() if self.points.plan is not None else None
+        problem = self.points.problem()
         if failed:
             problem = f"{len(failed)} of {len(points)} test points failed"
         if code != 0:

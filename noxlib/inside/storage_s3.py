@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 import shutil
@@ -84,9 +85,11 @@ class S3(storage.Backend):
             "config_kwargs": ONCE,
         }
         self.filesystem = s3fs.S3FileSystem(**self.options, use_listings_cache=False, skip_instance_cache=True)
+        self.reconnect()
 
     def reconnect(self) -> Any:
         self.filesystem.connect(refresh=True)
+        self.filesystem.s3.meta.events.register("before-send.s3", give_whole)
         return self.filesystem
 
     def cut_from(self) -> int:
@@ -102,6 +105,17 @@ class S3(storage.Backend):
                 self.filesystem.rm(self.folder, recursive=True)
         if self.server is not None:
             self.server.close()
+
+
+def give_whole(request: Any, **_: object) -> None:
+    """Before a request is sent: its body is bytes, and no file.
+
+    Where a connection breaks, aiohttp sends the request again by itself. Of a file, versions before August 2026 (and so
+    all that Python 3.9 has) send only what was not read yet, nothing: server and client wait for each other until the
+    client's time for an answer is over, 15 s, and that ten times. https://github.com/aio-libs/aiohttp/issues/13329
+    """
+    if isinstance(request.body, io.BytesIO):
+        request.body = request.body.getvalue()
 
 
 class Server:

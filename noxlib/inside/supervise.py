@@ -4,7 +4,8 @@ The order is a file of JSON, which only its owner may read, since the command's 
 soon as it is read. Keys: ``argv``, ``environment`` (whole), ``exit`` (path of the file that tells how it ended), and
 where wanted ``cwd``, ``timeout`` and ``grace`` in seconds, ``watch`` (standard input is the caller's: ``stop SECONDS``
 on a line of its own ends the command gently, its end means that the caller is gone), ``terminal`` (standard input is a
-person's, and there is no deadline), ``loopback`` (a network of its own needs one).
+person's, and there is no deadline), ``loopback`` (a network of its own needs one), ``task`` (path of the task that the
+command is to carry out: where a test ends its process, a new one goes on with the rest).
 
 Output goes where this program's goes, stdout and stderr in one stream. Whatever happens to the caller, nothing of the
 command outlives this program; where this is the first process of a pid namespace, the kernel sees to that as well.
@@ -49,9 +50,21 @@ class Supervisor:
         """Run the command; how it ended, as ``code`` (128 + N for signal N), ``cause`` and ``oom``."""
         wake = listen()
         adopt_orphans()
-        kills = oom_kills()
         if self.order.get("loopback"):
             raise_loopback()
+        rest = rest_of(self.order)
+        while True:
+            exit_ = self.once(wake)
+            following = rest.after(exit_) if rest else None
+            if following is None:
+                return exit_
+            self.order = following
+
+    def once(self, wake: int) -> dict[str, Any]:
+        """One process of the command."""
+        from . import oom  # noqa: PLC0415 - this module is a script first
+
+        kills = oom.kills()
         try:
             self.start()
         except OSError as error:
@@ -59,7 +72,7 @@ class Supervisor:
             return {"code": NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE, "cause": "exit"}
         self.follow(wake)
         end_all()
-        return self.describe(oom_kills() > kills)
+        return self.describe(oom.kills() > kills)
 
     def start(self) -> None:
         terminal = bool(self.order.get("terminal"))
@@ -71,7 +84,7 @@ class Supervisor:
             stderr=subprocess.STDOUT,
             start_new_session=not terminal,
         )
-        self.pid = process.pid
+        self.pid, self.status = process.pid, None
         process.returncode = 0  # it is waited for here, with all the orphans
 
     def follow(self, wake: int) -> None:
@@ -163,9 +176,18 @@ def adopt_orphans() -> None:
             ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 
 
+def rest_of(order: dict[str, Any]) -> Any:
+    """What goes on after a test that ended its process; None for a command that is no task."""
+    if "task" not in order:
+        return None
+    from . import resuming  # noqa: PLC0415 - as above
+
+    return resuming.rest_of(order)
+
+
 def end_all() -> None:
     """Kill what the command left, and collect it, until there is nothing more."""
-    from . import deadline  # noqa: PLC0415 - this module is a script first
+    from . import deadline  # noqa: PLC0415 - as above
 
     while True:
         if os.getpid() == FIRST:
@@ -177,29 +199,6 @@ def end_all() -> None:
             os.waitpid(-1, 0)
         except ChildProcessError:
             return
-
-
-def oom_kills() -> int:
-    """How many processes the kernel killed for lack of memory so far: in our control group, else on the machine."""
-    for path in (*own_groups(), "/sys/fs/cgroup/memory/memory.oom_control", "/proc/vmstat"):
-        with contextlib.suppress(OSError), open(path, encoding="ascii") as stream:
-            found = [line.split()[1] for line in stream if line.startswith("oom_kill ")]
-            return int(found[0]) if found else 0
-    return 0
-
-
-def own_groups() -> list[str]:
-    """The files of our own control group that count such kills, of version 2 and of version 1 (cgroups(7))."""
-    with contextlib.suppress(OSError), open("/proc/self/cgroup", encoding="utf-8") as stream:
-        lines = [line.rstrip("\n").split(":", 2) for line in stream]
-        unified = [f"/sys/fs/cgroup{path}/memory.events" for _, names, path in lines if not names]
-        first = [
-            f"/sys/fs/cgroup/memory{path}/memory.oom_control"
-            for _, names, path in lines
-            if "memory" in names.split(",")
-        ]
-        return [*first, *unified]
-    return []
 
 
 def raise_loopback() -> None:

@@ -65,7 +65,7 @@ class Stream:
         return self.points if self.plan is not None else self.plain
 
     def problem(self) -> str | None:
-        """Why the whole failed although no test point did: it stopped in the middle."""
+        """Why the whole failed although no test point that counts did: it stopped in the middle."""
         if self.bailed is not None:
             return f"bailed out: {self.bailed}"
         if self.plan is not None and self.plan != len(self.points):

@@ -75,9 +75,15 @@ class Companions:
         atomic.write(self._folder / FILE, json.dumps(described, indent=1).encode(), mode=0o600)
         hosts = sidecar_addresses.tests_hosts(services.stack, containers) if self._network else ()
         channel = Channel(services, self._folder, restarts=self._network) if self._channel else None
-        with channel or contextlib.nullcontext():
-            yield msgspec.structs.replace(command, hosts=hosts)
-        for line in recordings.keep(self._folder / "result", self._wanted.record, services.stack, self._root):
+        try:
+            with channel or contextlib.nullcontext():
+                yield msgspec.structs.replace(command, hosts=hosts)
+        finally:  # of a run that was stopped, too: what it has left is masked here
+            self._keep_recordings(services, command.secrets)
+
+    def _keep_recordings(self, services: Services, known: tuple[str, ...]) -> None:
+        found = recordings.keep(self._folder / "result", self._wanted.record, services.stack, self._root, known)
+        for line in found:
             print(f"noxlib: {line}", flush=True)
 
     def _described(self, stack: Stack, containers: Containers) -> Table:

@@ -16,6 +16,7 @@ from noxlib.places.host import Facts
 from noxlib.places.overlay import Overlay, scratch_root
 from noxlib.places.scratch import Scratch
 from noxlib.places.sized import Sized
+from noxlib.places.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,16 +147,7 @@ class Container:
         overlay = Overlay(self._checkout, self._prepared_tree, folder)
         if reaches.overlay and overlay.possible():
             return Scratch(self._docker, self._image, self._ledger, run=self._run_id, overlay=overlay, folder=folder)
-        return Copied(
-            self._docker,
-            self._image,
-            self._ledger,
-            name=name,
-            owner=(reaches.uid, reaches.gid),
-            labels=self._labels,
-            checkout=self._checkout,
-            prepared_tree=self._prepared_tree,
-        )
+        return Copied(self._volume(name, reaches))
 
     def _sized(self, size: int) -> Sized:
         """What takes the place of the workspace where its size is limited. Raises PlaceError."""
@@ -165,10 +157,14 @@ class Container:
                 f"{self._docker.endpoint} cannot limit the disk: it does not see this machine's files",
                 "leave `disk` of the suite out, or run it by an engine of this machine",
             )
-        return Sized(
-            *(self._docker, self._image, self._ledger),
-            name=box.name_of(self._run_id, secrets.token_hex(3)),
-            size=size,
+        return Sized(self._volume(box.name_of(self._run_id, secrets.token_hex(3)), reaches), size)
+
+    def _volume(self, name: str, reaches: reach.Reach) -> Volume:
+        return Volume(
+            self._docker,
+            self._image,
+            self._ledger,
+            name,
             owner=(reaches.uid, reaches.gid),
             labels=self._labels,
             checkout=self._checkout,

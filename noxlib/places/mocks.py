@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Optional
 
 from noxlib.errors import PlaceError
 from noxlib.places import mock_schema, stack
@@ -13,7 +14,9 @@ from noxlib.places.stack_lines import Lines
 
 EXPECTATIONS = "MOCKSERVER_INITIALIZATION_JSON_PATH"  #: variable that names the files, a glob among them
 PORT = "MOCKSERVER_SERVER_PORT"
+PERSISTED = "MOCKSERVER_PERSISTED_EXPECTATIONS_PATH"  #: variable that names the file that MockServer writes
 DEFAULT_PORT = 1080
+_WILDCARDS = frozenset("*?[{")
 _IMAGE = "mockserver"
 
 
@@ -23,14 +26,41 @@ def servers(services: Mapping[str, Table]) -> dict[str, int]:
 
 
 def files(service: Table) -> tuple[Path, ...]:
-    """The files with a service's expectations, as far as they are mounted from this machine."""
+    """The files with a service's expectations, as far as they are mounted from this machine.
+
+    One that is named without a wildcard is among them whether it is there or not.
+    """
+    source, pattern = _place(service)
+    if source is None or not _WILDCARDS & set(pattern):
+        return (source / pattern,) if source else ()
+    try:
+        return tuple(sorted(source.glob(pattern)))
+    except ValueError:  # ``**.json``: a wildcard of MockServer's alone
+        return ()
+
+
+def _place(service: Table) -> tuple[Optional[Path], str]:
+    """The mounted file or folder that covers the named path, and what is named below it; None: it is not ours."""
     named = PurePosixPath(stack.environment(service).get(EXPECTATIONS, ""))
-    for volume in service.get("volumes") or ():
-        target = PurePosixPath(volume.get("target") or "/")
-        if volume.get("type") == "bind" and (named == target or target in named.parents):
-            source = Path(volume.get("source") or "/")
-            return tuple(sorted(source.glob(str(named.relative_to(target))))) if named != target else (source,)
-    return ()
+    mounted = (*(service.get("volumes") or ()), *(service.get("configs") or ()))
+    targets = ((PurePosixPath(one.get("target") or "/"), one) for one in mounted)
+    covering = [(target, one) for target, one in targets if named == target or target in named.parents]
+    nothing: tuple[PurePosixPath, Table] = (named, {})
+    target, inmost = max(covering, key=lambda pair: len(pair[0].parts), default=nothing)
+    source = Path(inmost.get("source") or "/") if inmost.get("type") == "bind" else None
+    return source, str(named.relative_to(target))
+
+
+def problems(service: Table) -> Iterator[str]:
+    """What MockServer would refuse of a service's expectations: what is wrong with a file, or that there is none."""
+    variables, found = stack.environment(service), files(service)
+    if variables.get(PERSISTED) == variables.get(EXPECTATIONS) and not _there(service):
+        return  # MockServer itself makes it
+    for file in found:
+        yield from mistakes(file)
+    source, pattern = _place(service)
+    if source is not None and not found and "**" not in pattern and "{" not in pattern:
+        yield f"{pattern}: there is no such file in {source.name}"
 
 
 def mistakes(file: Path) -> Iterator[str]:
@@ -48,16 +78,25 @@ def mistakes(file: Path) -> Iterator[str]:
             yield f"{file.name}:{_line(file, path)}: {mock_schema.told(path)}: {what}"
 
 
-def check(services: Mapping[str, Table]) -> None:
+def check(services: Mapping[str, Table], recording: Container[str] = ()) -> None:
     """Refuse expectations that MockServer would refuse: it would start without them, and say so in its log alone.
+
+    Args:
+        services: The stack's.
+        recording: Those whose file is only to be made.
 
     Raises:
         PlaceError: there are some; each is told.
     """
-    found = [what for name in servers(services) for file in files(services[name]) for what in mistakes(file)]
+    mocks = (services[name] for name in servers(services) if name not in recording or _there(services[name]))
+    found = [what for service in mocks for what in problems(service)]
     if found:
         more = f" (and {len(found) - 1} more: nox -s compose_lint tells them)" if len(found) > 1 else ""
         raise PlaceError(f"MockServer would refuse {found[0]}{more}", "correct the file", cause="mocks")
+
+
+def _there(service: Table) -> bool:
+    return any(file.exists() for file in files(service))
 
 
 def _is_mock_server(service: Table) -> bool:

@@ -13,10 +13,10 @@ from noxlib.places import addresses, probe
 from noxlib.secret import mask
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Mapping
     from pathlib import Path
 
+    from noxlib.engines.background import Background
     from noxlib.engines.compose import Compose
     from noxlib.places.probe import Listening
     from noxlib.places.stack import Stack
@@ -26,6 +26,7 @@ READY_SECONDS = 600.0  #: with what compose pulls and builds before
 CALM_SECONDS = 3.0  #: a service that ended once and is asked for nothing must run that long
 LOOPS = 3  #: a service that was started anew so often will not come up
 SHOWN = 10  #: last lines of a failed service that are shown
+NO_ROOM = "no space left on device"
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -82,7 +83,7 @@ class Waiting:
         self._ready: dict[str, float] = {}
         self._since: dict[tuple[str, int], float] = {}
 
-    def follow(self, starting: subprocess.Popen[bytes]) -> dict[str, float]:
+    def follow(self, starting: Background) -> dict[str, float]:
         """Seconds until each service was ready.
 
         Raises:
@@ -95,7 +96,7 @@ class Waiting:
             seconds = round(time.monotonic() - begun, 2)
             there = self._look_at_all(seconds)
             if code:
-                raise engine.refusal(mask(self._log.read_text(encoding="utf-8", errors="replace"), self._stack.secrets))
+                raise engine.refusal(self._log.read_text(encoding="utf-8", errors="replace"))
             if code == 0 and there <= set(self._ready):  # of a service with no replicas there is no container
                 return self._ready
             if seconds > READY_SECONDS:
@@ -141,7 +142,11 @@ class Waiting:
         todo = f"its whole log is in logs/{name}.log of the run"
         if reason == "ended with 0":
             todo = f"if it is meant to end, what needs it waits by condition: service_completed_successfully; {todo}"
-        raise PlaceError(f"the service {name} {reason} before the services were ready", todo, cause="service")
+        what = f"the service {name} {reason} before the services were ready"
+        if NO_ROOM in text.lower():
+            todo = f"give its volume or tmpfs more room, or free space where the engine keeps its data; {todo}"
+            raise PlaceError(f"{what}: a disk that it writes to is full", todo, cause="disk-full")
+        raise PlaceError(what, todo, cause="service")
 
     def _overdue(self, seconds: float) -> None:
         waiting = sorted(set(self._stack.services) - set(self._ready))

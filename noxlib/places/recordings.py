@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from noxlib import atomic
 from noxlib.errors import UsageError
-from noxlib.places import mock_schema, mocks
+from noxlib.places import mock_schema, mocks, recorded_secrets
 from noxlib.secret import mask
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def _peer(text: str, url: str) -> Peer:
     return Peer(parts.hostname, port, parts.scheme.upper())
 
 
-def keep(result: Path, services: Iterable[str], stack: Stack, root: Path) -> tuple[str, ...]:
+def keep(result: Path, services: Iterable[str], stack: Stack, root: Path, secrets: Collection[str]) -> tuple[str, ...]:
     """Write what was recorded beside the expectations that there are; a line of what was done for each service.
 
     A file that is there already stays as it is: what was recorded goes beside it.
@@ -75,22 +77,23 @@ def keep(result: Path, services: Iterable[str], stack: Stack, root: Path) -> tup
         services: Those that recorded.
         stack: The services.
         root: The project's folder.
+        secrets: Values that are masked, in the run's folder too.
     """
-    return tuple(_keep(result / FOLDER / f"{name}.json", name, stack, root) for name in services)
+    return tuple(_keep(result / FOLDER / f"{name}.json", name, stack, root, secrets) for name in services)
 
 
-def _keep(recorded: Path, service: str, stack: Stack, root: Path) -> str:
+def _keep(recorded: Path, service: str, stack: Stack, root: Path, secrets: Collection[str]) -> str:
     way = (recorded, *tuple(recorded.parents)[:2])  # tests may have put a link in the place of each
     if any(one.is_symlink() for one in way) or not recorded.is_file() or recorded.stat().st_size > _BYTES:
         return f"nothing was recorded of {service}"
-    text = mask(recorded.read_text(encoding="utf-8", errors="replace"), stack.secrets)
+    raw = recorded.read_text(encoding="utf-8", errors="replace")
     try:
-        expectations = atomic.from_json(text.encode(), list)
-    except ValueError:
-        return f"nothing was recorded of {service} that is JSON"
-    problem = next(mock_schema.problems(expectations), None)
-    if problem is not None:
-        return f"what was recorded of {service} is no expectation: {problem[1]}"
+        expectations = _expectations(raw, secrets)
+    except ValueError as error:
+        _replace(recorded, mask(raw, secrets))
+        return f"what was recorded of {service} is no list of expectations: {mask(str(error), secrets)}"
+    text = json.dumps(expectations, indent=2) + "\n"
+    _replace(recorded, text)
     named = mocks.files(stack.services[service])
     own = named[0] if named else root / "tests" / "mocks" / f"{service}.json"
     target = own.with_name(f"{own.stem}.recorded.json") if own.exists() else own
@@ -102,3 +105,21 @@ def _keep(recorded: Path, service: str, stack: Stack, root: Path) -> str:
         return f"what was recorded of {service} cannot be written to {target.name}: {error.strerror}; see {recorded}"
     stays = f"; {own.name} stays as it is" if target != own else ""
     return f"recorded {len(expectations)} expectations of {service} to {target.name}{again}{stays}"
+
+
+def _expectations(raw: str, secrets: Collection[str]) -> list[Any]:
+    """What a text says, secrets masked. Raises ValueError with why it is nothing that MockServer would take."""
+    found = atomic.from_json(raw.encode(), list)
+    problem = next(mock_schema.problems(found), None)
+    if problem is not None:
+        raise ValueError(problem[1])
+    try:
+        return [recorded_secrets.masked(one, secrets) for one in found]
+    except RecursionError:
+        raise ValueError("too deeply nested") from None
+
+
+def _replace(recorded: Path, text: str) -> None:
+    """The run's folder keeps what was recorded without secrets too; a full disk hinders nothing else."""
+    with contextlib.suppress(OSError):
+        atomic.write(recorded, text.encode(), mode=0o644)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import time
 from typing import TYPE_CHECKING, Optional
 
 import msgspec
@@ -152,8 +153,10 @@ def _with_ports(compose: Compose, services: Stack, log: Path, *, build: bool) ->
     ]
     if not unknown:
         return services
-    with compose.up(unknown, log, build=build, start=False) as making:
-        if making.wait(readiness.READY_SECONDS):
+    with compose.up(unknown, log, build=build, start=False, secrets=services.secrets) as making:
+        while making.poll() is None:
+            time.sleep(readiness.PAUSE)
+        if making.poll():
             raise engine.refusal(mask(log.read_text(encoding="utf-8", errors="replace"), services.secrets))
     containers = compose.containers()
     listens = {name: tcp_ports(containers[name]["Config"]) for name in unknown}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
-from noxlib import atomic
 from noxlib.engines.compose import Compose
 from noxlib.engines.output import Output
 from noxlib.errors import EngineError, PlaceError
 from noxlib.places import emptying, kept, readiness, service_sidecars, sidecar_addresses
 from noxlib.places.host import Facts, Service
 from noxlib.places.kept import KIND
-from noxlib.secret import Masker, mask
+from noxlib.secret import mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +47,7 @@ class Services:
         probe: What tells which services listen; it is given this.
         kept: The stack that stays up, taken for this run; None: the stack is this run's alone.
         build: Build the services that are built from code of the project.
-        fresh: What is up already is emptied.
+        fresh: What is up already is emptied, and prepared again.
         reset: Of a stack that is up already: the service -> the command in its container that empties it.
         preparations: What is done between ready and the tests.
         reports: What is done after the tests, while the services are still up.
@@ -98,7 +96,10 @@ class Services:
             self._entry = self._ledger.add(KIND, self.compose.project, details=self._details)
             if self._kept is not None:
                 self._kept.forget()  # it is this run's own now, and goes with it where it dies
-            self._start(empty=up and self._fresh)
+            if up and not self._fresh and self._preparations and self._running():
+                print(f"noxlib: {', '.join(self.stack.services)} of {self.stack.file} are up already", flush=True)
+                return self
+            self._start(empty=up and (self._fresh or bool(self._preparations)))
             for prepare in self._preparations:
                 prepare(self)
         except BaseException:
@@ -153,6 +154,15 @@ class Services:
             self.compose.down()
         return not different
 
+    def _running(self) -> bool:
+        """Whether every service runs, or has ended as it should: one that was stopped may have lost its data."""
+        found = self.compose.containers()
+        looks = (
+            readiness.look(found[name], one_shot=name in self.stack.awaited) if name in found else readiness.Look()
+            for name in self.stack.services
+        )
+        return all(one.ready or one.running for one in looks)
+
     def _configuration(self) -> dict[str, str]:
         found = {name: self.docker.image(str(one.get("image"))) for name, one in self.stack.services.items()}
         return kept.configuration(self.stack, {name: image.id for name, image in found.items() if image})
@@ -165,27 +175,19 @@ class Services:
             emptying.renew(self.compose, stack, self.addresses(), self._reset)
         self.logs.mkdir(parents=True, exist_ok=True)
         log = self.logs / "compose.log"
-        build = self._build and stack.builds
-        with self._masked(log):
-            service_sidecars.lay(self.compose, stack, self._labels, self._override, log, build=build)
-            with self.compose.up(tuple(stack.services), log, build=build) as starting, self._probe(self) as listening:
-                ready = readiness.Waiting(self.compose, stack, listening, log).follow(starting)
+        build = self._build and stack.builds  # and then compose may print a service's variables
+        service_sidecars.lay(self.compose, stack, self._labels, self._override, log, build=build)
+        with (
+            self.compose.up(tuple(stack.services), log, build=build, secrets=stack.secrets) as starting,
+            self._probe(self) as listening,
+        ):
+            ready = readiness.Waiting(self.compose, stack, listening, log).follow(starting)
         for name, command in self._reset.items():
             if empty and command and name in stack.services:  # else it is of another profile
                 self.execute(name, command)
         images = {name: str(about["Config"]["Image"]) for name, about in self.compose.containers().items()}
         self.facts = Facts(services=tuple(Service(name, images.get(name, ""), ready[name]) for name in ready))
         print(f"noxlib: ready: {readiness.told(ready)}", flush=True)
-
-    @contextlib.contextmanager
-    def _masked(self, log: Path) -> Any:
-        """What compose prints while it builds may show a service's variables."""
-        try:
-            yield
-        finally:
-            masker = Masker(self.stack.secrets)
-            with contextlib.suppress(OSError):  # a full disk, or none was written
-                atomic.write(log, masker.feed(log.read_bytes()) + masker.flush(), mode=0o644)
 
     def _leave(self) -> None:
         """Keep the logs, remove the services; what cannot be removed now stays in the ledger for the next start."""

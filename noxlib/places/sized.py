@@ -12,10 +12,10 @@ from noxlib.places import box, carry, tars
 from noxlib.places.overlay import Overlay
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from noxlib.engines.docker import Docker
-    from noxlib.ledger import Entry, Ledger
+    from noxlib.ledger import Entry
+    from noxlib.places.volume import Volume
 
 ROOT = "/noxlib-disk"  #: where the container has it that keeps it mounted
 #: What the tests' container sees in its place, beside the workspace.
@@ -30,39 +30,13 @@ class Sized:
     A tmpfs lives as long as it is mounted: a container that sleeps keeps it, from ``create`` to ``close``.
 
     Args:
-        docker: An engine of this machine, which can mount an overlay.
-        image: Any image with a shell and coreutils.
-        ledger: Where the volume and its container are written down.
-        name: Of both.
+        volume: Of an engine of this machine, which can mount an overlay.
         size: Bytes.
-        owner: User and group in the container.
-        labels: What both bear.
-        checkout: The code under test; it is only read.
-        prepared_tree: Files made by the build that are laid over the checkout.
     """
 
-    def __init__(
-        self,
-        docker: Docker,
-        image: str,
-        ledger: Ledger,
-        *,
-        name: str,
-        size: int,
-        owner: tuple[int, int],
-        labels: Mapping[str, str],
-        checkout: Path,
-        prepared_tree: Path | None,
-    ) -> None:
-        self._docker = docker
-        self._image = image
-        self._ledger = ledger
-        self._name = name
+    def __init__(self, volume: Volume, size: int) -> None:
+        self._volume = volume
         self._size = size
-        self._owner = owner
-        self._labels = dict(labels)
-        self._checkout = checkout
-        self._prepared_tree = prepared_tree
         self._root = ""  # where the engine has mounted it
         self._end = contextlib.ExitStack()
 
@@ -75,26 +49,24 @@ class Sized:
             raise
 
     def _create(self) -> None:
-        docker, name = self._docker, self._name
-        details = {"endpoint": str(docker.endpoint), "run": self._labels.get(f"{box.LABEL}run", "")}
-        volume = self._ledger.add("volume", name, details=details)
-        self._end.callback(self._remove, docker.remove_volume, volume)
-        docker.create_volume(name, self._labels, {"type": "tmpfs", "device": "tmpfs", "o": self._options()})
-        container = self._ledger.add("container", name, details=details)
-        self._end.callback(self._remove, docker.remove, container)
+        volume = self._volume
+        docker, name = volume.docker, volume.name
+        self._end.callback(self._remove, docker.remove_volume, volume.written_down("volume"))
+        docker.create_volume(name, volume.labels, {"type": "tmpfs", "device": "tmpfs", "o": self._options()})
+        self._end.callback(self._remove, docker.remove, volume.written_down("container"))
         docker.create(name, self._holder())
         docker.start(name)
-        mode = self._checkout.stat().st_mode & 0o777 | 0o700  # the workspace's own
+        mode = volume.checkout.stat().st_mode & 0o777 | 0o700  # the workspace's own
         made = _MAKE.format(root=ROOT, mode=mode, folders=" ".join(FOLDERS))
         code, said = docker.execute(name, ("/bin/sh", "-c", made))
         if code:
             told = said.decode("utf-8", "replace").strip()
             raise EngineError(f"a disk of limited size cannot be made: {told}", "raise `disk`, or leave it out")
-        self._root = next(one["Mountpoint"] for one in docker.volumes(self._labels) if one["Name"] == name)
+        self._root = next(one["Mountpoint"] for one in docker.volumes(volume.labels) if one["Name"] == name)
 
     def mount(self, target: str, labels: Mapping[str, str]) -> dict[str, Any]:
         """The overlay as a container's own volume, its upper layer in the sized file system."""
-        return Overlay(self._checkout, self._prepared_tree, Path(self._root)).mount(target, labels)
+        return Overlay(self._volume.checkout, self._volume.prepared_tree, Path(self._root)).mount(target, labels)
 
     def join(self, host: dict[str, Any]) -> dict[str, Any]:
         """The engine's HostConfig of the tests' container, where all else that they write to is in here too."""
@@ -106,7 +78,7 @@ class Sized:
         wanted = (*carry.ALWAYS, *patterns)
         with temporary.folder() as saved:
             found: list[tuple[str, Path]] = []
-            for relative, member, tar in tars.members(self._docker.get_archive(self._name, f"{ROOT}/upper") or ()):
+            for relative, member, tar in tars.members(self._written()):
                 if member.isreg() and carry.matches(relative, wanted):
                     found.append((relative, saved / str(len(found))))
                     tars.save(member, tar, found[-1][1])
@@ -114,11 +86,12 @@ class Sized:
 
     def keep(self) -> str:
         """Leave it to the user: the container that keeps it is named."""
-        entries = [entry for entry in self._ledger.entries() if entry.name == self._name]
-        for entry in entries:
-            self._ledger.strike(entry)
+        ledger, name = self._volume.ledger, self._volume.name
+        for entry in ledger.entries():
+            if entry.name == name:
+                ledger.strike(entry)
         self._end.pop_all()
-        return f"{ROOT}/upper in the container {self._name}, and the volume of that name"
+        return f"{ROOT}/upper in the container {name}, and the volume of that name"
 
     def close(self) -> None:
         """Remove all of it. Raises EngineError; the ledger keeps what is left."""
@@ -126,19 +99,23 @@ class Sized:
 
     def _remove(self, removed: Callable[[str], object], entry: Entry) -> None:
         removed(entry.name)
-        self._ledger.strike(entry)
+        self._volume.ledger.strike(entry)
+
+    def _written(self) -> Iterable[bytes]:
+        return self._volume.docker.get_archive(self._volume.name, f"{ROOT}/upper") or ()
 
     def _options(self) -> str:
-        uid, gid = self._owner
+        uid, gid = self._volume.owner
         return f"size={self._size},mode=755,uid={uid},gid={gid}"
 
     def _holder(self) -> dict[str, Any]:
-        mount = {"Type": "volume", "Source": self._name, "Target": ROOT, "VolumeOptions": {"NoCopy": True}}
+        volume = self._volume
+        mount = {"Type": "volume", "Source": volume.name, "Target": ROOT, "VolumeOptions": {"NoCopy": True}}
         return {
-            "Image": self._image,
+            "Image": volume.image,
             "Entrypoint": ["/bin/sh", "-c", _HOLD],
-            "User": "{}:{}".format(*self._owner),
-            "Labels": self._labels,
+            "User": "{}:{}".format(*volume.owner),
+            "Labels": dict(volume.labels),
             "StopSignal": "SIGKILL",
             "HostConfig": {"Mounts": [mount], "NetworkMode": "none", "Init": True},
         }

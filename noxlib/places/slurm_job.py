@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "templates" / "slurm" / "job.sh.j2"
 _RECEIVE = 'mkdir -p -m 700 "$1" && exec tar -x -C "$1"'
+TASK = "task.json"  #: of tests, where a command has some
 GRACE = 60.0  #: seconds that the job's limit is longer than its task's, so that the task's own deadline comes first
 
 
@@ -145,6 +146,7 @@ def script(way: Way) -> str:
 
 def order(way: Way, task: HostTask) -> bytes:
     """The task's order for ``inside/supervise.py``."""
+    named = {"task": f"{box.RUN}/{TASK}"} if TASK in dict(task.files).values() else {}
     return json.dumps(
         {
             "argv": task.argv,
@@ -152,6 +154,7 @@ def order(way: Way, task: HostTask) -> bytes:
             "cwd": box.WORKSPACE,
             "exit": f"{box.RUN}/exit.json",
             "timeout": task.limits.timeout,
+            **named,
         }
     ).encode()
 

@@ -145,8 +145,10 @@ def _profile(file: str, services: Mapping[str, Table], asked: Optional[str]) -> 
 
 
 def _active(service: Table, profile: Optional[str]) -> bool:
+    """Whether a service is started; one with no replicas has no container that anything could be asked of."""
     profiles = service.get("profiles") or ()
-    return not profiles or profile in profiles
+    replicas = service.get("scale", (service.get("deploy") or {}).get("replicas"))
+    return replicas != 0 and (not profiles or profile in profiles)
 
 
 def _awaited(services: Iterable[Table]) -> tuple[str, ...]:

@@ -51,24 +51,32 @@ class Data:
         steps: In their order.
         postgres: The service that SQL files go to, and that is kept; None: there is none.
         cache: Holds data folders.
-        key: Of the result; None where it is not to be kept, or the service's image is not there yet.
+        key: Of the result, by what the steps are carried out in; None where it is not to be kept, or the service's
+            image is not there yet.
     """
 
     def __init__(
-        self, steps: tuple[Step, ...], postgres: Optional[Postgres], cache: Cache, key: Callable[[], Optional[str]]
+        self, steps: tuple[Step, ...], postgres: Optional[Postgres], cache: Cache, key: Callable[[str], Optional[str]]
     ) -> None:
         self.steps = steps
         self.postgres = postgres
         self.cache = cache
         self.key = key
+        self.testground = ""
         self.laid_down = False
 
-    def added(self, stack: Stack, docker: Docker) -> Stack:
+    def added(self, stack: Stack, docker: Docker, testground: str) -> Stack:
         """The stack with the data folder of an earlier run, where one is kept.
 
         Only the override of its file gets it: a stack that stays up is the same with it as without.
+
+        Args:
+            stack: The services.
+            docker: The engine.
+            testground: What the steps are carried out in: its fingerprint, or the key of its lock.
         """
-        key = self.key()
+        self.testground = testground
+        key = self.key(testground)
         kept = self.cache.get(key, verify=True) if key else None
         if kept is None or self.postgres is None:
             return stack
@@ -124,7 +132,7 @@ class Data:
 
     def _keep(self, services: Services) -> None:
         """Keep the result for the next run; what hinders it hinders no test."""
-        key, postgres = self.key(), self.postgres
+        key, postgres = self.key(self.testground), self.postgres
         if key is None or postgres is None:
             return
         container = services.compose.containers()[postgres.service]["Id"]

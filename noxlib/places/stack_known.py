@@ -18,6 +18,7 @@ class Known(msgspec.Struct, frozen=True):
     port: int
     health: tuple[str, ...] = ()
     request: str = ""  #: for images without a shell
+    more: tuple[int, ...] = ()  #: other ports at which it listens, too
 
 
 #: By the image's name, registry and owner left out: ``postgres_exporter`` is no PostgreSQL.
@@ -26,11 +27,11 @@ KNOWN = {
     "redis": Known(6379, ("CMD", "redis-cli", "ping")),
     "valkey": Known(6379, ("CMD", "valkey-cli", "ping")),
     "mariadb": Known(3306, ("CMD", "healthcheck.sh", "--connect", "--innodb_initialized")),
-    "rabbitmq": Known(5672, ("CMD", "rabbitmq-diagnostics", "-q", "ping")),
+    "rabbitmq": Known(5672, ("CMD", "rabbitmq-diagnostics", "-q", "ping"), more=(4369, 15672, 15692, 25672)),
     "mockserver": Known(1080, request="PUT /mockserver/status"),
     "wiremock": Known(8080, request="GET /__admin/mappings"),
     "minio": Known(9000, request="GET /minio/health/live"),
-    "localstack": Known(4566, request="GET /_localstack/health"),
+    "localstack": Known(4566, request="GET /_localstack/health", more=(443, *range(4510, 4560))),
 }
 ALSO = {"postgresql": "postgres", "postgis": "postgres", "pgvector": "postgres", "redis-stack-server": "redis"}
 

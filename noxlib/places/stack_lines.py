@@ -32,6 +32,11 @@ class Lines:
         depth, line, name = max(reversed(found), key=lambda one: one[0])
         return (name, line) if depth else (self._roots[0][0], 1)
 
+    def plain(self, *path: Step) -> bool:
+        """Whether a part stands there as it counts: without variables, and with nothing left to the environment."""
+        found = [node for _, root in self._roots if (node := _part(root, path)) is not None]
+        return bool(found) and all(_is_plain(node) and node.value != path[-1] for node in found)
+
 
 def _root(file: Path) -> Optional[yaml.Node]:
     try:
@@ -50,6 +55,22 @@ def _deepest(node: Optional[yaml.Node], path: tuple[Step, ...]) -> tuple[int, in
         where, node = found
         depth, line = depth + 1, where.start_mark.line + 1
     return depth, line
+
+
+def _part(node: Optional[yaml.Node], path: tuple[Step, ...]) -> Optional[yaml.Node]:
+    for step in path:
+        found = _step(node, step)
+        if found is None:
+            return None
+        node = found[1]
+    return node
+
+
+def _is_plain(node: yaml.Node) -> bool:
+    if isinstance(node, yaml.ScalarNode):
+        return "$" not in node.value and node.tag != "tag:yaml.org,2002:null"
+    inner = (part for item in node.value for part in (item if isinstance(item, tuple) else (item,)))
+    return all(map(_is_plain, inner))
 
 
 def _step(node: Optional[yaml.Node], step: Step) -> Optional[tuple[yaml.Node, yaml.Node]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from noxlib.places.stack_lines import Step
 
 #: Variables that say where the program of an image listens, whatever ``ports`` says.
-LISTENS = ("MOCKSERVER_SERVER_PORT", "PGPORT", "PORT")
+SURE = ("MOCKSERVER_SERVER_PORT", "PGPORT")
+LISTENS = (*SURE, "PORT")
+SCRIPTS = "/docker-entrypoint-initdb.d"  #: what is mounted below it decides no port
 _ADDRESS = re.compile(r"(?<![\w.-])([a-zA-Z0-9][\w.-]*):(\d{2,5})(?!\d)")
 
 
@@ -27,6 +30,7 @@ class Mistake(msgspec.Struct, frozen=True):
     what: str
     fix: str
     change: Optional[Table] = None  #: for an override of the file; None: only its author knows
+    repeats: tuple[Step, ...] = ()  #: path of the part of the file whose values are in the change as well
 
 
 class Reset(msgspec.Struct, frozen=True):
@@ -71,6 +75,7 @@ def _host_ports(name: str, service: Table, _: dict[str, Table]) -> Iterator[Mist
                 f"{name} takes the port {port['published']} of this machine: a second stack cannot start beside it",
                 f'leave it out, "{address}::{port["target"]}": a free one is taken, and told',
                 _of_service(name, ports=Reset(free)),
+                repeats=("services", name, "ports"),
             )
 
 
@@ -107,10 +112,13 @@ def _unasked(name: str, other: str, service: Table, path: tuple[Step, ...], heal
 
 
 def _own_port(name: str, service: Table, _: dict[str, Table]) -> Iterator[Mistake]:
-    listens, variables = listening(service), stack.environment(service)
-    variable = next((key for key in LISTENS if key in variables), None)
-    for number, port in enumerate(service.get("ports") or ()):
-        if variable and listens and port["target"] not in listens:
+    variable = _deciding(service)
+    listens = listening(service) if variable else ()
+    published = service.get("ports") or ()
+    if variable not in SURE and any(port["target"] in listens for port in published):
+        return  # what else it publishes may be another listener of the same program
+    for number, port in enumerate(published):
+        if listens and port["target"] not in listens:
             yield Mistake(
                 ("services", name, "ports", number),
                 f"{name} listens at {_or(listens)} by {variable}, and publishes its port {port['target']}",
@@ -122,29 +130,55 @@ def _peers(name: str, service: Table, services: dict[str, Table]) -> Iterator[Mi
     for variable, value in stack.environment(service).items():
         for host, port in _ADDRESS.findall(value):
             known = listening(services[host]) if host in services and host != name else ()
-            if known and int(port) not in known:
+            if known and int(port) not in known and not _named(services[host], int(port)):
                 right = value.replace(f"{host}:{port}", f"{host}:{known[0]}")
+                path: tuple[Step, ...] = ("services", name, "environment", variable)
                 yield Mistake(
-                    ("services", name, "environment", variable),
+                    path,
                     f"{name} looks for {host} at its port {port} by {variable}; {host} listens at {_or(known)}",
                     f"name the port {_or(known)}",
                     _of_service(name, environment={variable: right}) if len(known) == 1 else None,
+                    repeats=path,
                 )
 
 
 def _expectations(name: str, service: Table, _: dict[str, Table]) -> Iterator[Mistake]:
-    for file in mocks.files(service):
-        for what in mocks.mistakes(file):
-            path: tuple[Step, ...] = ("services", name, "environment", mocks.EXPECTATIONS)
-            yield Mistake(path, f"MockServer would refuse {what}", f"correct {file.name}: {name} starts without it")
+    for what in mocks.problems(service):
+        path: tuple[Step, ...] = ("services", name, "environment", mocks.EXPECTATIONS)
+        yield Mistake(path, f"MockServer would refuse {what}", f"correct it: {name} starts without it")
 
 
 def listening(service: Table) -> tuple[int, ...]:
-    """The ports that a service listens at, as far as the file tells: by its variables, else what it publishes."""
-    variables = stack.environment(service)
-    words = next((variables[key] for key in LISTENS if key in variables), "")
+    """The ports that a service listens at; none where the file does not decide that."""
+    words = stack.environment(service).get(_deciding(service), "")
     numbers = tuple(int(word) for word in re.split(r"[\s,]+", words) if word.isdigit())
-    return numbers or stack.ports(service)
+    known = stack_known.known(service)
+    if numbers or known is None or _configured(service):
+        return numbers
+    return tuple(dict.fromkeys((known.port, *stack.ports(service))))
+
+
+def _deciding(service: Table) -> str:
+    """The variable that says where a service listens; empty: none. ``PGPORT`` is one of PostgreSQL's clients, too."""
+    known, variables = stack_known.known(service), stack.environment(service)
+    of_image = {"PGPORT": known is stack_known.KNOWN["postgres"], "PORT": known is None}
+    return next((key for key in LISTENS if key in variables and of_image.get(key, True)), "")
+
+
+def _configured(service: Table) -> bool:
+    """Whether files are mounted that may say where the program listens."""
+    mounted = (one for one in service.get("volumes") or () if one.get("type") == "bind")
+    return any(not str(one.get("target")).startswith(SCRIPTS) for one in (*mounted, *(service.get("configs") or ())))
+
+
+def _named(service: Table, port: int) -> bool:
+    """Whether anything of a service says that it may listen at a port as well."""
+    if _deciding(service) in SURE:
+        return False
+    known = stack_known.known(service)
+    said = json.dumps([service.get(key) for key in ("command", "entrypoint", "environment")])
+    ports = (*stack.ports(service), *(known.more if known else ()))
+    return port in ports or re.search(rf"(?<!\d){port}(?!\d)", said) is not None
 
 
 def _fixed_names(config: Table, project: str) -> Iterator[Mistake]:
@@ -160,6 +194,7 @@ def _fixed_names(config: Table, project: str) -> Iterator[Mistake]:
                 f"the {kind[:-1]} {key} {shared}: every stack uses the same one, and none starts with it empty",
                 "leave external and name out: each stack gets its own",
                 {kind: {key: Reset(rest)}},
+                repeats=(kind, key),
             )
 
 

@@ -68,10 +68,12 @@ def agreed(record: Record, parts: Sequence[Optional[Shard]]) -> Record:
         record: Of the run, merged.
         parts: What each task says that it was cut from.
     """
-    if record.outcome != "passed" or len({(part.total, part.digest) for part in parts if part is not None}) <= 1:
+    if len({(part.total, part.digest) for part in parts if part is not None}) <= 1:
         return record
     counts = ", ".join(str(part.total) for part in parts if part is not None)
     message = f"the tasks collected different tests ({counts} of them), so that some may have run nowhere"
+    if record.outcome != "passed":
+        return msgspec.structs.replace(record, message="; ".join(filter(None, (record.message, message))))
     return msgspec.structs.replace(record, outcome="error", cause="shards", message=message)
 
 

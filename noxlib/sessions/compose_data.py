@@ -13,6 +13,7 @@ import msgspec
 
 from noxlib.cache import Cache, state_folder
 from noxlib.config.project import Project
+from noxlib.config.values import parse_size
 from noxlib.engines.docker import Docker
 from noxlib.errors import ConfigError
 from noxlib.ledger import Ledger
@@ -41,7 +42,7 @@ def of(project: Project, docker: Docker, stack: Stack) -> Optional[Data]:
         return None
     postgres = stack_postgres.find(stack)
     cache = Cache(state_folder() / "databases", BUDGET)
-    return Data(steps, postgres, cache, lambda: key(project, docker, stack, postgres, steps))
+    return Data(steps, postgres, cache, lambda ground: key(project, docker, stack, postgres, steps, ground))
 
 
 def preparations(
@@ -66,7 +67,9 @@ def preparations(
             secrets = services.stack.secrets
             return host.run(msgspec.structs.replace(command, environment=environment, secrets=secrets))
 
-        data.fill(services, run, Limits(timeout=own.timeout))
+        # A disk of the suite's own begins here: the tests find there what a migration wrote.
+        disk = parse_size(own.disk) if own.disk else None
+        data.fill(services, run, Limits(timeout=own.timeout, disk=disk))
 
     return (fill,)
 
@@ -97,15 +100,21 @@ def _checked(step: Step, name: str) -> Step:
 
 
 def key(
-    project: Project, docker: Docker, stack: Stack, postgres: Optional[Postgres], steps: tuple[Step, ...]
+    project: Project,
+    docker: Docker,
+    stack: Stack,
+    postgres: Optional[Postgres],
+    steps: tuple[Step, ...],
+    testground: str,
 ) -> Optional[str]:
     """The key of what the steps make in PostgreSQL; None where that cannot be known, or cannot be laid down again.
 
-    Its parts: the image, the service's settings and the files that it mounts, the runner's variables, the steps, and
-    the content of the files that ``migrations`` names: without any, nobody knows what a migration depends on. What a
-    command of the project's own empties (``reset``) is not laid down.
+    Its parts: the image, the service's settings and the files that it mounts, the runner's variables and the
+    suite's own, the testground, the steps, and the content of the files that ``migrations`` names: without any, nobody
+    knows what a migration depends on. What a command of the project's own empties (``reset``) is not laid down.
     """
-    if postgres is None or postgres.service in project.config.compose_integration.reset:
+    own = project.config.compose_integration
+    if postgres is None or postgres.service in own.reset:
         return None
     table = stack.services[postgres.service]
     image = docker.image(str(table.get("image")))
@@ -113,6 +122,7 @@ def key(
     if image is None or not files or not reach.of(docker, image.id, Ledger(), box.labels("data", project.name)).bind:
         return None
     parts: list[Any] = [VERSION, image.id, stack_postgres.settings(table), stack.attachment.environment]
+    parts += [own.env, testground]
     parts += [[(step.kind, step.text) for step in steps]]
     try:
         parts += [_digests(project.root, files), _mounted(stack_postgres.binds(table))]

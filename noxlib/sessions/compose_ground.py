@@ -46,6 +46,7 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
                 labels=labels,
                 build=effort == "all",
                 preparations=compose_data.preparations(opened.data, project, inner, lambda _: ground.environment),
+                testground=made.testground.fingerprint,
             )
             local = opened.docker.endpoint.url.startswith("unix:")
             return Beside(services, inner, Companions(opened.beside, project.root, folder, network=True, channel=local))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from noxlib import atomic
 from noxlib.config.detect import load_project
 from noxlib.config.models import Config
 from noxlib.config.project import Project
@@ -14,12 +18,13 @@ from noxlib.errors import NoxlibError, PlaceError, UsageError
 from noxlib.places import carry, stack
 from noxlib.places.mirror import SKIPPED
 from noxlib.places.probe import LocalProbe
-from noxlib.sessions import compose_files, compose_stack, reaping
+from noxlib.sessions import compose_files, compose_stack, making, reaping
 from noxlib.sessions.arguments import Arguments, Option, no_rest
 from noxlib.sessions.compose_stack import OfServices
 from noxlib.sessions.context import Context, on_terminal, say
+from noxlib.sessions.grounds import Effort
 
-UP = Option("--up", "start the services without tests, and leave them up")
+UP = Option("--up", "start and fill the services without tests, and leave them up")
 DOWN = Option("--down", "remove the services that are up")
 LOGS = Option("--logs", "show the services' logs, or those of the services that follow; on a terminal as they come")
 PS = Option("--ps", "show the services that are up")
@@ -53,7 +58,7 @@ def run(context: Context, arguments: Arguments, place_of: PlaceOf, tests: Callab
     placement = place_of(project.config, arguments)
     assert placement.engine is not None
     if asked[0] == UP.name:
-        up(context, project, placement)
+        up(context, project, placement, "no-build" if arguments["no_build"] else "all")
     elif asked[0] == DOWN.name:
         down(context, project, placement.engine)
     else:
@@ -62,18 +67,43 @@ def run(context: Context, arguments: Arguments, place_of: PlaceOf, tests: Callab
     return True
 
 
-def up(context: Context, project: Project, placement: OfServices) -> None:
-    """Start the services, or leave those that are up already as they are."""
+def up(context: Context, project: Project, placement: OfServices, effort: Effort) -> None:
+    """Start the services and fill them as for a run, or leave those that are up already as they are.
+
+    Raises:
+        NoxlibError: they cannot be started or filled; where their logs are is told.
+    """
+    folder = context.root / ".noxlib" / "compose" / context.session
+    atomic.remove_tree(folder)  # of an earlier time
+    own = project.config.compose_integration
+    try:
+        way = _filled if own.migrate or own.seed else _alone
+        with way(context, project, placement, effort, folder):
+            pass
+    except NoxlibError:
+        say(f"{context.session}: logs of what was started are in {folder.relative_to(context.root)}/logs")
+        raise
+
+
+def _filled(
+    context: Context, project: Project, placement: OfServices, effort: Effort, folder: Path
+) -> AbstractContextManager[object]:
+    """The services beside the place of the tests, where migrations and seeds are carried out."""
+    return making.ready(context, project, placement, effort).host(folder, False)
+
+
+def _alone(
+    context: Context, project: Project, placement: OfServices, effort: Effort, folder: Path
+) -> AbstractContextManager[object]:
+    """The services without a testground, which nothing wants here."""
     with compose_stack.opened(context, project, placement) as opened:
-        services = opened.services(
-            context.root / ".noxlib" / "compose" / context.session,
+        return opened.services(
+            folder,
             lambda its: LocalProbe(its.stack, its.addresses),
             run_id=context.session,
             labels={},
-            fresh=False,
+            build=effort == "all",
         )
-    with services:
-        pass
 
 
 def down(context: Context, project: Project, docker: Docker) -> None:
@@ -91,7 +121,7 @@ def down(context: Context, project: Project, docker: Docker) -> None:
 
 
 def show(context: Context, project: Project, placement: OfServices, words: tuple[str, ...]) -> None:
-    """What compose says of the services that are up, without their secrets.
+    """What compose says of the services that are up, without their secrets; in colours on a terminal, plain elsewhere.
 
     Raises:
         PlaceError: none are up, or compose refuses.
@@ -103,9 +133,11 @@ def show(context: Context, project: Project, placement: OfServices, words: tuple
     if not docker.containers({compose.PROJECT: name}):
         raise PlaceError(f"{context.session}: no services are up", f"nox -s {context.session} -- --up")
     config = compose.Compose(docker, compose_files.of(project), name).config()
+    seen = sys.stdout.isatty()
     ended = process.stream(
-        compose.Compose(docker, (), name).argv(*words),
+        compose.Compose(docker, (), name).argv(*words, colours=seen and not os.environ.get("NO_COLOR")),
         env=docker.command_environment(),
+        plain=not seen,
         secrets=stack.read(config, own.file, own.runner, placement.profile).secrets,
     )
     if ended.code:

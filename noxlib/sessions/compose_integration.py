@@ -56,5 +56,6 @@ def _place(config: Config, arguments: Arguments) -> OfServices:
         keep=bool(arguments["keep"] or arguments["up"] or arguments["watch"]),
         faults=tuple(arguments["fault"]),
         record=tuple(arguments["record"]),
+        fresh=not arguments["up"],
         detached=bool(arguments["keep"] or not arguments["watch"]),
     )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from noxlib import atomic
 from noxlib.config.detect import load_project
 from noxlib.engines.compose import Compose
 from noxlib.engines.docker import Docker
 from noxlib.errors import UsageError
 from noxlib.places import stack_override
+from noxlib.places.stack_lines import Lines
 from noxlib.places.stack_lint import Mistake
+from noxlib.secret import known_secrets, mask
 from noxlib.sessions import compose_files, placing, reaping
 from noxlib.sessions.arguments import DRY_RUN, Option, no_rest
 from noxlib.sessions.context import Context, say
@@ -48,7 +52,19 @@ def run(context: Context) -> None:
 
 
 def _found(files: tuple[Path, ...], docker: Docker) -> tuple[Mistake, ...]:
-    return compose_files.mistakes(Compose(docker, files, PROJECT).config(), PROJECT, docker)
+    found = compose_files.mistakes(Compose(docker, files, PROJECT).config(), PROJECT, docker)
+    return mendable(found, Lines(files))
+
+
+def mendable(found: tuple[Mistake, ...], lines: Lines) -> tuple[Mistake, ...]:
+    """The mistakes, without changes that would write down what the file takes from elsewhere.
+
+    Variables, secrets among them, come from this machine's environment or files that are not committed; an override is.
+    """
+    return tuple(
+        msgspec.structs.replace(one, change=None) if one.repeats and not lines.plain(*one.repeats) else one
+        for one in found
+    )
 
 
 def _fix(context: Context, file: Path, docker: Docker, *, dry_run: bool) -> tuple[Path, ...]:
@@ -61,7 +77,7 @@ def _fix(context: Context, file: Path, docker: Docker, *, dry_run: bool) -> tupl
         )
     text = stack_override.text(_found((file,), docker))
     if dry_run or not text:
-        say(text or f"{context.session}: nothing that an override could mend")
+        say(mask(text, known_secrets({"": text})) or f"{context.session}: nothing that an override could mend")
         return (file,)
     atomic.write(override, text.encode(), mode=0o644)
     say(f"{context.session}: wrote {override.name}; with plain compose: -f {file.name} -f {override.name}")

@@ -38,6 +38,7 @@ class OfServices(Placement, frozen=True):
 
     profile: Optional[str] = None  #: of the compose file
     keep: bool = False  #: they stay up
+    fresh: bool = True  #: those that are up already are emptied and filled again
     detached: bool = True  #: and outlive this process
     faults: tuple[str, ...] = ()  #: as ``--fault`` has them
     record: tuple[str, ...] = ()  #: as ``--record`` has them
@@ -51,6 +52,7 @@ class Opened(msgspec.Struct, frozen=True):
     files: tuple[Path, ...]
     project: str
     kept: Optional[Kept]
+    fresh: bool
     config: ComposeConfig
     beside: companions.Wanted
     data: Optional[Data] = None
@@ -63,13 +65,13 @@ class Opened(msgspec.Struct, frozen=True):
         run_id: str,
         labels: Mapping[str, str],
         build: bool = True,
-        fresh: bool = True,
         preparations: tuple[Work, ...] = (),
+        testground: str = "",
     ) -> Services:
-        """The stack as a context manager; ``folder`` gets its logs."""
+        """The stack as a context manager; ``folder`` gets its logs, ``testground`` says what fills it."""
         return Services(
             self.docker,
-            self.data.added(self.stack, self.docker) if self.data else self.stack,
+            self.data.added(self.stack, self.docker, testground) if self.data else self.stack,
             files=self.files,
             project=self.project,
             run_id=run_id,
@@ -79,7 +81,7 @@ class Opened(msgspec.Struct, frozen=True):
             probe=probe,
             kept=self.kept,
             build=build,
-            fresh=fresh,
+            fresh=self.fresh,
             reset=self.config.reset,
             preparations=preparations,
         )
@@ -114,15 +116,15 @@ def opened(context: Context, project: Project, placement: OfServices, *, publish
         published = publish or kept is not None
         images = _images(services, docker)
         wanted = _wanted(docker, images, publish=published, fixed=own.ports == "fixed")
-        mocks.check(services.services)
         beside = companions.wanted(services, own.mocks, (*own.faults, *placement.faults), placement.record)
+        mocks.check(services.services, beside.record)
         data = compose_data.of(project, docker, services)
         services = stack_additions.added(services, wanted)
         if beside.faults:
             faulted = {fault.service: images.get(fault.service) for fault in beside.faults}
             python = _python_image(context, project)
             services = service_sidecars.added(services, faulted, python, publish=published)
-        yield Opened(docker, services, files, name, kept, own, beside, data)
+        yield Opened(docker, services, files, name, kept, placement.fresh, own, beside, data)
     except BaseException:
         if kept:
             kept.release()

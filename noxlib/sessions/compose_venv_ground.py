@@ -53,6 +53,7 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
                 labels=box.labels(folder.name, project.name),
                 build=effort == "all",
                 preparations=compose_data.preparations(opened.data, project, tests, given),
+                testground=inner.section.lock or "",
             )
             companions = Companions(opened.beside, project.root, folder, network=False, channel=True)
             return Beside(services, tests, companions, lambda its: variables(its, its.addresses()))

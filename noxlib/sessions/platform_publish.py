@@ -13,9 +13,9 @@ from noxlib.engines.docker import Docker
 from noxlib.engines.registry import Manifest, Registry
 from noxlib.errors import EngineError
 from noxlib.records.record import timestamp
-from noxlib.sessions import container_ground, joining, placing, writing
+from noxlib.sessions import content, joining, placing, writing
 from noxlib.sessions.context import Context, say
-from noxlib.testground import image, index, platforms, publish, publishing, recorded, remote, results
+from noxlib.testground import index, platforms, publish, publishing, recorded, remote, results
 from noxlib.testground.index import Part
 from noxlib.testground.provenance import Completing
 from noxlib.testground.results import Result
@@ -48,17 +48,6 @@ def wanted(asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(platforms.parse, asked)))
 
 
-def build(context: Context, project: Project, asked: tuple[str, ...]) -> tuple[str, ...]:
-    """Build each platform's image, and push none; their names here. Raises as ``run``."""
-    engines = [placing.engine(platform) for platform in asked]
-    return tuple(_built(context, project, docker).reference for docker in engines)
-
-
-def _built(context: Context, project: Project, docker: Docker) -> image.Testground:
-    locked = container_ground.lock_of(project, context.python, docker, "all")
-    return image.find_or_build(project, context.python, locked, docker)
-
-
 def _publish(
     context: Context,
     project: Project,
@@ -73,7 +62,8 @@ def _publish(
     credentials = registryauth.find(registry.host, os.environ)
     manifest, sent = _published(registry, context.python, docker.platform, planned), False
     if manifest is None:
-        manifest, sent = publish.upload(registry, _built(context, project, docker), docker, credentials, say)
+        found = content.publish_once(context, project, registry, docker, credentials, rebuild=planned.rebuild)
+        manifest, sent = found.manifest, found.sent
     part = index.read(registry, manifest.digest, context.python)
     if part.platform != docker.platform:
         raise EngineError(

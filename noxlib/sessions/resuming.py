@@ -56,10 +56,14 @@ def _crash(host: Host, exit_: Exit, folder: Path) -> Optional[dict[str, str]]:
     if exit_.code in _OWN_CODES and not (folder / "result" / "report.jsonl").exists():
         return None  # of a machine elsewhere the result would be carried twice
     host.get("result", folder / "result")
-    found = results.result_folder(folder)
-    if results.read_result(found) is not None:
+    return crash_of(exit_, results.result_folder(folder))
+
+
+def crash_of(exit_: Exit, result: Path) -> Optional[dict[str, str]]:
+    """The same of a result folder that is here. ``noxlib.inside.resuming`` judges so where nobody waits."""
+    if results.read_result(result) is not None:
         return None
-    progress = results.read_progress(found)
+    progress = results.read_progress(result)
     verdict = outcome.judge(exit_, None, progress)
     if not (verdict.crashed and verdict.cause in _CAUSES and progress.running):
         return None

@@ -12,14 +12,13 @@ from noxlib.config.detect import load_project
 from noxlib.config.event import Event
 from noxlib.config.project import Project
 from noxlib.engines import registryauth
-from noxlib.engines.docker import Docker
 from noxlib.engines.registry import Manifest, Registry
 from noxlib.engines.registryauth import Credentials
 from noxlib.records.record import timestamp
-from noxlib.sessions import container_ground, placing, platform_publish, publishable, reaping, writing
+from noxlib.sessions import content, placing, platform_publish, publishable, reaping, writing
 from noxlib.sessions.arguments import DRY_RUN, PLATFORMS, Option, no_rest
 from noxlib.sessions.context import Context, say
-from noxlib.testground import image, names, publish, publishing, remote, results
+from noxlib.testground import names, publish, publishing, remote, results
 from noxlib.testground.image import Testground
 from noxlib.testground.provenance import Completing
 from noxlib.testground.pulled import Puller
@@ -66,8 +65,9 @@ def _build_only(
     """A pull request's testground is built, for the tests and the caches that follow; nothing leaves this machine."""
     said = f"{context.session}: nothing is pushed: {planned.reason}"
     if event.kind == "pull_request" and not dry_run:
-        built = platform_publish.build(context, project, wanted)
-        said += f"; built: {', '.join(built) or _build(context, project, placing.engine()).reference}"
+        engines = [placing.engine(platform) for platform in wanted or (None,)]  # refused before the first one is built
+        built = [content.build(context, project, docker).reference for docker in engines]
+        said += f"; built: {', '.join(built)}"
     say(said)
 
 
@@ -82,17 +82,18 @@ def _publish(
 ) -> None:
     registry = remote.open_registry(name)
     completing = Completing(project.name, context.python, registry, _credentials(registry), placing.engine, say)
-    manifest, built, sent = publish.find(registry, context.python, planned), None, False
+    manifest, here, sent = publish.find(registry, context.python, planned), None, False
     if manifest is None:
-        docker = placing.engine()
-        built = _build(context, project, docker)
-        manifest, sent = publish.upload(registry, built, docker, _credentials(registry), say)
+        found = content.publish_once(
+            context, project, registry, placing.engine(), _credentials(registry), rebuild=planned.rebuild
+        )
+        manifest, here, sent = found.manifest, found.here, found.sent
         if sent:
             completing.attach_lock(manifest)
     patience = publish.PATIENCE if sent else 0.0
     settled, tags = publish.settle(registry, context.python, planned, manifest, patience=patience)
-    if built is not None and not publish.is_image(built, settled):
-        _take(context, project, registry, built, settled)
+    if here is not None and not publish.is_image(here, settled):
+        _take(context, project, registry, here, settled)
     result = results.Result(
         python=context.python,
         image=name,
@@ -109,12 +110,6 @@ def _publish(
     how = "sent" if result.uploaded else "already there"
     say(f"{context.session}: {result.reference} ({how}) as {', '.join(tags)}")
     completing.complete(settled, sif=sif)
-
-
-def _build(context: Context, project: Project, docker: Docker) -> Testground:
-    """This checkout's testground, built where it is not here yet."""
-    locked = container_ground.lock_of(project, context.python, docker, "all")
-    return image.find_or_build(project, context.python, locked, docker)
 
 
 def _take(context: Context, project: Project, registry: Registry, built: Testground, settled: Manifest) -> None:

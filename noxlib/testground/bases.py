@@ -56,6 +56,18 @@ def here(planned: Recipe, project: Project, docker: Docker, *, pull: bool) -> di
     return known
 
 
+def renew(planned: Recipe, project: Project, docker: Docker) -> None:
+    """Pull those that are here and that a registry knows once more: their tags may have moved there. Raises EngineError.
+
+    What is not here yet is pulled when it is asked for.
+    """
+    for reference in planned.images:
+        source = recipe.mirrored(reference, project.config.mirrors)
+        info = _image(source, docker)
+        if info is not None and info.digests:
+            _pull(source, docker)
+
+
 def _image(source: str, docker: Docker) -> Optional[ImageInfo]:
     info = docker.image(source)
     if info is None and docker.platform == docker.native:

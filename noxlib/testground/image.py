@@ -64,6 +64,15 @@ def find_or_build(project: Project, python: str, lock: Lock, docker: Docker, *, 
     return _testground(found or _build_locked(order, docker), order)
 
 
+def find(
+    project: Project, python: str, lock: Lock, docker: Docker, *, pull: bool = False
+) -> tuple[str, Optional[Testground]]:
+    """The fingerprint of this checkout's testground, and that itself where the engine has it. Raises as ``wanted``."""
+    order = _order(project, python, lock, docker, pull=pull)
+    found = _found(docker, order.reference, order.fingerprint)
+    return order.fingerprint, _testground(found, order) if found else None
+
+
 def wanted(project: Project, python: str, lock: Lock, docker: Docker, *, pull: bool = False) -> str:
     """The fingerprint that this checkout's testground has, or would have; nothing is built.
 

@@ -26,6 +26,7 @@ class Tags(msgspec.Struct, frozen=True):
     identifiers: tuple[str, ...]  #: the first one decides: what is published for it already is taken, not built anew
     reason: str
     release: Optional[str] = None  #: the release among them, of which ``latest`` is asked
+    rebuild: bool = False  #: with the packages and the base images of today
 
 
 def tags(event: Event) -> Tags:
@@ -41,9 +42,8 @@ def tags(event: Event) -> Tags:
         if found is None:
             return Tags((event.commit,), f"the tag {event.tag!r} is no version: the commit alone")
         if _REBUILD.fullmatch(found):  # its commit keeps what was published for it first
-            return Tags(
-                (found,), f"the rebuild {event.tag!r} of a release; latest, if it is the highest", release=found
-            )
+            reason = f"the rebuild {event.tag!r} of a release; latest, if it is the highest"
+            return Tags((found,), reason, release=found, rebuild=True)
         return Tags((event.commit, found), f"the release {event.tag!r}; latest, if it is the highest", release=found)
     return Tags((), f"the event {event.name!r} publishes nothing")
 

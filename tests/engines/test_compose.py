@@ -1,17 +1,12 @@
-"""``compose_integration``: real services, up until they are ready, the tests among them, down; whatever goes wrong."""
+"""``compose_integration``: real services, up until they are ready, the tests among them, down."""
 
 from __future__ import annotations
 
-import gc
 import json
-import random
 import shutil
-import signal
-import socket
 import subprocess
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
 import pytest
 
@@ -19,14 +14,8 @@ from noxlib.engines.compose import PROJECT
 from noxlib.engines.docker import Docker
 from noxlib.records import store
 
-from .checks import began, left_in_engine, left_of_state, processes_of, told
-from .conftest import Nox, kill_group, wait_until
-from .test_container import Relay
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from noxlib.records.record import Record
+from .checks import began, left_in_engine, left_of_state
+from .conftest import Nox, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.compose]
 
@@ -85,12 +74,6 @@ def services(adopt: Callable[..., Nox], own_state: Path) -> Nox:
     shutil.copy(ROOT / "docker-compose.test.yml", nox.folder)
     shutil.copytree(ROOT / "tests" / "mocks", nox.folder / "tests" / "mocks")
     return nox
-
-
-@pytest.fixture(autouse=True)
-def _connections_closed() -> Iterator[None]:
-    yield
-    gc.collect()
 
 
 def test_the_tests_meet_the_real_services_in_the_testground_of_the_unit_tests(services: Nox, own_state: Path) -> None:
@@ -155,7 +138,9 @@ def test_pythons_checkouts_and_a_stack_of_the_developers_own_do_not_meet(
 
 
 def test_a_profile_that_is_not_asked_for_is_not_started(services: Nox) -> None:
-    write(services, {"cache": ASKED, "more": {**ASKED, "profiles": ["more"]}})
+    """Nor waited for, and neither is a service of which none is wanted."""
+    none = {**ASKED, "deploy": {"replicas": 0}}
+    write(services, {"cache": ASKED, "none": none, "more": {**ASKED, "profiles": ["more"]}})
     assert services("-s", STEP, "--", "-k", "environment").code == 0
     assert [one.name for one in services.record.services] == ["cache"]
     ended = services("-s", STEP, "--", "--profile", "more", "-k", "environment")
@@ -221,76 +206,6 @@ def test_the_runner_gives_the_tests_its_network_names_variables_and_volumes(serv
     assert left(services) == []
 
 
-def test_a_service_of_which_none_is_wanted_is_not_waited_for(services: Nox) -> None:
-    write(services, {"cache": ASKED, "none": {**ASKED, "deploy": {"replicas": 0}}})
-    assert services("-s", STEP, "--", "-k", "environment").code == 0
-    assert [one.name for one in services.record.services] == ["cache"]
-
-
-def test_what_dead_runs_left_is_found_by_its_labels_as_well(services: Nox, own_state: Path) -> None:
-    process = start(services, "testing")
-    kill_group(process)
-    process.communicate(timeout=60)
-    shutil.rmtree(own_state / "ledger")
-    assert left(services) != []
-    assert services("-s", "reap").code == 0
-    assert left(services) == []
-
-
-BROKEN: dict[str, tuple[dict[str, Any], str]] = {
-    "exits 1": (
-        {**CACHE, "bad": {"image": "redis:7", "command": ["sh", "-c", "echo first >&2; echo no disk >&2; exit 1"]}},
-        "the service bad ended with 1 before the services were ready",
-    ),
-    "exits 0": (
-        {**CACHE, "bad": {"image": "redis:7", "command": ["true"]}},
-        "the service bad ended with 0 before the services were ready",
-    ),
-    "loops": (
-        {**CACHE, "bad": {"image": "redis:7", "restart": "always", "command": ["sh", "-c", "exit 3"]}},
-        "the service bad ends again and again, last with 3",
-    ),
-    "eats memory": (
-        {"bad": {"image": "redis:7", "mem_limit": "16m", "command": ["tail", "/dev/zero"]}},
-        "the service bad was killed for lack of memory before the services were ready",
-    ),
-    "no image": ({"bad": {"image": "localhost:1/absent:1"}}, "the services could not be started"),
-    "unhealthy": (
-        {"bad": {"image": "redis:7", "healthcheck": {"test": ["CMD", "false"], "interval": "300ms", "retries": 2}}},
-        "the service bad is unhealthy before the services were ready",
-    ),
-    "unknown command": ({"bad": {"image": "redis:7", "command": ["no-such-program"]}}, "no-such-program"),
-    "mounts nothing": (
-        {"bad": {**ASKED, "volumes": ["./absent.json:/x.json"]}},
-        "absent.json, which does not exist",
-    ),
-    "no service": ({}, "has no service beside test-runner"),
-    "a cycle": ({"a": {**ASKED, "depends_on": ["b"]}, "b": {**ASKED, "depends_on": ["a"]}}, "cycle"),
-    "an unknown key": ({"bad": {"image": "redis:7", "imagine": 1}}, "imagine"),
-    "a variable": ({"bad": {"image": "redis:${ABSENT_VERSION:?is not set}"}}, "ABSENT_VERSION"),
-}
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_mistake_in_the_services_is_two_lines_and_leaves_nothing(services: Nox, name: str) -> None:
-    stack, text = BROKEN[name]
-    write(services, stack)
-    start = time.monotonic()
-    ended = services("-s", STEP)
-    assert time.monotonic() - start < 90
-    assert told(ended) == 2, ended.output
-    assert text in ended.output
-    assert (services.record.outcome, services.record.attempts) == ("error", 1)
-    assert left(services) == []
-
-
-def test_the_last_lines_of_a_service_that_failed_are_shown_and_its_log_is_kept(services: Nox) -> None:
-    write(services, BROKEN["exits 1"][0])
-    ended = services("-s", STEP)
-    assert "  bad | first\n  bad | no disk\n" in ended.output
-    assert (folder(services) / "logs" / "bad.log").read_text() == "first\nno disk\n"
-
-
 def test_a_service_without_a_health_check_is_waited_for_at_its_port(services: Nox) -> None:
     late = {"image": "redis:7", "command": ["sh", "-c", "sleep 3; exec redis-server --protected-mode no"]}
     write(services, {"late": {**late, "expose": ["6379"]}})
@@ -301,64 +216,6 @@ def test_a_service_without_a_health_check_is_waited_for_at_its_port(services: No
     (late_one,) = services.record.services
     assert late_one.ready is not None
     assert late_one.ready >= 3
-
-
-def refused(nox: Nox, *words: str, **variables: str) -> str:
-    ended = nox("-s", STEP, *words, **variables)
-    assert told(ended) == 2, ended.output
-    return ended.output
-
-
-def test_what_cannot_be_had_is_two_lines(services: Nox) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        assert "a port of this machine that the services want is taken" in refused(services, REDIS_TEST_PORT=port)
-    assert services.record.cause == "port"
-    assert left(services) == []
-    assert "has no service 'x'; it has mock-admin" in refused(services, NOXLIB_COMPOSE_INTEGRATION_RUNNER="x")
-    assert "has no profile 'x'; it has integration" in refused(services, "--", "--profile", "x")
-    assert "there is no x.yml" in refused(services, NOXLIB_COMPOSE_INTEGRATION_FILE="x.yml")
-    assert "no container engine answers" in refused(services, DOCKER_HOST="unix:///run/nothing.sock")
-    bare = shutil.which("nox") or "nox"
-    assert "no docker command with compose is on PATH" in refused(services, PATH=str(Path(bare).parent))
-    (services.folder / "docker-compose.test.yml").write_text("services: [")
-    assert "docker-compose.test.yml: " in refused(services)
-
-
-@pytest.mark.parametrize(
-    ("phase", "number"),
-    [
-        ("starting", signal.SIGTERM),
-        ("building", signal.SIGINT),
-        ("waiting", signal.SIGINT),
-        ("testing", signal.SIGINT),
-        ("testing", signal.SIGTERM),
-    ],
-)
-def test_a_signal_in_any_phase_leaves_nothing(services: Nox, own_state: Path, phase: str, number: int) -> None:
-    process = start(services, phase)
-    kill_group(process, number)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode != 0
-    assert "Traceback" not in output, output
-    assert services.record.outcome == "cancelled"
-    assert left(services) == []
-    assert left_of_state(own_state) == []
-    assert processes_of(own_state) == []
-
-
-def test_a_signal_while_all_is_taken_down_leaves_nothing_for_the_next_start(services: Nox, own_state: Path) -> None:
-    write(services, CACHE)
-    process = services.start("-s", STEP, "--", "-k", "environment")
-    wait_until(lambda: any(services.folder.glob(".noxlib/runs/*/result/junit.xml")), "the end of the tests")
-    kill_group(process, signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
-    assert "Traceback" not in output, output
-    assert services("-s", "reap").code == 0
-    assert left(services) == []
-    assert left_of_state(own_state) == []
 
 
 STACKS: dict[str, dict[str, Any]] = {
@@ -376,10 +233,9 @@ def start(nox: Nox, phase: str) -> subprocess.Popen[str]:
         stack = {name: {key: value for key, value in one.items() if value} for name, one in STACKS[phase].items()}
         write(nox, stack)
     process = nox.start("-s", STEP, "--", "tests/test_hangs.py")
-    runs = nox.folder / ".noxlib" / "runs"
 
     def said(text: bytes) -> bool:
-        return any(text in path.read_bytes() for path in runs.glob("*/logs/compose.log"))
+        return any(text in path.read_bytes() for path in nox.folder.glob(".noxlib/runs/*/logs/compose.log"))
 
     come = {
         "starting": lambda: said(b"\n"),
@@ -389,48 +245,3 @@ def start(nox: Nox, phase: str) -> subprocess.Popen[str]:
     }
     wait_until(come[phase], phase, 300)
     return process
-
-
-@pytest.mark.parametrize("moments", [3, pytest.param(10, marks=pytest.mark.nightly)])
-def test_whenever_a_run_is_killed_the_next_start_leaves_nothing_of_it(
-    services: Nox, own_state: Path, moments: int
-) -> None:
-    chance = random.Random(moments)
-    begin = time.monotonic()
-    assert services("-s", STEP).code == 0
-    span = time.monotonic() - begin
-    wrong = []
-    for number in range(moments):
-        process = services.start("-s", STEP)
-        time.sleep(span * (number + chance.random()) / moments)
-        kill_group(process)
-        process.communicate(timeout=60)
-        ended = services("-s", "reap")
-        found = [*left(services), *left_of_state(own_state), *processes_of(own_state)]
-        if ended.code or found:
-            wrong.append(f"{number}: {found}\n{ended.output}")
-    assert not wrong, "\n".join(wrong)
-
-
-def test_an_engine_that_stops_in_the_middle_is_told_and_the_services_go_when_it_is_back(
-    services: Nox, own_state: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    place = tmp_path_factory.mktemp("e")  # a socket's path is short
-    socket_ = Docker.connect().endpoint.url.partition("://")[2]
-    relay = Relay(place, socket_)
-    services.environment["DOCKER_HOST"] = f"unix://{relay.path}"
-    process = start(services, "testing")
-    relay.cut()
-    output, _ = process.communicate(timeout=90)
-    assert process.returncode == 1
-    assert "Traceback" not in output
-    assert f"the engine at unix://{relay.path} stopped" in output
-    record: Record = services.record
-    assert (record.outcome, record.cause) == ("error", "lost")
-    assert left(services) != []
-    back = Relay(place, socket_)
-    ended = services("-s", "reap")
-    assert ended.code == 0, ended.output
-    assert left(services) == []
-    assert left_of_state(own_state) == []
-    back.cut()

@@ -30,6 +30,11 @@ def test_counts():
     assert redis.Redis(host, int(port)).ping()
     print("runs before this one: %d, at %s" % (there.incr("runs") - 1, host))
 """
+FILL = """
+import os, redis
+
+redis.Redis.from_url(os.environ["CACHE_URL"]).set("filled", "it is")
+"""
 COUNTED = re.compile(r"runs before this one: (\d+), at (\S+)")
 
 
@@ -72,10 +77,17 @@ def asked(end: tuple[str, int], words: bytes) -> bytes:
 
 
 def test_services_stay_up_are_used_again_and_go_by_hand(counting: Nox, own_state: Path) -> None:
-    assert counting("-s", STEP, "--", "--up").code == 0
+    (counting.folder / "fill.py").write_text(FILL)
+    filled = {"NOXLIB_COMPOSE_INTEGRATION_SEED": '["python fill.py"]'}
+    first = counting("-s", STEP, "--", "--up", **filled)
+    assert "seed: python fill.py" in first.output
+    assert asked(reached(counting), b"GET filled") == b"$5\r\nit is\r\n"
     assert asked(reached(counting), b"SET runs 5") == b"+OK\r\n"
+    assert "cache of docker-compose.test.yml are up already" in counting("-s", STEP, "--", "--up", **filled).output
     assert " cache " in counting("-s", STEP, "--", "--ps").output
-    assert "Ready to accept connections" in counting("-s", STEP, "--", "--logs", "cache").output
+    logs = counting("-s", STEP, "--", "--logs", "cache").output
+    assert "Ready to accept connections" in logs
+    assert "\x1b" not in logs
     assert "stays up: the services of compose_integration-3.10" in counting("-s", "reap").output
     kept = {"NOXLIB_COMPOSE_INTEGRATION_RESET": '{"cache": []}'}
     assert counted(counting, **kept)[:2] == (5, "cache")

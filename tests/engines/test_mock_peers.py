@@ -84,8 +84,8 @@ import ingester, pytest, redis
 
 pytestmark = pytest.mark.integration
 
-def asked(peer, path, said=None):
-    headers = {"Authorization": "Bearer correct-horse-battery"}
+def asked(peer, path, said=None, **headers):
+    headers = {"Authorization": "Bearer correct-horse-battery", **headers}
     request = urllib.request.Request(os.environ[peer] + path, said and said.encode(), headers)
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -96,6 +96,17 @@ def asked(peer, path, said=None):
 def test_a_real_peer_is_asked_through_the_recorder():
     for number, said in ((1, "a"), (2, "a"), (3, "b")):
         assert asked("REAL_URL", "/made", said) == (201, {"number": number, "said": said, "host": "real:9000"})
+
+def test_what_was_secret_is_met_by_another():
+    password = str(time.time_ns())
+    said = json.dumps({"user": "a", "password": password, "note": "it is " + os.environ["API_TOKEN"]})
+    json_type = {"Content-Type": "application/json"}
+    status, answer = asked("REAL_URL", "/in?api_key=" + password, said, **json_type)
+    assert status == 201
+    assert asked("REAL_URL", "/in/" + os.environ["API_TOKEN"], "user=a&password=" + password)[0] == 201
+    if "***" in answer["said"]:  # by the recording, which takes no other request
+        assert asked("REAL_URL", "/in?api_key=" + password, said.replace('"a"', '"b"'), **json_type)[0] == 404
+        assert asked("REAL_URL", "/in/x", "user=b&password=" + password)[0] == 404
 
 def test_nobody_expects():
     assert asked("PEER_URL", "/nobody/knows")[0] == 404
@@ -193,6 +204,7 @@ def project(adopt: Callable[..., Nox], own_state: Path) -> Nox:
         "PEER_URL": "http://peer:8000",
         "REAL_URL": "http://recorder:8000",
         "APP_URL": "http://app:9001",
+        "API_TOKEN": "correct-horse-battery",
     }
     write(
         nox,
@@ -229,14 +241,16 @@ def test_peers_are_watched_and_recorded_services_slowed_and_killed(project: Nox)
     assert left(project) == []
 
     mocks = project.folder / "tests" / "mocks"
-    assert "recorded 3 expectations of recorder to real.recorded.json; real.json stays as it is" in ended.output
+    assert "recorded 5 expectations of recorder to real.recorded.json; real.json stays as it is" in ended.output
     text = (mocks / "real.recorded.json").read_text()
     assert "correct-horse-battery" not in text
+    assert [one["httpRequest"]["path"] for one in json.loads(text)[-2:]] == ["/in", "/in/.*"]
+    assert "password" in text
     (mocks / "real.recorded.json").replace(mocks / "real.json")
     tests.write_text(TESTS)
     again = project("-s", STEP, NOXLIB_COMPOSE_INTEGRATION_MOCKS="fail")
     counts = project.record.counts
-    assert (counts.passed, counts.errors) == (2, 1), again.output
+    assert (counts.passed, counts.errors) == (3, 2), again.output
     assert "no expectation met: peer: GET /nobody/knows" in again.output
     assert "never called: POST /api/auth/token of peer (admin-mock.json)" in again.output
 

@@ -139,7 +139,7 @@ def test_latest_is_the_highest_stable_release_and_a_release_never_moves(publishe
     assert publisher.registry.digest("py3.10-v1.9.0") == digests["v1.9.0"]
 
 
-def test_the_first_one_published_for_a_commit_is_the_truth(
+def test_the_first_one_published_for_a_commit_is_the_truth_and_unchanged_content_stays_it(
     publisher: Publisher, registry_server: RegistryServer
 ) -> None:
     assert publisher.publish().code == 0
@@ -151,6 +151,10 @@ def test_the_first_one_published_for_a_commit_is_the_truth(
     assert "building" not in ended.output
     assert publisher.result()["digest"] == first["digest"] == publisher.registry.digest("py3.10-other")
     assert sum(UPLOAD in path for _, path in registry_server.requests) == uploads
+    publisher.commit("nothing new")  # the next commit, on a machine that has built nothing
+    ended = publisher.publish()
+    assert (ended.code, "building" in ended.output, "sending" in ended.output) == (0, False, False), ended.output
+    assert publisher.registry.digest(f"py3.10-{publisher.head}") == first["digest"]
 
 
 def test_every_layer_is_sent_once_and_none_for_a_new_tag(publisher: Publisher, registry_server: RegistryServer) -> None:

@@ -162,9 +162,10 @@ def test_a_refused_job_is_two_lines_and_leaves_nothing(cluster: Cluster, tmp_pat
 
 CONFIGURATION = '[hpc]\nhost = "simulation"\n'
 TESTS = """
-import os, signal, time
+import os, signal
 import pytest
 
+def test_kills(): os.kill(os.getpid(), signal.SIGKILL)
 def test_passes(): pass
 def test_fails(): assert 1 == 2
 @pytest.mark.skip
@@ -199,15 +200,18 @@ def test_a_suite_goes_there_and_comes_back_as_one_record(cluster: Cluster, proje
     ended = project("-s", "hpc_fetch", "--", "--wait")
     assert ended.code == 1, ended.output
     record = project.record
-    assert (record.outcome, record.counts.failed, record.counts.skipped) == ("failed", 1, 1)
-    assert [failure.id for failure in record.failures] == ["tests/test_more.py::test_fails"]
-    assert record.counts.passed == 5 + own_tests(project)
-    assert sorted(one.state for one in record.tasks) == ["COMPLETED", "COMPLETED", "FAILED"]
+    assert (record.outcome, record.cause) == ("failed", "killed"), ended.output
+    assert (record.counts.passed, record.counts.failed, record.counts.skipped) == (5 + own_tests(project), 2, 1)
+    expected = {"tests/test_more.py::test_fails", "tests/test_more.py::test_kills"}
+    assert {failure.id for failure in record.failures} == expected
+    assert {one.state for one in record.tasks} == {"COMPLETED", "FAILED"}
     assert {one.node for one in record.tasks} <= {"c1", "c2", "c3"}
     assert record.testground.digest
     folder = store.runs(project.folder)[0].path
-    assert (folder / "junit.xml").read_text().count("<testcase") == record.counts.passed + 2
-    assert (folder / "tasks" / "0" / "logs" / "output.log").exists()
+    assert (folder / "junit.xml").read_text().count("<testcase") == record.counts.passed + 3
+    assert (folder / "report.jsonl").read_text().count('"outcome": "crashed"') == 1
+    said = "".join(path.read_text() for path in folder.glob("tasks/*/logs/output.log"))
+    assert said.count("while tests/test_more.py::test_kills ran; the rest goes on in a new one") == 1
     assert remote(cluster) == ""
     assert "waits to be fetched" in project("-s", "hpc_status").output
 

@@ -102,3 +102,20 @@ def test_a_signal_between_two_phases_fails_nothing_and_one_that_is_due_does(call
 def test_without_a_deadline_no_timer_is_set(calls: Calls) -> None:
     assert run(made(None), "setup", "call", "teardown") == [False] * 3
     assert calls == []
+
+
+def marked(*words: Any, **named: Any) -> Any:
+    """A test with the marker ``timeout``."""
+    return SimpleNamespace(get_closest_marker=lambda _: pytest.mark.timeout(*words, **named).mark)
+
+
+@pytest.mark.parametrize("item", [marked(5), marked(seconds=5), marked(timeout=5.0), marked("5")])
+def test_a_marker_says_other_seconds(item: Any) -> None:
+    assert made().base_of(item) == 5.0
+    assert made().base_of(marked(0)) is None
+
+
+@pytest.mark.parametrize("item", [marked(), marked("soon"), marked(None), marked(wait=5)])
+def test_a_marker_that_makes_no_sense_fails_its_test(item: Any) -> None:
+    with pytest.raises(pytest.fail.Exception, match="takes seconds"):
+        made().base_of(item)

@@ -128,6 +128,7 @@ def test_other_lines_are_no_test_points(line: str) -> None:
         (["1..3", "ok 1"], "3 test points were planned and 1 came"),
         (["1..3"], "3 test points were planned and 0 came"),
         (["1..3", "ok 1", "Bail out! no disk"], "bailed out: no disk"),
+        (["ok 1", "not ok 2", "Bail out! no disk"], "bailed out: no disk"),
         (["1..0 # SKIP no root"], None),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -155,6 +156,32 @@ def test_nothing_that_it_started_outlives_it(tmp_path: Path, end: str) -> None:
         while any(Path(f"/proc/{pid}").exists() for pid in pids):
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_where_a_test_ends_its_process_a_new_one_goes_on_with_the_rest(tmp_path: Path) -> None:
+    shutil.copytree(INSIDE.parents[1] / "tests" / "projects" / "outcomes_crash", tmp_path / "workspace")
+    task = tmp_path / "task.json"
+    known = {"python": f"3.{sys.version_info[1]}", "workspace": str(tmp_path / "workspace"), "result": "result"}
+    task.write_text(json.dumps({**known, "arguments": ["-p", "no:cacheprovider"], "timeout": 300}))
+    command = (sys.executable, str(tmp_path / "noxlib_inside" / "run.py"), str(task))
+    variables = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    out, found = Supervised(tmp_path, command, task=str(task), timeout=400, environment=variables).end()
+    assert found == ended(1), out
+    assert out.count("ended by SIGKILL while test_crash.py::test_crashes ran; the rest goes on in a new one") == 1, out
+    result = json.loads((tmp_path / "result" / "result.json").read_text())
+    counts = {name: count for name, count in result["counts"].items() if count}
+    assert (counts, result["cause"]) == ({"passed": 2, "failed": 1}, "killed")
+
+
+def test_one_who_asks_for_the_end_ends_the_rest_too(tmp_path: Path) -> None:
+    (tmp_path / "result").mkdir()
+    (tmp_path / "result" / "report.jsonl").write_text('{"event": "start", "id": "test_a"}\n')
+    task = tmp_path / "task.json"
+    task.write_text(json.dumps({"python": "3.10", "workspace": "/", "result": "result", "timeout": 300}))
+    one = Supervised(tmp_path, code(GENTLE), task=str(task), timeout=400)
+    assert one.line() == "up\n"
+    one.process.terminate()
+    assert one.end() == ("", ended(9, "cancelled"))
 
 
 def test_an_order_that_cannot_be_read_is_told(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from noxlib.errors import UsageError
-from noxlib.places import companions, service_sidecars
+from noxlib.places import companions, recordings, service_sidecars
 from noxlib.places.box import Attachment
 from noxlib.places.companions import Companions
 from noxlib.places.host import Command
@@ -93,6 +93,20 @@ def test_a_link_that_a_migration_laid_is_not_written_through(tmp_path: Path) -> 
     (tmp_path / companions.FILE).symlink_to(tmp_path / "mine")
     assert told(tmp_path, Services(), network=True)[0]["policy"] == "fail"
     assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_what_a_stopped_run_has_recorded_is_without_its_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "result" / recordings.FOLDER / "mock.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('[{"httpRequest": {"path": "/a"}, "httpResponse": {"body": "hush-hush-hush"}}]')
+    beside = Companions(
+        companions.wanted(STACK, "report", (), ["mock=http://real"]), tmp_path, tmp_path, network=True, channel=False
+    )
+    command = Command(("python",), secrets=("hush-hush-hush",))
+    with pytest.raises(KeyboardInterrupt), beside.beside(Services(), command):  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+    for kept in (file, tmp_path / "tests" / "mocks" / "mock.json"):
+        assert json.loads(kept.read_text())[0]["httpResponse"] == {"body": "***"}
 
 
 def test_what_there_is_not_is_refused() -> None:

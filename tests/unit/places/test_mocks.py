@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from noxlib.errors import PlaceError
-from noxlib.places import mock_schema, mocks
+from noxlib.places import mock_schema, mocks, stack_lint
 
 OWN = Path(__file__).parents[2] / "mocks"
 GOOD = {"httpRequest": {"method": "GET", "path": "/a"}, "httpResponse": {"statusCode": 200}}
@@ -36,6 +36,46 @@ def test_the_files_are_those_that_the_service_mounts_and_names(tmp_path: Path) -
     assert mocks.files(service(tmp_path / "a.json", "/config/a.json", "/config/a.json")) == (tmp_path / "a.json",)
     assert mocks.files(service(tmp_path, "/elsewhere/a.json")) == ()
     assert mocks.files({"image": "redis:7"}) == ()
+
+
+def test_the_inmost_mount_has_the_file(tmp_path: Path) -> None:
+    one = service(tmp_path)
+    one["volumes"].append({"type": "bind", "source": str(OWN), "target": "/config/a.json"})
+    assert mocks.files(one) == (OWN,)
+    assert mocks.files({**service(tmp_path), "configs": [{"source": "a", "target": "/config/a.json"}]}) == ()
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("/config/b.json", "b.json: it cannot be read: No such file or directory"),
+        ("/config/b*.json", "b*.json: there is no such file in mocks"),
+        ("/config/a*.json", None),
+        ("/config/{a,b}.json", None),
+        ("/config/**.json", None),
+        ("/elsewhere/b.json", None),
+    ],
+)
+def test_expectations_that_are_not_there_are_a_mistake(tmp_path: Path, named: str, said: str | None) -> None:
+    folder = tmp_path / "mocks"
+    folder.mkdir()
+    (folder / "a.json").write_text("[]")
+    one = service(folder, named)
+    assert list(mocks.problems(one)) == ([said] if said else [])
+    whats = [mistake.what for mistake in stack_lint.mistakes({"services": {"mock": one}}, "own")]
+    assert whats == ([f"MockServer would refuse {said}"] if said else [])
+
+
+def test_expectations_that_are_to_be_made_are_none(tmp_path: Path) -> None:
+    one = service(tmp_path)
+    with pytest.raises(PlaceError, match="No such file"):
+        mocks.check({"mock": one})
+    mocks.check({"mock": one}, {"mock"})
+    one["environment"][mocks.PERSISTED] = "/config/a.json"
+    mocks.check({"mock": one})
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(PlaceError, match=r"a\.json:1"):
+        mocks.check({"mock": one}, {"mock"})
 
 
 def test_a_mock_server_is_known_by_its_image_or_its_variables() -> None:

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from noxlib.engines.compose import refusal, remove, unfinished
 from noxlib.errors import PlaceError
 from noxlib.places import addresses, box, probe, readiness
 from noxlib.places.readiness import Look, Waiting, look
 from noxlib.places.stack import Stack
 
 if TYPE_CHECKING:
+    from noxlib.engines.background import Background
     from noxlib.engines.compose import Compose
-    from noxlib.engines.docker import Docker
 
 
 def about(status: str, code: int = 0, restarts: int = 0, **state: Any) -> dict[str, Any]:
@@ -176,67 +175,30 @@ def test_services_that_never_get_ready_are_given_up_and_named(monkeypatch: pytes
     stack = Stack("f", "runner", services, box.ALONE)
     waiting = Waiting(cast("Compose", starting), stack, frozenset, tmp_path / "compose.log")
     with pytest.raises(PlaceError) as told:
-        waiting.follow(cast("subprocess.Popen[bytes]", starting))
+        waiting.follow(cast("Background", starting))
     assert told.value.what.endswith(" s: silent (nothing listens at 8000), starting")
     assert (told.value.cause, "logs/" in told.value.todo) == ("service", True)
 
 
-@pytest.mark.parametrize(
-    ("said", "what", "cause"),
-    [
-        ("x\nError: Bind for 127.0.0.1:1 failed: port is already allocated\n", "a port of this machine", "port"),
-        ("Error: listen tcp4 127.0.0.1:1: bind: address already in use", "a port of this machine", "port"),
-        ("Error: Bind for 127.0.0.1:40000 failed: all ports are allocated", "a port of this machine", "port"),
-        ("Error: write /x: no space left on device", "the engine's disk is full", "disk-full"),
-        ('Conflict. The container name "/a" is already in use by container "b"', "a fixed container_name", "compose"),
-        ("pulling\nno such image", "the services could not be started: no such image", "compose"),
-        ("", "compose said nothing", "compose"),
-    ],
-)
-def test_what_compose_says_becomes_two_lines(said: str, what: str, cause: str) -> None:
-    error = refusal(said)
-    assert what in error.what
-    assert (error.cause, bool(error.todo)) == (cause, True)
+class Full:
+    """A project, and the command that brings it up: its one service ended since there was no room for its data."""
+
+    docker = SimpleNamespace(kind="docker", logs=lambda *_: [b"initdb: error: write: No space left on device\n"])
+
+    def containers(self) -> dict[str, Any]:
+        return {"db": {**about("exited", 1), "Id": "1"}}
+
+    def poll(self) -> None:
+        return None
 
 
-def test_what_was_asked_for_and_not_confirmed_is_known_from_what_compose_said() -> None:
-    log = """ Network p_default  Creating
- Volume "p_data"  Creating
- Network p_default  Created
- Container p-db-1  Creating
- Container p-db-1  Created
- Container p-db-1  Starting
- Container p-cache-1  Creating
-Step 1/2 : FROM Creating
-"""
-    assert unfinished(log) == {"p_data", "p-cache-1"}
-
-
-class Late:
-    """An engine that makes a network only after it was asked twice what there is."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.removed: list[str] = []
-
-    def networks(self, _: object) -> tuple[dict[str, str], ...]:
-        self.asked += 1
-        there = self.asked > 2 and not self.removed
-        return ({"Id": "n", "Name": "p_default"},) if there else ()
-
-    def nothing(self, _: object) -> tuple[()]:
-        return ()
-
-    containers = volumes = images = nothing
-
-    def remove_network(self, name: str) -> None:
-        self.removed.append(name)
-
-
-def test_what_an_engine_makes_late_is_waited_for_and_removed() -> None:
-    engine = Late()
-    remove(cast("Docker", engine), "p", {"p_default"})
-    assert engine.removed == ["n"]
+def test_a_service_that_had_no_room_is_told_as_that(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    full = Full()
+    waiting = Waiting(cast("Compose", full), Stack("f", "runner", {"db": {}}, box.ALONE), frozenset, tmp_path / "log")
+    with pytest.raises(PlaceError, match=r"db ended with 1 before .* ready: a disk that it writes to is full") as told:
+        waiting.follow(cast("Background", full))
+    assert (told.value.cause, "logs/db.log" in told.value.todo) == ("disk-full", True)
+    assert "  db | initdb: error" in capsys.readouterr().out
 
 
 def test_our_own_compose_file_asks_each_service_often_at_first_and_names_no_fixed_port() -> None:

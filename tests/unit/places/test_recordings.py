@@ -67,23 +67,24 @@ def test_what_was_recorded_goes_beside_what_is_there_with_secrets_masked(tmp_pat
     own.write_text("[]")
     result = recorded(tmp_path, "mock", json.dumps(SAID))
     beside = tmp_path / "mocks" / "a.recorded.json"
-    assert recordings.keep(result, ["mock"], stack, tmp_path) == (
+    assert recordings.keep(result, ["mock"], stack, tmp_path, stack.secrets) == (
         "recorded 1 expectations of mock to a.recorded.json; a.json stays as it is",
     )
     assert own.read_text() == "[]"
+    assert "hush" not in (result / recordings.FOLDER / "mock.json").read_text()
     assert json.loads(beside.read_text())[0]["httpResponse"]["body"] == {"token": "***"}
-    assert "in place of an earlier one" in recordings.keep(result, ["mock"], stack, tmp_path)[0]
+    assert "in place of an earlier one" in recordings.keep(result, ["mock"], stack, tmp_path, stack.secrets)[0]
 
 
 def test_where_no_file_is_it_becomes_the_file(tmp_path: Path, stack: Stack) -> None:
-    recordings.keep(recorded(tmp_path, "bare", json.dumps(SAID)), ["bare"], stack, tmp_path)
+    recordings.keep(recorded(tmp_path, "bare", json.dumps(SAID)), ["bare"], stack, tmp_path, stack.secrets)
     assert list(mocks.mistakes(tmp_path / "tests" / "mocks" / "bare.json")) == []
 
 
 @pytest.mark.parametrize("text", [None, "no JSON", "[" * 100_000, "{}", '[{"httpRequest": {"metod": 5}}]'])
 def test_what_is_no_recording_is_not_written(tmp_path: Path, stack: Stack, text: str | None) -> None:
     result = tmp_path / "result" if text is None else recorded(tmp_path, "mock", text)
-    (line,) = recordings.keep(result, ["mock"], stack, tmp_path)
+    (line,) = recordings.keep(result, ["mock"], stack, tmp_path, stack.secrets)
     assert "recorded" in line
     assert list((tmp_path / "mocks").iterdir()) == []
 
@@ -92,7 +93,7 @@ def test_a_link_that_tests_left_is_not_followed(tmp_path: Path, stack: Stack) ->
     (tmp_path / "secret").write_text(json.dumps(SAID))
     result = recorded(tmp_path, "other", "[]")
     (result / recordings.FOLDER / "mock.json").symlink_to(tmp_path / "secret")
-    assert recordings.keep(result, ["mock"], stack, tmp_path) == ("nothing was recorded of mock",)
+    assert recordings.keep(result, ["mock"], stack, tmp_path, stack.secrets) == ("nothing was recorded of mock",)
 
 
 @pytest.mark.parametrize("name", ["result", f"result/{recordings.FOLDER}"])
@@ -100,11 +101,11 @@ def test_a_link_that_tests_put_in_a_folders_place_is_not_followed(tmp_path: Path
     result = recorded(tmp_path, "mock", json.dumps(SAID))
     (tmp_path / name).rename(tmp_path / "elsewhere")
     (tmp_path / name).symlink_to(tmp_path / "elsewhere")
-    assert recordings.keep(result, ["mock"], stack, tmp_path) == ("nothing was recorded of mock",)
+    assert recordings.keep(result, ["mock"], stack, tmp_path, stack.secrets) == ("nothing was recorded of mock",)
 
 
 def test_a_checkout_that_cannot_be_written_is_told_and_ends_no_run(tmp_path: Path, stack: Stack) -> None:
     result = recorded(tmp_path, "bare", json.dumps(SAID))
     (tmp_path / "tests").write_text("no folder")
-    (line,) = recordings.keep(result, ["bare"], stack, tmp_path)
+    (line,) = recordings.keep(result, ["bare"], stack, tmp_path, stack.secrets)
     assert line.startswith("what was recorded of bare cannot be written to bare.json: ")

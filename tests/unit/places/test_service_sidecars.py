@@ -138,7 +138,7 @@ class Compose:
     @contextlib.contextmanager
     def up(self, services: Any, _: Path, **how: Any) -> Any:
         self.asked.append((tuple(services), how.get("start", True), how.get("variables")))
-        yield SimpleNamespace(poll=lambda: 0, wait=lambda _: 0)
+        yield SimpleNamespace(poll=lambda: 0)
 
     def containers(self) -> dict[str, Any]:
         return self.found

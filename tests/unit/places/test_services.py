@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,36 @@ def services(tmp_path: Path) -> Any:
     )
     made.logs.mkdir(parents=True)
     return made
+
+
+RUNNING = {"Status": "running"}
+EXITED = {"Status": "exited", "ExitCode": 0}
+
+
+def entered(services: Any, state: dict[str, Any], *, fresh: bool, filled: bool = True) -> list[str]:
+    """What is done to services that are up already, in that state, when they are entered."""
+    done: list[str] = []
+    services.docker = SimpleNamespace(image=lambda _: None)
+    configuration = json.dumps(services._configuration())
+    entry = SimpleNamespace(details={"configuration": configuration})
+    services._kept = SimpleNamespace(entry=entry, forget=lambda: None, release=lambda: None)
+    services.compose.containers = lambda: {name: {"Id": name, "State": state} for name in ("mute", "db")}
+    services._start = lambda *, empty: done.append("empty" if empty else "start")
+    services._preparations = (lambda _: done.append("fill"),) if filled else ()
+    services._fresh = fresh
+    services.__enter__()
+    return done
+
+
+def test_what_is_up_is_emptied_and_filled_for_a_run_and_by_hand_left_as_it_is(services: Any, capsys: Any) -> None:
+    assert entered(services, RUNNING, fresh=True) == ["empty", "fill"]
+    assert entered(services, RUNNING, fresh=False) == []
+    assert "mute, db of f are up already" in capsys.readouterr().out
+
+
+def test_by_hand_what_was_stopped_is_filled_again_or_where_nothing_fills_it_started(services: Any) -> None:
+    assert entered(services, EXITED, fresh=False) == ["empty", "fill"]
+    assert entered(services, EXITED, fresh=False, filled=False) == ["start"]
 
 
 def test_a_log_that_cannot_be_read_hinders_neither_the_others_nor_the_removal(services: Any, capsys: Any) -> None:

@@ -11,6 +11,7 @@ from noxlib.engines.docker import Docker
 from noxlib.errors import EngineError
 from noxlib.ledger import Ledger
 from noxlib.places.sized import Sized
+from noxlib.places.volume import Volume
 
 
 class Engine:
@@ -40,18 +41,11 @@ class Engine:
 
 
 def made(folder: Path, engine: Engine) -> Sized:
-    (folder / "checkout").mkdir()
-    sized = Sized(
-        cast("Docker", engine),
-        "image",
-        Ledger(folder),
-        name="box",
-        size=1 << 20,
-        owner=(1, 1),
-        labels={},
-        checkout=folder / "checkout",
-        prepared_tree=None,
-    )
+    checkout = folder / "checkout"
+    checkout.mkdir()
+    docker = cast("Docker", engine)
+    volume = Volume(docker, "image", Ledger(folder), "box", owner=(1, 1), labels={}, checkout=checkout)
+    sized = Sized(volume, 1 << 20)
     sized.create()
     return sized
 

@@ -152,6 +152,12 @@ def test_the_order_holds_the_whole_environment_of_a_task() -> None:
     found = json.loads(slurm_job.order(way, HostTask(("python", "x"), {"A": "own"}, limits=Limits(timeout=7.0))))
     assert found["environment"] == {"A": "own", "B": "image"}
     assert (found["argv"], found["timeout"], found["cwd"]) == (["python", "x"], 7.0, "/workspace")
+    assert "task" not in found
+
+
+def test_the_order_of_tests_names_their_task(tmp_path: Path) -> None:
+    task = HostTask(("python", "x"), files=((str(tmp_path / "one.json"), "task.json"),))
+    assert json.loads(slurm_job.order(WAY, task))["task"] == "/opt/noxlib/run/task.json"
 
 
 class Recorder(Here):

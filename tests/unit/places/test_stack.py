@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noxlib.errors import PlaceError, UsageError
-from noxlib.places import box, stack
+from noxlib.places import box, companions, stack
 from noxlib.places.stack import Stack
 
 FILE = "docker-compose.test.yml"
@@ -30,6 +30,18 @@ def test_a_profiles_services_are_started_where_it_is_asked_for() -> None:
     assert list(read(services).services) == ["db", "mock"]
     assert list(read(services, "slow").services) == ["db", "slow"]
     assert list(read({"db": {}, "slow": {"profiles": ["slow"]}}).services) == ["db"]
+
+
+def test_a_service_with_no_replicas_is_not_started_and_no_mock_peer() -> None:
+    mock = {"image": "mockserver/mockserver:5.15.0", "expose": ["1080"]}
+    found = read(
+        {"db": {"deploy": {"replicas": 1}}, "one": {**mock, "scale": 0}, "two": {**mock, "deploy": {"replicas": 0}}}
+    )
+    assert list(found.services) == ["db"]
+    with pytest.raises(UsageError, match="there is no mock peer 'one'"):
+        companions.wanted(found, "report", (), ["one=http://real:9000"])
+    with pytest.raises(PlaceError, match="no service beside test-runner"):
+        read({"one": {"scale": 0}})
 
 
 def test_a_profile_that_there_is_not_is_refused_with_those_that_there_are() -> None:

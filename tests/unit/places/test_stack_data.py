@@ -51,7 +51,7 @@ def services(folder: Path, engine: Engine) -> Any:
 
 
 def data(folder: Path, steps: tuple[Step, ...] = STEPS, postgres: Postgres | None = DATABASE) -> Data:
-    return Data(steps, postgres, Cache(folder / "cache"), lambda: KEY)
+    return Data(steps, postgres, Cache(folder / "cache"), lambda _: KEY)
 
 
 def fill(made: Data, folder: Path, engine: Engine | None = None, ended: Exit = ENDED) -> list[Command]:
@@ -81,7 +81,7 @@ def test_the_steps_are_carried_out_in_order_and_their_result_is_kept(tmp_path: P
 def test_a_stack_begins_with_what_is_kept_and_nothing_is_carried_out(tmp_path: Path, capsys: Any) -> None:
     fill(data(tmp_path), tmp_path)
     again = data(tmp_path)
-    found = again.added(STACK, Engine())  # type: ignore[arg-type]
+    found = again.added(STACK, Engine(), "fp")  # type: ignore[arg-type]
     assert found.services == STACK.services
     assert found.additions["db"]["volumes"][0]["source"].endswith("/data.tar")
     assert fill(again, tmp_path) == []
@@ -96,7 +96,7 @@ def test_what_is_damaged_is_made_anew(tmp_path: Path) -> None:
     (kept / stack_data.FILE).write_bytes(b"datamorX")
     first.cache.release(KEY)
     again = data(tmp_path)
-    assert again.added(STACK, Engine()) is STACK  # type: ignore[arg-type]
+    assert again.added(STACK, Engine(), "fp") is STACK  # type: ignore[arg-type]
     assert len(fill(again, tmp_path)) == 2
 
 

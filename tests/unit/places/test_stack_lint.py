@@ -16,6 +16,7 @@ from noxlib.places.stack_lines import Lines
 from noxlib.places.stack_lint import Mistake, Reset, merged
 
 HEALTHY: dict[str, Any] = {"image": "redis:7", "healthcheck": {"test": ["CMD", "redis-cli", "ping"]}}
+SCRIPT = {"type": "bind", "source": "/", "target": "/docker-entrypoint-initdb.d/init.sql"}
 TABLES = st.recursive(
     st.integers() | st.text(max_size=3),
     lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
@@ -117,10 +118,35 @@ def test_a_mock_and_its_clients_speak_of_one_port() -> None:
     assert own.what == "mock listens at 8000 by MOCKSERVER_SERVER_PORT, and publishes its port 1080"
     assert peers.path == ("services", "client", "environment", "URL")
     assert peers.change == {"services": {"client": {"environment": {"URL": "http://mock:8000/a"}}}}
-    two = {"expose": ["80", "81"]}
+    two = {"environment": {"MOCKSERVER_SERVER_PORT": "80, 81"}}
     (either,) = found({"two": two, "client": {"environment": {"URL": "two:82"}}})
     assert either.what.endswith("two listens at 80 or 81")
     assert either.change is None
+
+
+def test_a_port_of_this_machine_is_not_the_one_that_peers_find() -> None:
+    db = {"image": "postgres:15", "ports": [{"target": 5432}], "volumes": [SCRIPT]}
+    (mistake,) = found({"db": db, "app": {"environment": {"URL": "postgresql://db:5433/x"}}})
+    assert mistake.change == {"services": {"app": {"environment": {"URL": "postgresql://db:5432/x"}}}}
+
+
+@pytest.mark.parametrize(
+    ("service", "named"),
+    [
+        ({"image": "rabbitmq:3-management", "ports": [{"target": 15672}]}, 5672),
+        ({"image": "rabbitmq:3-management"}, 15672),
+        ({"image": "localstack/localstack", "ports": [{"target": 4566}]}, 4510),
+        ({"image": "redis:7", "command": ["redis-server", "--port", "6380"]}, 6380),
+        ({"image": "redis:7", "volumes": [{"type": "bind", "target": "/etc/redis.conf"}]}, 6380),
+        ({"image": "redis:7", "configs": [{"source": "redis", "target": "/etc/redis.conf"}]}, 6380),
+        ({"image": "redis:7", "environment": {"PGPORT": "5432", "PORT": "8000"}}, 6379),
+        ({"image": "own", "environment": {"PGPORT": "5433"}, "ports": [{"target": 8000}]}, 8000),
+        ({"image": "own", "environment": {"PORT": "8000"}, "ports": [{"target": 8000}, {"target": 9000}]}, 9000),
+        ({"image": "own", "ports": [{"target": 8000}]}, 9000),
+    ],
+)
+def test_a_port_that_nothing_speaks_against_is_no_mistake(service: Any, named: int) -> None:
+    assert whats({"one": service, "client": {"environment": {"URL": f"http://one:{named}/"}}}) == []
 
 
 @pytest.mark.parametrize(

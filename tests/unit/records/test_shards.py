@@ -114,4 +114,7 @@ def test_tasks_that_were_cut_from_different_collections_are_no_whole() -> None:
     found = shards.agreed(passed, other)
     assert (found.outcome, found.cause) == ("error", "shards")
     assert found.message == "the tasks collected different tests (6, 7 of them), so that some may have run nowhere"
-    assert shards.agreed(failed, other) is failed
+    assert shards.agreed(failed, parts) is failed
+    told = shards.agreed(failed, other)
+    assert (told.outcome, told.cause) == (failed.outcome, failed.cause)
+    assert "collected different tests" in (told.message or "")

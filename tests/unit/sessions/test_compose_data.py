@@ -43,10 +43,10 @@ def stack(project: Any, environment: dict[str, str] | None = None, **changes: An
     return Stack("f", "runner", {"db": service}, box.Attachment(environment=environment or {}))
 
 
-def key(project: Any, image: ImageInfo | None = IMAGE, **changes: Any) -> str | None:
+def key(project: Any, image: ImageInfo | None = IMAGE, testground: str = "fp", **changes: Any) -> str | None:
     found = compose_data.of(project, SimpleNamespace(image=lambda _: image), stack(project, **changes))  # type: ignore[arg-type]
     assert found is not None
-    return found.key()
+    return found.key(testground)
 
 
 def configured(project: Any, **changes: Any) -> Any:
@@ -59,6 +59,8 @@ def test_what_decides_the_data_is_in_the_key(project: Any) -> None:
         key(project),
         key(project, msgspec.structs.replace(IMAGE, id="sha256:2")),
         key(project, environment={"SEEDS": "many"}),
+        key(project, testground="other"),
+        key(configured(project, env={"SEEDS": "many"})),
         key(project, command=["-c", "fsync=off"]),
         key(configured(project, migrate="alembic upgrade 1")),
         key(configured(project, seed=("seed.sql",))),

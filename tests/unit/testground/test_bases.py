@@ -12,7 +12,7 @@ from noxlib.config.detect import load_project
 from noxlib.engines.docker import Docker
 from noxlib.engines.imageinfo import ImageInfo
 from noxlib.errors import BuildError
-from noxlib.testground import bases, image
+from noxlib.testground import bases, image, recipe
 from noxlib.testground.locked import Lock
 
 BASE = "base:1"
@@ -106,3 +106,17 @@ def test_a_base_that_is_here_counts_before_anything_that_labels_tell(asked: Aske
 def test_a_label_of_somebody_elses_is_none(asked: Asked, label: str) -> None:
     asked.engine.add("x", "1", fingerprint="f", bases=label, python="3.10")
     assert list(bases.told("3.10", asked.docker)) == []
+
+
+def test_bases_are_pulled_once_more_where_a_registry_knows_them(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    pulled: list[str] = []
+    monkeypatch.setattr(bases, "_pull", lambda source, _: pulled.append(source))
+    planned = recipe.of(asked.project, "3.10", asked.lock)
+    bases.renew(planned, asked.project, asked.docker)
+    assert pulled == []  # it is not here: whoever asks for it pulls it
+    asked.engine.known[BASE] = ImageInfo("sha256:1", (), (), {}, {}, 1, "")
+    bases.renew(planned, asked.project, asked.docker)
+    assert pulled == []  # it was made on this machine
+    asked.engine.add(BASE, "2")
+    bases.renew(planned, asked.project, asked.docker)
+    assert pulled == [BASE]

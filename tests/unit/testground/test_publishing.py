@@ -104,9 +104,10 @@ def test_tags_that_do_not_move() -> None:
 @pytest.mark.parametrize(("text", "identifier"), [("v1.2.3-r2", "v1.2.3-r2"), ("1.2.3-r10", "v1.2.3-r10")])
 def test_a_rebuild_of_a_release_leaves_its_commit_alone(text: str, identifier: str) -> None:
     planned = publishing.tags(tag(text))
-    assert (planned.identifiers, planned.release) == ((identifier,), identifier)
+    assert (planned.identifiers, planned.release, planned.rebuild) == ((identifier,), identifier, True)
 
 
 @pytest.mark.parametrize("text", ["v1.2.3-rc1", "v1.2.3.post2", "v1.2.3-r"])
 def test_what_only_looks_like_a_rebuild_is_a_release_of_its_commit(text: str) -> None:
-    assert publishing.tags(tag(text)).identifiers[0] == COMMIT
+    planned = publishing.tags(tag(text))
+    assert (planned.identifiers[0], planned.rebuild) == (COMMIT, False)

@@ -1,0 +1,123 @@
+"""``compose_integration`` that is stopped, killed, or loses its engine, in any phase; what is left, and until when."""
+
+from __future__ import annotations
+
+import gc
+import random
+import shutil
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from noxlib.engines.docker import Docker
+
+from .checks import left_of_state, processes_of
+from .conftest import Nox, kill_group, wait_until
+from .test_compose import CACHE, STEP, left, services, start, write
+from .test_container import Relay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from noxlib.records.record import Record
+
+__all__ = ["services"]
+pytestmark = [pytest.mark.docker, pytest.mark.compose]
+
+
+@pytest.fixture(autouse=True)
+def _connections_closed() -> Iterator[None]:
+    yield
+    gc.collect()
+
+
+def test_what_dead_runs_left_is_found_by_its_labels_as_well(services: Nox, own_state: Path) -> None:
+    process = start(services, "testing")
+    kill_group(process)
+    process.communicate(timeout=60)
+    shutil.rmtree(own_state / "ledger")
+    assert left(services) != []
+    assert services("-s", "reap").code == 0
+    assert left(services) == []
+
+
+@pytest.mark.parametrize(
+    ("phase", "number"),
+    [
+        ("starting", signal.SIGTERM),
+        ("building", signal.SIGINT),
+        ("waiting", signal.SIGINT),
+        ("testing", signal.SIGINT),
+        ("testing", signal.SIGTERM),
+    ],
+)
+def test_a_signal_in_any_phase_leaves_nothing(services: Nox, own_state: Path, phase: str, number: int) -> None:
+    process = start(services, phase)
+    kill_group(process, number)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "Traceback" not in output, output
+    assert services.record.outcome == "cancelled"
+    assert left(services) == []
+    assert left_of_state(own_state) == []
+    assert processes_of(own_state) == []
+
+
+def test_a_signal_while_all_is_taken_down_leaves_nothing_for_the_next_start(services: Nox, own_state: Path) -> None:
+    write(services, CACHE)
+    process = services.start("-s", STEP, "--", "-k", "environment")
+    wait_until(lambda: any(services.folder.glob(".noxlib/runs/*/result/junit.xml")), "the end of the tests")
+    kill_group(process, signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert "Traceback" not in output, output
+    assert services("-s", "reap").code == 0
+    assert left(services) == []
+    assert left_of_state(own_state) == []
+
+
+@pytest.mark.parametrize("moments", [3, pytest.param(10, marks=pytest.mark.nightly)])
+def test_whenever_a_run_is_killed_the_next_start_leaves_nothing_of_it(
+    services: Nox, own_state: Path, moments: int
+) -> None:
+    chance = random.Random(moments)
+    begin = time.monotonic()
+    assert services("-s", STEP).code == 0
+    span = time.monotonic() - begin
+    wrong = []
+    for number in range(moments):
+        process = services.start("-s", STEP)
+        time.sleep(span * (number + chance.random()) / moments)
+        kill_group(process)
+        process.communicate(timeout=60)
+        ended = services("-s", "reap")
+        found = [*left(services), *left_of_state(own_state), *processes_of(own_state)]
+        if ended.code or found:
+            wrong.append(f"{number}: {found}\n{ended.output}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_an_engine_that_stops_in_the_middle_is_told_and_the_services_go_when_it_is_back(
+    services: Nox, own_state: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("e")  # a socket's path is short
+    socket_ = Docker.connect().endpoint.url.partition("://")[2]
+    relay = Relay(place, socket_)
+    services.environment["DOCKER_HOST"] = f"unix://{relay.path}"
+    process = start(services, "testing")
+    relay.cut()
+    output, _ = process.communicate(timeout=90)
+    assert process.returncode == 1
+    assert "Traceback" not in output
+    assert f"the engine at unix://{relay.path} stopped" in output
+    record: Record = services.record
+    assert (record.outcome, record.cause) == ("error", "lost")
+    assert left(services) != []
+    back = Relay(place, socket_)
+    ended = services("-s", "reap")
+    assert ended.code == 0, ended.output
+    assert left(services) == []
+    assert left_of_state(own_state) == []
+    back.cut()

@@ -1,0 +1,70 @@
+"""What compose and the engine say and leave: told in two lines, waited for, removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from noxlib.engines.compose import refusal, remove, unfinished
+
+if TYPE_CHECKING:
+    from noxlib.engines.docker import Docker
+
+
+@pytest.mark.parametrize(
+    ("said", "what", "cause"),
+    [
+        ("x\nError: Bind for 127.0.0.1:1 failed: port is already allocated\n", "a port of this machine", "port"),
+        ("Error: listen tcp4 127.0.0.1:1: bind: address already in use", "a port of this machine", "port"),
+        ("Error: Bind for 127.0.0.1:40000 failed: all ports are allocated", "no port of this machine is free", "port"),
+        ("Error: write /x: no space left on device", "the engine's disk is full", "disk-full"),
+        ('Conflict. The container name "/a" is already in use by container "b"', "a fixed container_name", "compose"),
+        ("pulling\nno such image", "the services could not be started: no such image", "compose"),
+        ("", "compose said nothing", "compose"),
+    ],
+)
+def test_what_compose_says_becomes_two_lines(said: str, what: str, cause: str) -> None:
+    error = refusal(said)
+    assert what in error.what
+    assert (error.cause, bool(error.todo)) == (cause, True)
+
+
+def test_what_was_asked_for_and_not_confirmed_is_known_from_what_compose_said() -> None:
+    log = """ Network p_default  Creating
+ Volume "p_data"  Creating
+ Network p_default  Created
+ Container p-db-1  Creating
+ Container p-db-1  Created
+ Container p-db-1  Starting
+ Container p-cache-1  Creating
+Step 1/2 : FROM Creating
+"""
+    assert unfinished(log) == {"p_data", "p-cache-1"}
+
+
+class Late:
+    """An engine that makes a network only after it was asked twice what there is."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.removed: list[str] = []
+
+    def networks(self, _: object) -> tuple[dict[str, str], ...]:
+        self.asked += 1
+        there = self.asked > 2 and not self.removed
+        return ({"Id": "n", "Name": "p_default"},) if there else ()
+
+    def nothing(self, _: object) -> tuple[()]:
+        return ()
+
+    containers = volumes = images = nothing
+
+    def remove_network(self, name: str) -> None:
+        self.removed.append(name)
+
+
+def test_what_an_engine_makes_late_is_waited_for_and_removed() -> None:
+    engine = Late()
+    remove(cast("Docker", engine), "p", {"p_default"})
+    assert engine.removed == ["n"]
