@@ -227,7 +227,7 @@ def test_peers_are_watched_and_recorded_services_slowed_and_killed(project: Nox)
     ended = project("-s", STEP, "--", *faults, "--record", "recorder=http://real:9000", PATIENT)
     assert ended.code == 0, ended.output
     record: Record = project.record
-    assert record.counts.passed == 9
+    assert record.counts.passed == 10
     assert record.mocks is not None
     unmatched = [(one.test, one.service, one.request) for one in record.mocks.unmatched]
     assert unmatched == [("tests/test_ingester.py::test_nobody_expects", "peer", "GET /nobody/knows")]
