@@ -187,7 +187,7 @@ def command() -> str:
 def refusal(output: str) -> PlaceError:
     """What compose says where it could not start the services, in two lines."""
     said = process.last_line(output, _SILENT)
-    if "no space left on device" in output:
+    if "no space left on device" in output.lower():
         return PlaceError(
             f"the engine's disk is full: {said}",
             "free space: `docker system df`, `docker image prune`",

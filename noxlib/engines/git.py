@@ -43,12 +43,12 @@ def environment() -> dict[str, str]:
     }
 
 
-def _git(root: Path, *arguments: str, text: Optional[str] = None) -> Optional[str]:
-    """Standard output, or None: no git, no repository, no such thing."""
+def _git(root: Path, *arguments: str, text: Optional[str] = None, timeout: Optional[float] = None) -> Optional[str]:
+    """Standard output, or None: no git, no repository, no such thing; no answer within so many seconds."""
     if not shutil.which("git"):
         return None
     try:
-        done = process.run(["git", *arguments], cwd=root, env=environment(), input=text)
+        done = process.run(["git", *arguments], cwd=root, env=environment(), input=text, timeout=timeout)
     except EngineError:
         return None  # git is there and cannot start: what it would know stays unknown, as without git
     return done.stdout if done.returncode == 0 else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from noxlib import temporary
-from noxlib.engines import process, uv
+from noxlib.engines import offline, process, uv
 from noxlib.engines.index import ca_bundle, index_environment
 from noxlib.errors import EngineError
 
@@ -43,6 +43,8 @@ def audit(pins: Iterable[tuple[str, str]]) -> Audit:
     asked = sorted(set(pins))
     if not asked:
         return Audit()
+    if offline.wanted():
+        return Audit(unknown=f"{offline.VARIABLE} is set")
     with temporary.folder() as folder:
         file = folder / "requirements.txt"
         file.write_text("".join(f"{name}=={version}\n" for name, version in asked), "utf-8")

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+_PATIENCE = 60.0  # seconds for git's remote
+
 
 def resolve(root: Path, word: str) -> Optional[str]:
     """The commit that a word stands for, an abbreviated id, ``HEAD~2``, a tag; None where git knows none."""
@@ -34,3 +36,17 @@ def times(root: Path, commits: Iterable[str]) -> dict[str, int]:
         return {}
     told = _git(root, "log", "--no-walk=unsorted", "--stdin", "--format=%H %ct", text="".join(f"{w}\n" for w in here))
     return {line.split(" ")[0]: int(line.split(" ")[1]) for line in (told or "").splitlines()}
+
+
+def has_all_branches(root: Path) -> bool:
+    """Whether a commit that this clone does not know is on no branch: it has each one of its remote, whole, by now.
+
+    A repository without a remote has all that there are. No git, no answer of the remote: then nobody knows.
+    """
+    if (_git(root, "rev-parse", "--is-shallow-repository") or "").strip() != "false":
+        return False
+    if _git(root, "remote") == "":
+        return True
+    told = _git(root, "ls-remote", "--heads", timeout=_PATIENCE)
+    heads = {line.split("\t")[0] for line in (told or "").splitlines()}
+    return bool(heads) and heads == set(times(root, heads))

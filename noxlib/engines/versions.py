@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Callable, Optional, Protocol, TypeVar
 
 import msgspec
 
+from noxlib.engines.registry import PAGE
 from noxlib.errors import EngineError
 
 if TYPE_CHECKING:
@@ -63,11 +64,14 @@ class RegistryStore:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
-        self._digests: dict[str, str] = {}  # tag -> digest, of the last list
+        self._digests: dict[str, str] = {}  # tag -> digest, of the last whole list
+        self._new: dict[str, Optional[str]] = {}  # the same of those that are new since
+        self._good_for = 0  # how often these are still taken as they are
 
     def listed(self) -> tuple[Stored, ...]:
         """By tag; what bears none cannot be listed (OCI distribution specification 1.1)."""
         tags = self.registry.tags()
+        self._good_for = 0
         self._digests = {tag: digest or "" for tag, digest in zip(tags, at_once(self.registry.digest, tags))}
         by_digest: dict[str, list[str]] = {}
         for tag, digest in self._digests.items():
@@ -79,12 +83,22 @@ class RegistryStore:
         return (*blind, *(Stored(digest, tuple(found)) for digest, found in by_digest.items()))
 
     def now(self, stored: Stored) -> Optional[Stored]:
-        """Its own tags are asked for, and those that are new since the list was made."""
+        """Its own tags are asked for each time, and those that are new since the list was made."""
         if self.registry.digest(stored.digest) is None:
             return None
-        asked = [tag for tag in self.registry.tags() if tag in stored.tags or tag not in self._digests]
-        tags = tuple(tag for tag in asked if self.registry.digest(tag) == stored.digest)
+        new = (tag for tag, digest in self._since().items() if digest == stored.digest and tag not in stored.tags)
+        tags = tuple(tag for tag in (*stored.tags, *new) if self.registry.digest(tag) == stored.digest)
         return msgspec.structs.replace(stored, tags=tags)
+
+    def _since(self) -> dict[str, Optional[str]]:
+        """The new tags. All are listed once for as many versions as that takes requests: a page for each of these."""
+        if self._good_for == 0:
+            tags = self.registry.tags()
+            new = [tag for tag in tags if tag not in self._digests]
+            self._new = dict(zip(new, at_once(self.registry.digest, new)))
+            self._good_for = 1 + len(tags) // PAGE
+        self._good_for -= 1
+        return self._new
 
     def delete(self, stored: Stored) -> None:
         """By digest; then the tags, in a registry that keeps each of them as a manifest of its own."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ANY_TEST = ""  #: the test of a request, where workers share the MockServer
+PARTS = ("keyword", "deselect", "lf", "stepwise")  #: options of pytest that leave tests out
+ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)  #: how a session ends that ran all of its tests
 FIRST = 1000  #: priority of what a test expects: before all that the files say
 
 
@@ -45,7 +47,7 @@ class Peers:
         config = session.config
         self.shared = config.pluginmanager.hasplugin("dsession")
         paths = getattr(getattr(config, "args_source", None), "name", "") == "ARGS"
-        self.part = paths or bool(config.getoption("keyword", ""))
+        self.part = paths or any(config.getoption(option, None) for option in PARTS)
         for name, server in self.servers.items():
             with self.noting(name):
                 self.initial[name] = server.expectations()
@@ -63,6 +65,8 @@ class Peers:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        stopped = session.shouldfail or session.shouldstop or session.exitstatus not in ENDED
+        self.part = self.part or bool(stopped)
         found = self.look(ANY_TEST) if self.shared else self.settle()
         for server in self.servers.values():
             server.close()
@@ -131,7 +135,7 @@ class Peers:
 
 
 class Noting:
-    """In its block a MockServer that does not answer is noted, once, instead of raised."""
+    """In its block a MockServer that does not answer, or not as one does, is noted, once, instead of raised."""
 
     def __init__(self, lost: dict[str, str], name: str, test: str) -> None:
         self.lost, self.name, self.test = lost, name, test
@@ -140,10 +144,11 @@ class Noting:
         pass
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if isinstance(error, Gone):
+        lost = isinstance(error, (Gone, ValueError))
+        if lost:
             after = f", after {self.test}" if self.test else ""
             self.lost.setdefault(self.name, f"{error}{after}")
-        return isinstance(error, Gone)
+        return lost
 
 
 def told(result: dict[str, Any]) -> Iterable[str]:

@@ -57,7 +57,17 @@ class MockServer:
             raise Gone(f"the mock peer {self.name} does not answer at {self.host}:{self.port}: {why}") from None
         if status >= http.client.BAD_REQUEST:
             raise ValueError(f"the mock peer {self.name} refuses it: {text.strip()}")
-        return json.loads(text) if text.strip().startswith(("[", "{")) else text
+        try:
+            return json.loads(text) if text.strip().startswith(("[", "{")) else text
+        except ValueError:
+            raise ValueError(f"the mock peer {self.name} answers what is no JSON: {text.strip()[:80]!r}") from None
+
+    def listed(self, path: str, body: Any = None) -> list[Any]:
+        """What it says, where that is a list. Raises as ``put`` does, ValueError also where it is another thing."""
+        found = self.put(path, body) or []
+        if not isinstance(found, list):  # a value of another's, no argument of ours
+            raise ValueError(f"the mock peer {self.name} answers otherwise than a MockServer: {str(found)[:80]!r}")  # noqa: TRY004
+        return found
 
     def _asked(self, path: str, body: str | None) -> tuple[int, str]:
         """Status and text; where the connection that was kept has ended meanwhile, by a new one."""
@@ -74,25 +84,25 @@ class MockServer:
 
     def requests(self, matcher: Any = None) -> list[Request]:
         """The requests since the log was cleared, those that a matcher fits if there is one."""
-        return [as_request(found) for found in self.put("retrieve?type=REQUESTS&format=JSON", matcher)]
+        return [as_request(found) for found in self.listed("retrieve?type=REQUESTS&format=JSON", matcher)]
 
     def answered(self) -> list[tuple[str, Request]]:
         """The expectation's id and the request, for each request that met one since the log was cleared."""
-        entries = self.put("retrieve?type=REQUEST_RESPONSES&format=LOG_ENTRIES")
+        entries = self.listed("retrieve?type=REQUEST_RESPONSES&format=LOG_ENTRIES")
         met = [entry for entry in entries if entry.get("type") in MATCHED]
         return [(entry["message"][-1].strip(), as_request(entry["httpRequest"])) for entry in met]
 
     def expectations(self) -> list[dict[str, Any]]:
         """Those that are active."""
-        return list(self.put("retrieve?type=ACTIVE_EXPECTATIONS&format=JSON"))
+        return self.listed("retrieve?type=ACTIVE_EXPECTATIONS&format=JSON")
 
     def recorded(self) -> list[dict[str, Any]]:
         """Expectations made of what was forwarded, in the order in which it was."""
-        return list(self.put("retrieve?type=RECORDED_EXPECTATIONS&format=JSON"))
+        return self.listed("retrieve?type=RECORDED_EXPECTATIONS&format=JSON")
 
     def add(self, expectations: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Add expectations, or replace those of the same ids; them as they are now."""
-        return list(self.put("expectation", expectations))
+        return self.listed("expectation", expectations)
 
     def remove(self, expectation: str) -> None:
         """Remove the expectation of an id."""

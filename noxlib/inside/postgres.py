@@ -8,16 +8,19 @@ are dropped by whoever comes next.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import uuid
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from urllib.parse import quote
 
+from . import postgres_urls
 from .databases import Database, DatabaseError, said, worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+T = TypeVar("T")
 OLDEST = 130000  # DROP DATABASE … WITH (FORCE)
 STRATEGIES = 150000  # CREATE DATABASE … STRATEGY
 CLONING = 0x6E6F786C6962  # "noxlib": the advisory lock of whoever clones
@@ -54,7 +57,8 @@ class Postgres:
         self.url = url
         self.parameters = self._parameters()
         self.source = str(self.parameters["dbname"])
-        self.run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)[:15]
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex  # --testrunuid takes any text
+        self.run = hashlib.sha256(os.fsencode(run)).hexdigest()[:15]
         self.template = f"noxlib_{self.run}_template"
         self.made = 0
         self.session: Any = None
@@ -68,18 +72,18 @@ class Postgres:
 
     def new(self) -> Database:
         """A database that nobody else has."""
-        self.made += 1
-        name = f"noxlib_{self.run}_{worker()}_{self.made}"
         with self._explained():
-            self._seal()
-            with self._cloning():
-                self._copy(self.template, name)
+            name = self._lasting(self._clone)
         return Database(name, self._url_of(name), {**self.parameters, "dbname": name})
 
     def drop(self, database: Database) -> None:
-        """Drop a database, whoever is connected to it."""
+        """Drop a database, whoever is connected to it; of a server that is down, the last one of the run does."""
         with self._explained():
-            self._drop(database.name)
+            try:
+                self._lasting(lambda: self._drop(database.name))
+            except self.driver.OperationalError:
+                if self.session is not None and not self.session.closed:
+                    raise
 
     def end(self) -> None:
         """Let go; the last process of the run drops its sealed copy."""
@@ -94,7 +98,9 @@ class Postgres:
         if rest and scheme.partition("+")[0] not in ("postgresql", "postgres"):
             raise DatabaseError(f"DATABASE_URL is of {scheme}, not of PostgreSQL", "name another by --postgres-url")
         try:
-            given = self.driver.conninfo.conninfo_to_dict(f"postgresql://{rest}" if rest else self.url)
+            given = self.driver.conninfo.conninfo_to_dict(
+                postgres_urls.of_libpq(self.url, self._keywords()) if rest else self.url
+            )
         except self.driver.ProgrammingError as error:
             raise DatabaseError(f"the URL of PostgreSQL is none: {said(error)}", "correct DATABASE_URL") from None
         known = ("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER"), ("password", "PGPASSWORD")
@@ -104,11 +110,32 @@ class Postgres:
             raise DatabaseError("where is PostgreSQL?", "set DATABASE_URL, or --postgres-url env:NAME")
         return {**found, "dbname": found["dbname"] or found.get("user", "postgres")}
 
+    def _keywords(self) -> frozenset[str]:
+        return frozenset(option.keyword.decode() for option in self.driver.pq.Conninfo.get_defaults())
+
     def _url_of(self, name: str) -> str:
         if "://" in self.url:
-            return urlsplit(self.url)._replace(path=f"/{name}").geturl()
+            return postgres_urls.of_database(self.url, name)
         at = {key: quote(str(self.parameters.get(key) or ""), safe="") for key in ("user", "password", "host", "port")}
         return "postgresql://{user}:{password}@{host}:{port}/".format(**at) + name
+
+    def _lasting(self, do: Callable[[], T]) -> T:
+        """Do something; where a session was lost meanwhile once more: a test may have had the server started anew."""
+        session = self.session
+        try:
+            return do()
+        except self.driver.OperationalError:
+            if session is None or not session.closed:
+                raise
+        return do()
+
+    def _clone(self) -> str:
+        self.made += 1
+        name = f"noxlib_{self.run}_{worker()}_{self.made}"
+        self._seal()
+        with self._cloning():
+            self._copy(self.template, name)
+        return name
 
     def _ask(self, query: Any, *values: Any) -> list[Any]:
         """Ask the server; a session that it lost is begun anew."""

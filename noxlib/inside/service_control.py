@@ -6,6 +6,7 @@ words alone, for services of this stack alone.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import socket
@@ -52,11 +53,17 @@ class Services:
         self._listens(service)
 
     def restore(self) -> None:
-        """All that was killed or paused runs again, and is ready."""
-        for service in sorted(self.touched):
-            self._ask("restore", service)
-        while self.touched:
-            self._listens(self.touched.pop())
+        """All that was killed or paused runs again, and is ready. Raises the first OSError once all were tried."""
+        failed: dict[str, OSError] = {}
+        for do in (functools.partial(self._ask, "restore"), self._listens):
+            for service in sorted(self.touched - failed.keys()):
+                try:
+                    do(service)
+                except OSError as error:
+                    failed[service] = error
+        self.touched.clear()
+        for first in failed.values():
+            raise first
 
     def _ask(self, do: str, service: str) -> None:
         """Raises LookupError for an unknown service, OSError where it cannot be done."""

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Optional
 
 from noxlib.errors import PlaceError
-from noxlib.places import mock_schema, stack
+from noxlib.places import mock_schema, stack, stack_known
 from noxlib.places.stack import Table
 from noxlib.places.stack_lines import Lines
 
@@ -17,7 +17,6 @@ PORT = "MOCKSERVER_SERVER_PORT"
 PERSISTED = "MOCKSERVER_PERSISTED_EXPECTATIONS_PATH"  #: variable that names the file that MockServer writes
 DEFAULT_PORT = 1080
 _WILDCARDS = frozenset("*?[{")
-_IMAGE = "mockserver"
 
 
 def servers(services: Mapping[str, Table]) -> dict[str, int]:
@@ -100,7 +99,8 @@ def _there(service: Table) -> bool:
 
 
 def _is_mock_server(service: Table) -> bool:
-    return _IMAGE in str(service.get("image", "")) or bool({EXPECTATIONS, PORT} & set(stack.environment(service)))
+    known = stack_known.known(service) is stack_known.KNOWN["mockserver"]
+    return known or bool({EXPECTATIONS, PORT} & set(stack.environment(service)))
 
 
 def _port(service: Table) -> int:

@@ -166,7 +166,10 @@ def _deciding(service: Table) -> str:
 
 
 def _configured(service: Table) -> bool:
-    """Whether files are mounted that may say where the program listens."""
+    """Whether files are mounted that may say where the program listens; those of the HTTP services hold answers."""
+    known = stack_known.known(service)
+    if known and known.request:
+        return False
     mounted = (one for one in service.get("volumes") or () if one.get("type") == "bind")
     return any(not str(one.get("target")).startswith(SCRIPTS) for one in (*mounted, *(service.get("configs") or ())))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from noxlib.places import noted, stack_known
@@ -22,6 +23,7 @@ BUILTINS = frozenset(
     for function if printf pwd read return set shift source test then trap true type ulimit umask unset until wait
     while""".split()  # noqa: SIM905 - read at a glance
 )
+ENTRYPOINT = "docker-entrypoint.sh"  #: of official images
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -46,7 +48,16 @@ def mistakes(name: str, service: Table, image: ImageInfo, docker: Docker, ledger
 
 
 def named(service: Table, image: ImageInfo) -> Iterator[tuple[str, str]]:
-    """Each program that is started, and the key that names it."""
+    """Each program that is started, and the key that names it; not what is mounted, or depends on the folder."""
+    mounted = [PurePosixPath(one.get("target") or "/") for one in service.get("volumes") or ()]
+    for program, key in _all(service, image):
+        path = PurePosixPath(program)
+        ours = any(target == path or target in path.parents for target in mounted)
+        if not ours and (path.is_absolute() or "/" not in program):
+            yield program, key
+
+
+def _all(service: Table, image: ImageInfo) -> Iterator[tuple[str, str]]:
     test: list[str] = (service.get("healthcheck") or {}).get("test") or []
     if test[:1] == ["CMD"] and len(test) > 1:
         yield test[1], "healthcheck"
@@ -54,8 +65,21 @@ def named(service: Table, image: ImageInfo) -> Iterator[tuple[str, str]]:
         yield from ((word, "healthcheck") for word in ("/bin/sh", *of_shell(test[1])))
     if service.get("entrypoint"):
         yield service["entrypoint"][0], "entrypoint"
-    elif service.get("command") and not image.entrypoint:
+    elif service.get("command") and _starts_command(service, image):
         yield service["command"][0], "command"
+
+
+def _starts_command(service: Table, image: ImageInfo) -> bool:
+    """Whether the command's first word is a program.
+
+    It is where the image has no entrypoint, and in the official images of databases but for options and redis' files.
+    Other entrypoints of that name have words of their own: ``server`` of vault's, a script for node's.
+    """
+    if not image.entrypoint:
+        return True
+    known, word = stack_known.known(service), str(service["command"][0])
+    passes_on = known is not None and known.health and PurePosixPath(image.entrypoint[-1]).name == ENTRYPOINT
+    return bool(passes_on) and not word.startswith("-") and not word.endswith(".conf")
 
 
 def of_shell(line: str) -> tuple[str, ...]:

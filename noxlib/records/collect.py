@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -121,7 +122,17 @@ class Story:
         )
         if found.argv:
             record = msgspec.structs.replace(record, argv=found.argv)
-        return masked(record, self._secrets())
+        record = masked(record, self._secrets())
+        if progress.began and (result is None or result.cause == "timeout"):
+            self._make_junit(record)
+        return record
+
+    def _make_junit(self, record: Record) -> None:
+        """Have a JUnit file where the tests' process was ended, by us or by itself, before it could write one."""
+        from noxlib.records import junit  # noqa: PLC0415 - few runs end so
+
+        with contextlib.suppress(OSError):  # a full disk: the record has room of its own
+            junit.make(self.folder.path, record)
 
     def _planned_profile(self) -> ProfileSection | None:
         """The profile of a run that left no result."""

@@ -1,4 +1,4 @@
-"""JUnit XML of any number of runs in one file: what CI systems read.
+"""JUnit XML of any number of runs in one file, and of a run whose tests could not write it: what CI systems read.
 
 Files that tests wrote are hostile: document types (entities that grow) are refused, what is no XML character is
 escaped, numbers are counted anew. Form: https://github.com/testmoapp/junitxml.
@@ -9,16 +9,20 @@ from __future__ import annotations
 import re
 import stat
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 from xml.parsers import expat
 
-from noxlib.records.record import BenchmarkSection, Record
+from noxlib import atomic
+from noxlib.records import result as results
+from noxlib.records.record import BenchmarkSection, Failure, Record
 from noxlib.records.report import Run
 
 _BYTES = 256 << 20  # of one run's file
 _DEPTH = 50  # of its elements
+#: Outcome of a test in ``report.jsonl`` -> what its case has.
+_KINDS = {"failed": "failure", "crashed": "failure", "error": "error", "skipped": "skipped", "xfailed": "skipped"}
 _CASE = frozenset(("failure", "error", "skipped", "system-out", "system-err", "properties"))
 #: Everything but the characters of XML 1.0, section 2.2.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -27,7 +31,7 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def merge(found: Sequence[Run]) -> bytes:
     """One document: a suite for each run, with its place, testground and commit as properties.
 
-    A run without usable JUnit gets its failures from its record; one without a record is an error.
+    A run without usable JUnit gets its tests from its report and its record; one without a record is an error.
     """
     root = ET.Element("testsuites", name="noxlib")
     suites = [_suite(run) for run in found]
@@ -36,6 +40,15 @@ def merge(found: Sequence[Run]) -> bytes:
     root.extend(suites)
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
+
+
+def make(folder: Path, record: Record) -> None:
+    """Write ``junit.xml`` of a run whose tests' process was ended before it could, unless there is a usable one.
+
+    Raises OSError.
+    """
+    if parse(folder / "junit.xml") is None:
+        atomic.write(folder / "junit.xml", merge([Run(folder, record.session, record)]), mode=0o644)
 
 
 def _suite(run: Run) -> ET.Element:
@@ -73,14 +86,37 @@ def _properties(record: Record) -> ET.Element:
 
 
 def _of_record(run: Run) -> list[ET.Element]:
-    """Cases where the tests left no JUnit: benchmarks, what failed by the record, what the run itself died of."""
+    """Cases where the tests left no JUnit: benchmarks, tests by report and record, what the run itself died of."""
     if run.record and run.record.performance:
         return [_benchmark(run.session, one) for one in run.record.performance.benchmarks]
-    listed = run.record.failures if run.record else ()
-    cases = [_case(run.session, failure.id, "failure", failure.message) for failure in listed]
-    if not cases and run.outcome != "passed":
+    cases = list(_tests(run, run.record.failures if run.record else ()))
+    if not _unhappy(cases) and run.outcome != "passed":
         cases = [_case(run.session, run.outcome, "error", run.message)]
     return cases
+
+
+def _tests(run: Run, failures: Sequence[Failure]) -> Iterator[ET.Element]:
+    """Each test by its last line in the report, and what failed beside it; one that did not end died with the run."""
+    failed = {failure.id: failure.message for failure in reversed(failures)}
+    last = {line.id: line for line in results.events(run.folder / "report.jsonl") if line.event in ("start", "end")}
+    for test in (*last, *(test for test in failed if test not in last)):
+        line = last.get(test)
+        if line is not None and line.event == "end":
+            kind, message, seconds = _KINDS.get(line.outcome, ""), failed.get(test, ""), line.duration
+        else:
+            kind, message, seconds = "failure" if test in failed else "error", failed.get(test, run.message), 0.0
+        classname, name = names(test)
+        case = _case(classname or run.session, name, kind, message)
+        case.set("time", f"{seconds:.3f}")
+        yield case
+
+
+def names(test: str) -> tuple[str, str]:
+    """Class and name of a test as pytest writes them: ``tests.test_a.TestB``, ``test_c[1]``."""
+    path, bracket, parameters = test.partition("[")
+    file, *below = path.split("::")
+    parts = [file.replace("/", ".").removesuffix(".py") if below else file, *below]
+    return ".".join(parts[:-1]), parts[-1] + bracket + parameters
 
 
 def _benchmark(session: str, found: BenchmarkSection) -> ET.Element:
@@ -90,9 +126,10 @@ def _benchmark(session: str, found: BenchmarkSection) -> ET.Element:
     return case
 
 
-def _case(session: str, name: str, kind: str, message: str) -> ET.Element:
-    case = ET.Element("testcase", classname=_legal(session), name=_legal(name))
-    ET.SubElement(case, kind, message=_legal(message))
+def _case(classname: str, name: str, kind: str, message: str) -> ET.Element:
+    case = ET.Element("testcase", classname=_legal(classname), name=_legal(name))
+    if kind:
+        ET.SubElement(case, kind, message=_legal(message))
     return case
 
 

@@ -11,7 +11,7 @@ class Budget(msgspec.Struct, frozen=True):
     """A budget of the environment profile that a test broke. Sizes in 2**20 bytes."""
 
     test: str
-    what: str  #: ``memory`` or ``disk``
+    what: str  #: ``memory``, ``memory of a child`` or ``disk``
     mb: float
     budget_mb: int
 

@@ -80,7 +80,11 @@ def _read(context: Context, name: str, store: Store) -> Plan:
 
 def _look(context: Context, project: Project, store: Store) -> _Found:
     say(f"noxlib: reading the versions of {store.registry.image}")
-    versions = survey.survey(store, lambda commits: revisions.times(context.root, commits))
+    versions = survey.survey(
+        store,
+        lambda commits: revisions.times(context.root, commits),
+        lambda: revisions.has_all_branches(context.root),
+    )
     closed = retention_store.closed_pulls(project, (tag for version in versions for tag in version.tags), say)
     rules = msgspec.structs.replace(of_config(project.config.retention), closed=closed)
     now = retention_store.now(store, time.time(), say)

@@ -45,11 +45,11 @@ def run(context: Context) -> None:
             say(f"{context.session}: would load {', '.join(_reference(project, image) for image in found)}")
             return
         here = _load(opened, bases, {_reference(project, image): image for image in found}, docker)
-        told = bundle.install(opened, members)
-    for image in found:
-        reference = _reference(project, image)
+        ids = {image: _checked(_reference(project, image), image, docker) for image in found}
+        told = bundle.install(opened, members, {image.python: own for image, own in ids.items() if not image.builder})
+    for image, own in ids.items():
         known = " (was here)" if image in here else ""
-        say(f"{context.session}: {reference} {_checked(reference, image, docker)}{known}")
+        say(f"{context.session}: {_reference(project, image)} {own}{known}")
     for line in told:
         say(f"{context.session}: {line}")
     say(f"{context.session}: read {opened.taken / 1e6:.1f} of {opened.size / 1e6:.1f} MB")

@@ -90,11 +90,11 @@ def _nearest(context: Context, project: Project, registry: Registry, arguments: 
 def _here(context: Context, project: Project, arguments: Arguments, effort: Effort) -> Here:
     """This checkout. In CI, where a commit and no branch is checked out, the branch is the event's."""
     head = git.head(project.root)
-    fingerprint, unknown = None, ""
+    fingerprint, unknown, platform = None, "", ""
     try:
         docker = placing.engine(arguments["platform"], runs=False)
         locked = container_ground.lock_of(project, context.python, docker, effort)
-        fingerprint = image.wanted(project, context.python, locked, docker)
+        fingerprint, platform = image.wanted(project, context.python, locked, docker), docker.platform
     except NoxlibError as error:
         unknown = error.what
     return Here(
@@ -104,4 +104,5 @@ def _here(context: Context, project: Project, arguments: Arguments, effort: Effo
         unknown=unknown,
         commit=head.commit if head else None,
         branch=(head.branch if head else None) or events.read(os.environ).branch,
+        platform=platform,
     )

@@ -57,9 +57,10 @@ def here(planned: Recipe, project: Project, docker: Docker, *, pull: bool) -> di
 
 
 def renew(planned: Recipe, project: Project, docker: Docker) -> None:
-    """Pull those that are here and that a registry knows once more: their tags may have moved there. Raises EngineError.
+    """Pull once more those that came from a registry, where their tags may have moved; others come when asked for.
 
-    What is not here yet is pulled when it is asked for.
+    Raises:
+        EngineError: One cannot be pulled.
     """
     for reference in planned.images:
         source = recipe.mirrored(reference, project.config.mirrors)

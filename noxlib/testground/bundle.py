@@ -113,8 +113,13 @@ def _lock_file(
     return {f"{_LOCKS}{python}/{path.name}": path}
 
 
-def install(opened: Archive, members: Iterable[Member]) -> tuple[str, ...]:
+def install(opened: Archive, members: Iterable[Member], ids: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """Put what is no image in its place on this machine; a line of each.
+
+    Args:
+        opened: The archive.
+        members: Of it.
+        ids: Python -> id of its testground in this engine, where that may be another one than where it was made.
 
     Raises:
         CacheError: It is damaged, or the disk is full.
@@ -124,7 +129,7 @@ def install(opened: Archive, members: Iterable[Member]) -> tuple[str, ...]:
         if member.name.startswith(_LOCKS):
             told.append(_install_lock(opened, member, every))
         elif member.name.startswith(_SIF):
-            told.append(_install_sif(opened, member))
+            told.append(_install_sif(opened, member, ids or {}))
     return tuple(told)
 
 
@@ -171,9 +176,9 @@ def _is_plain(name: str) -> bool:
     return bool(name) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
-def _install_sif(opened: Archive, member: Member) -> str:
+def _install_sif(opened: Archive, member: Member, ids: Mapping[str, str]) -> str:
     _, _, python, name = member.name.split("/")
-    target = sif_found.path_of(f"sha256:{name[: -len('.sif')]}")
+    target = sif_found.path_of(ids.get(python, f"sha256:{name[: -len('.sif')]}"))
     target.parent.mkdir(parents=True, exist_ok=True)
     with temporary.folder(target.parent, ".making-") as aside:
         opened.extract(member, aside / name)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Callable, Optional
 import msgspec
 
 from noxlib.engines import revisions
-from noxlib.testground import names, remote
+from noxlib.testground import index, names, remote
 from noxlib.testground.remote import Found
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from noxlib.engines.registry import Registry
+    from noxlib.engines.registry import Manifest, Registry
 
 DEPTH = 1000  #: ancestors that are looked for among the published ones
 COMPARED = 20  #: of those, how many are asked for their fingerprint
@@ -28,6 +28,7 @@ class Here(msgspec.Struct, frozen=True):
     unknown: str = ""
     commit: Optional[str] = None
     branch: Optional[str] = None
+    platform: str = ""  #: for which the fingerprint is
 
 
 def follow(registry: Registry, here: Here, say: Callable[[str], None]) -> Optional[Found]:
@@ -70,12 +71,18 @@ def _ancestor(registry: Registry, here: Here) -> _Look:
     published = [tag for tag in before if tag in tags]
     for tag in published[:COMPARED]:
         manifest = registry.manifest(tag)
-        if manifest is not None and remote.fingerprint(registry, manifest) == here.fingerprint:
+        if manifest is not None and _content(registry, manifest, here.platform) == here.fingerprint:
             return Found(manifest.digest, tag), f"{tag} is {manifest.digest}"
     return (
         None,
         f"none of the {len(published[:COMPARED])} nearest that are published" if published else "none published",
     )
+
+
+def _content(registry: Registry, manifest: Manifest, platform: str) -> Optional[str]:
+    """The fingerprint of what is published; of an index that of the platform's part."""
+    part = index.find(registry, manifest, platform)[0] if manifest.is_index else manifest
+    return None if part is None else remote.fingerprint(registry, part)
 
 
 def _branch(registry: Registry, here: Here) -> _Look:

@@ -22,6 +22,7 @@ REPOSITORY = re.compile(
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?")
 _LENGTH = 128
 _HASH = 8  # hex digits that keep two names apart which sanitising made equal
+_HASHED = re.compile(rf"-[0-9a-f]{{{_HASH}}}\Z")
 #: What an identifier stands for; ``foreign`` is a tag that is not of this form.
 Kind = Literal["release", "latest", "main", "branch", "commit", "pull-request", "fingerprint", "local", "foreign"]
 _KINDS: tuple[tuple[Kind, str], ...] = (
@@ -45,7 +46,7 @@ def tag(python: str, identifier: str) -> str:
 
     Args:
         python: The Python as uv names it, ``3.10``, ``pypy3.11``.
-        identifier: A branch, a version, ``pr-12``, a commit: any text.
+        identifier: What ``branch`` makes of one, a version, ``pr-12``, a commit: any text.
     """
     return sanitise(f"py{python}-{identifier}", _LENGTH)
 
@@ -82,10 +83,16 @@ def _kind(identifier: str) -> Kind:
 def branch(name: str) -> str:
     """A branch as an identifier. One that would read as a release, a commit, … is told apart from them.
 
+    So is one that is named as another one's identifier is.
+
     >>> branch("main"), branch("v9.9")
     ('main', 'branch-v9.9-5a011113')
+    >>> branch("feat/a"), branch("feat-a-d54ad782")
+    ('feat-a-d54ad782', 'feat-a-d54ad782-ec53eeeb')
     """
     safe = sanitise(name, _LENGTH)
+    if safe == name and _HASHED.search(name):
+        safe = _hashed(safe, name, _LENGTH)
     if _kind(safe) in ("branch", "main") and not safe.startswith("branch-"):
         return safe
     return f"branch-{sanitise(name, _LENGTH // 2)}-{_short_hash(name)}"
@@ -127,6 +134,10 @@ def sanitise(text: str, length: int) -> str:
         safe = "_" + safe
     if safe == text and len(safe) <= length:
         return safe
+    return _hashed(safe, text, length)
+
+
+def _hashed(safe: str, text: str, length: int) -> str:
     return f"{safe[: length - _HASH - 1]}-{_short_hash(text)}"
 
 

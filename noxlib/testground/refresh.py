@@ -38,7 +38,8 @@ class Refreshed(msgspec.Struct, frozen=True):
     @property
     def is_changed(self) -> bool:
         """Whether there is anything to propose."""
-        return bool(self.packages) or any(base.now not in (None, base.before) for base in self.bases)
+        newer = (base for base in self.bases if base.before is not None)  # of others nobody knows what was before
+        return bool(self.packages) or any(base.now not in (None, base.before) for base in newer)
 
 
 def packages(text: str, name: str, python: str, platform: str) -> tuple[Package, ...]:

@@ -25,6 +25,7 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     key: str = ""  #: the registry's own name for it, where it has one
     subject: str = ""  #: digest of the image that it is a signature, an SBOM, … of
     missing: tuple[str, ...] = ()  #: children that the registry does not have
+    unknown: str = ""  #: a commit for which it was published, nobody here knows when: ``used`` may be too early
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -103,7 +104,8 @@ def _verdicts(versions: Sequence[Version], rules: Rules, now: float) -> dict[str
         age = None if version.used is None else (now - version.used) / DAY
         lives = [read(tag) for tag in version.tags]
         newest = _newest(lives, rules.keep_last, seen) if age is not None and age >= 0 else ""
-        found[version.digest] = _alone(version, age, lives, newest, rules.grace, version.digest in parts)
+        spared = newest or _published_unseen(version)
+        found[version.digest] = _alone(version, age, lives, spared, rules.grace, version.digest in parts)
     return found
 
 
@@ -117,8 +119,14 @@ def _newest(lives: Sequence[Life], keep_last: int, seen: defaultdict[tuple[str, 
     return found
 
 
+def _published_unseen(version: Version) -> str:
+    """Why a version is kept that may be younger than it looks, if it may."""
+    commit = version.unknown[:12]
+    return f"published for {commit}, nobody knows when: this clone lacks it, and may lack its branch" if commit else ""
+
+
 def _alone(
-    version: Version, age: Optional[float], lives: Sequence[Life], newest: str, grace: float, is_part: bool
+    version: Version, age: Optional[float], lives: Sequence[Life], spared: str, grace: float, is_part: bool
 ) -> _Verdict:
     """By its own tags: kept as long as one of them is."""
     alive = any(name for name, _, _ in lives)
@@ -129,8 +137,8 @@ def _alone(
     for tag, (name, days, _) in zip(version.tags, lives):
         if days is None or (name and age <= days):
             return _Verdict("keep", f"{tag}: {name} is kept {'for ever' if days is None else f'for {days:g} days'}")
-    if newest:
-        return _Verdict("keep", newest)
+    if spared:
+        return _Verdict("keep", spared)
     if age <= grace and not alive:
         return _Verdict("keep", "it may be being published at this moment")
     why = "every tag on it has expired" if version.tags else "without a tag, and part of nothing"

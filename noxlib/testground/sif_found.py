@@ -10,7 +10,7 @@ from noxlib.engines import blobs, referrers
 from noxlib.engines.chunks import SIZE
 from noxlib.errors import ConfigError, EngineError
 from noxlib.ledger import state_folder
-from noxlib.testground import attachments, names, remote
+from noxlib.testground import attachments, names, publish, remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def find(project: Project, testground: Testground) -> Optional[Found]:
 def _attached(registry: Registry, testground: Testground) -> Optional[Part]:
     """What is published under a fingerprint may have been built elsewhere: then it is not this one."""
     manifest = registry.manifest(names.fingerprint_tag(testground.python, testground.fingerprint))
-    if manifest is None or remote.configuration_digest(manifest) != testground.id:
+    if manifest is None or not publish.is_image(testground, manifest):
         return None
     listed = referrers.of(registry, manifest.digest, attachments.SIF)
     every = (part for one in listed for part in referrers.parts(registry, one, manifest.digest))

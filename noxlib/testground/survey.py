@@ -14,7 +14,7 @@ from noxlib.testground import names, remote
 from noxlib.testground.retention import Version, subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from noxlib.engines.registry import Manifest, Registry
     from noxlib.engines.versions import Store, Stored
@@ -23,12 +23,17 @@ _REPRODUCIBLE = 946684800.0  # the year 2000: what claims to be older was given 
 _OF_THE_REGISTRY = ("lost", "credentials", "rate-limit")  # causes: it cannot be asked, whatever the manifest
 
 
-def survey(store: Store, commit_times: Callable[[set[str]], Mapping[str, int]]) -> tuple[Version, ...]:
+def survey(
+    store: Store,
+    commit_times: Callable[[set[str]], Mapping[str, int]],
+    knows_all: Callable[[], bool] = lambda: True,
+) -> tuple[Version, ...]:
     """All versions that the store lists, and what they are made of.
 
     Args:
         store: The repository.
         commit_times: Takes commits; gives the seconds since the epoch at which those that it knows were made.
+        knows_all: Whether a commit that it does not know is on no branch any more; asked only where there is one.
 
     Raises:
         EngineError: They cannot be listed.
@@ -38,7 +43,20 @@ def survey(store: Store, commit_times: Callable[[set[str]], Mapping[str, int]]) 
     times = commit_times(read) if read else {}
     found = {version.digest: version for version in at_once(lambda stored: _version(store.registry, stored), listed)}
     _add_parts(store.registry, found)
+    for digest, commit in _unknown(listed, times, knows_all).items():
+        found[digest] = msgspec.structs.replace(found[digest], unknown=commit)
     return tuple(_aged(version, found, times) for version in found.values())
+
+
+def _unknown(listed: Iterable[Stored], times: Mapping[str, int], knows_all: Callable[[], bool]) -> dict[str, str]:
+    """Digest -> a commit for which it was published at a time that neither the store nor the clone knows."""
+    found = {
+        stored.digest: name.identifier
+        for stored in listed
+        for name in map(names.read, stored.tags if stored.used is None else ())
+        if name.kind == "commit" and name.identifier not in times
+    }
+    return found if found and not knows_all() else {}
 
 
 def _version(registry: Registry, stored: Stored) -> Version:
@@ -128,17 +146,31 @@ def _parts_now(registry: Registry, digest: str) -> tuple[str, ...]:
 
 
 def _created(registry: Registry, manifest: Manifest) -> Optional[float]:
-    """When an image was made, seconds since the epoch; None where it does not say."""
+    """When an image or a layer cache was made, seconds since the epoch; None where it does not say."""
     digest = remote.configuration_digest(manifest)
     if digest is None:
         return None
-    text = str(registry.configuration(digest).get("created", ""))
+    described = registry.configuration(digest)
+    told = map(_seconds, (described.get("created"), *_layers_created(described)))
+    return max((seconds for seconds in told if seconds > _REPRODUCIBLE), default=None)
+
+
+def _layers_created(described: Mapping[str, Any]) -> Iterator[Any]:
+    """Of a layer cache, whose configuration is BuildKit's own (``application/vnd.buildkit.cacheconfig.v0``)."""
+    layers = described.get("layers")
+    for layer in layers if isinstance(layers, list) else ():
+        told = layer.get("annotations") if isinstance(layer, dict) else None
+        if isinstance(told, dict):
+            yield told.get("createdAt")
+
+
+def _seconds(moment: Any) -> float:
+    """A time as text, in seconds since the epoch; 0 for what is none."""
     try:
-        moment = datetime.fromisoformat(text[:19])  # the fraction has as many digits as its writer liked
+        found = datetime.fromisoformat(str(moment)[:19])  # the fraction has as many digits as its writer liked
     except ValueError:
-        return None
-    seconds = moment.replace(tzinfo=timezone.utc).timestamp()
-    return seconds if seconds > _REPRODUCIBLE else None
+        return 0.0
+    return found.replace(tzinfo=timezone.utc).timestamp()
 
 
 def _subject(content: Mapping[str, Any]) -> str:

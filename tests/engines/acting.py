@@ -70,7 +70,7 @@ class Repository:
         self.artifacts = root / "artifacts"
         self.state = root / "state"
         self.caches = root / "caches"
-        self.variables: dict[str, str] = {}  #: of every step
+        self.secrets: dict[str, str] = {}  #: no step has one that its workflow does not hand to it
         shutil.copytree(project, self.root)
         for folder in (self.artifacts, self.state, self.caches):
             folder.mkdir()
@@ -123,7 +123,7 @@ class Repository:
         argv = [tool("act"), event, "-W", str(path), "-e", str(file), "--rm", "--json", "--concurrent-jobs", "1"]
         argv += [word for system in ("latest", "24.04") for word in ("-P", f"ubuntu-{system}=-self-hosted")]
         argv += [word for one in self._variables() for word in ("--env", one)]
-        argv += [word for name in self.variables for word in ("--secret", name)]  # by name: their values lie in ours
+        argv += [word for name in self.secrets for word in ("--secret", name)]  # by name: their values lie in ours
         argv += ["--local-repository", f"noxlib/noxlib@v{__version__}={ROOT}"]
         for action, name, commit in self._used():
             argv += ["--local-repository", f"{action}{commit}={ACTIONS / name}"] if name != "checkout" else []
@@ -157,7 +157,7 @@ class Repository:
         self.commit("Archives alone")
 
     def with_secrets(self, *names: str) -> None:
-        """The project's own `test` hands these on; what they are is taken from the variables."""
+        """The project's own `test` hands these on; what they are is taken from ``secrets``."""
         file = self.root / ".github" / "workflows" / f"{self.adopt('test')}.yml"
         lines = ["    secrets:\n", *(f"      {name}: ${{{{ secrets.{name} }}}}\n" for name in names)]
         file.write_text(file.read_text() + "".join(lines))
@@ -169,7 +169,6 @@ class Repository:
 
     def _variables(self) -> tuple[str, ...]:
         return (
-            *(f"{name}={value}" for name, value in self.variables.items()),
             f"STAND_IN_ARTIFACTS={self.artifacts}",
             f"STAND_IN_STATE={self.state}",
             f"STAND_IN_CACHES={self.caches}",
@@ -191,7 +190,7 @@ class Repository:
     def _environment(self) -> dict[str, str]:
         """Ours, without what says that this is CI: act says so itself. Its caches are the test's own."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("NOXLIB_", "GITHUB_"))}
-        return {**kept, "XDG_CACHE_HOME": str(self.root.parent / "cache"), **self.variables}
+        return {**kept, "XDG_CACHE_HOME": str(self.root.parent / "cache"), **self.secrets}
 
 
 def _events(output: str) -> Iterator[dict[str, Any]]:

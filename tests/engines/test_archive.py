@@ -16,6 +16,7 @@ from noxlib.engines.docker import Docker
 from noxlib.engines.slurm_cluster import Simulation
 from noxlib.ledger import Ledger
 
+from .apptainers import assert_runs, with_apptainer
 from .checks import remove_images, rename, told
 from .conftest import NOXFILE, PROJECTS, Nox, kill_group, wait_until
 from .test_second_engine import Engine
@@ -147,12 +148,13 @@ def test_a_delta_is_loaded_on_what_it_was_made_against_and_on_nothing_else(nox: 
     assert loaded.code == 0, loaded.output
 
 
+@pytest.mark.slurm
 def test_a_machine_without_a_network_runs_the_tests_of_a_bundle(
     nox: Archivist, own_state: Path, tmp_path: Path
 ) -> None:
     assert nox("-s", "testground_load-3.10").code == 0
-    bundle = tmp_path / "bundle.tar.zst"
-    made = nox("-s", "testground_export", "--", "--bundle", "--python", "3.10", str(bundle))
+    bundle, apptainer = tmp_path / "bundle.tar.zst", with_apptainer(tmp_path)
+    made = nox("-s", "testground_export", "--", "--bundle", "--sif", "--python", "3.10", str(bundle), **apptainer)
     assert made.code == 0, made.output
     engine = Engine()
     try:
@@ -175,6 +177,9 @@ def test_a_machine_without_a_network_runs_the_tests_of_a_bundle(
             assert ran.code == 0, ran.output
             assert there.record.place is not None
             assert (there.record.place.name, there.record.counts.passed > 0) == (place, True)
+        (sif,) = own_state.glob("sif/*.sif")
+        assert f"the Apptainer image of Python 3.10: {sif}" in loaded.output
+        assert_runs(sif, apptainer)
     finally:
         engine.close()
 

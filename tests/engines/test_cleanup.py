@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
+from .checks import git
 from .conftest import Ended, Nox
 from .registries import PASSWORD, USER, DebianServer, OtherServer, RegistryServer
 
@@ -67,7 +68,9 @@ on_both = pytest.mark.parametrize(
 
 @pytest.fixture
 def world(adopt: Adopt, server: RegistryServer) -> World:
-    return World(adopt("flat"), server)
+    nox = adopt("flat")
+    git(nox.folder, "init", "-q")  # without a remote: what it does not know is on no branch
+    return World(nox, server)
 
 
 def test_exactly_the_plan_is_deleted_and_a_second_time_nothing(world: World) -> None:
@@ -104,6 +107,15 @@ def test_exactly_the_plan_is_deleted_and_a_second_time_nothing(world: World) -> 
     again = world.apply()
     assert (again.code, "0 deleted, 0 failed, of 5" in again.output) == (0, True), again.output
     assert all(world.registry.digest(digest) == digest for digest in kept)
+
+
+def test_what_was_published_for_a_commit_is_kept_where_nobody_can_say_that_it_is_on_no_branch(world: World) -> None:
+    unseen = world.put(f"py3.10-{COMMIT}", "py3.10-feat-a", days=OLD)
+    git(world.nox.folder, "remote", "add", "origin", str(world.nox.folder / "nowhere"))
+    plan = world.plan()
+    assert (plan[unseen]["action"], COMMIT[:12] in plan[unseen]["reason"]) == ("keep", True)
+    git(world.nox.folder, "remote", "remove", "origin")
+    assert world.plan()[unseen]["action"] == "delete"
 
 
 def test_an_image_goes_only_when_every_tag_on_it_has_expired(world: World) -> None:

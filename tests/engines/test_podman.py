@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Callable
 
 import pytest
 
+from noxlib.config.files import read_toml
 from noxlib.engines import images
 from noxlib.engines.docker import Docker
 from noxlib.engines.registryauth import Credentials
@@ -209,6 +210,31 @@ def test_podman_pushes_to_a_registry_that_it_trusts_and_pulls_from_there(
     finally:
         listed = [image, *(f"{name}:x" for name in names.values())]
         subprocess.run((*podman, "rmi", "--force", "--ignore", *listed), check=False, capture_output=True)
+
+
+def test_an_archive_is_loaded_by_podman_itself_and_by_us(podman: Podman, engine: Docker) -> None:
+    nox = podman("flat")
+    made = nox("-s", "testground_export", "--", "--python", "3.10")
+    assert made.code == 0, made.output
+    (image,) = project_images(engine, nox)
+    for load in (
+        ["podman", "--url", URL, "load", "--quiet", "--input", ".noxlib/testgrounds.tar.zst"],
+        nox.argv("-s", "testground_load"),
+    ):
+        subprocess.run(["podman", "--url", URL, "rmi", "--force", image], check=True, capture_output=True)
+        assert project_images(engine, nox) == []
+        done = subprocess.run(load, cwd=nox.folder, env=nox.environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert project_images(engine, nox) == [image]
+    ran = nox("-s", "unit-3.10", "--", "--no-build")
+    assert ran.code == 0, ran.output
+
+
+def project_images(engine: Docker, nox: Nox) -> list[str]:
+    """The ids of the testgrounds of a project that podman has."""
+    listed = engine.images({"io.noxlib.python": ""})
+    name = read_toml(nox.folder / "pyproject.toml")["project"]["name"]
+    return [one["Id"] for one in listed if any(f"{name}-testground:" in tag for tag in one.get("RepoTags") or ())]
 
 
 @pytest.mark.nightly

@@ -19,7 +19,6 @@ from noxlib.engines.docker import Docker
 from noxlib.engines.referrers import Part
 from noxlib.engines.registry import Manifest, Registry
 from noxlib.engines.registryauth import Credentials
-from noxlib.engines.slurm_cluster import Simulation
 from noxlib.engines.versions import RegistryStore
 from noxlib.errors import EngineError
 from noxlib.ledger import state_folder
@@ -27,6 +26,7 @@ from noxlib.testground import attachments, lock, remote, retention, retention_ap
 from noxlib.testground.retention_rules import Rules
 from tests.unit.testground.test_sbom import validate
 
+from .apptainers import assert_runs, with_apptainer
 from .conftest import Nox
 from .publishers import Publisher
 from .registries import PASSWORD, USER, OtherServer, ReferringServer, RegistryServer
@@ -272,23 +272,10 @@ def test_a_rebuild_is_the_same_and_what_no_input_explains_is_named(publisher: Pu
     assert "Traceback" not in other.output + moved.output
 
 
-APPTAINER = """#!/bin/sh
-# The apptainer of a machine that has one: it is given the folder that it writes to, under its own name.
-exec docker run --rm --privileged -e APPTAINER_MKSQUASHFS_ARGS -v "$APPTAINER_TMPDIR:$APPTAINER_TMPDIR" \
-    -e APPTAINER_TMPDIR --entrypoint apptainer "$TESTS_APPTAINER_IMAGE" "$@"
-"""
-
-
 @pytest.mark.nightly
 @pytest.mark.slurm
 def test_an_apptainer_image_is_made_once_attached_and_runs(publisher: Publisher, tmp_path: Path) -> None:
-    simulation = Simulation(Docker.connect(), tmp_path / "slurm")
-    simulation.build()
-    program = tmp_path / "bin" / "apptainer"
-    program.parent.mkdir()
-    program.write_text(APPTAINER)
-    program.chmod(0o755)
-    path = {"PATH": f"{program.parent}:{os.environ['PATH']}", "TESTS_APPTAINER_IMAGE": simulation.image}
+    path = with_apptainer(tmp_path)
     main = publisher.event("refs/heads/main")
     assert publisher("testground_publish-3.10", **main).code == 0
     absent = publisher("testground_publish-3.10", "--", "--sif", **main, PATH=without("apptainer"))
@@ -300,11 +287,7 @@ def test_an_apptainer_image_is_made_once_attached_and_runs(publisher: Publisher,
     (part,) = referrers.parts(publisher.registry, attached, digest)
     file = tmp_path / part.title
     file.write_bytes(b"".join(blobs.stream(publisher.registry, part.digest, part.size)))
-    argv = [str(program), "exec", "--no-privs", str(file), "python", "-c", "import pytest; print('it runs')"]
-    ran = subprocess.run(
-        argv, env={**os.environ, **path, "APPTAINER_TMPDIR": str(tmp_path)}, check=False, capture_output=True, text=True
-    )
-    assert (ran.returncode, ran.stdout.strip()) == (0, "it runs"), ran.stderr
+    assert_runs(file, path)
     again = publisher("testground_publish-3.10", "--", "--sif", **{**main, **path})
     assert (again.code, "making" in again.output) == (0, False), again.output
     assert referrers.of(publisher.registry, digest, attachments.SIF) == (attached,)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Adopt = Callable[..., Nox]
 
 SIZE = 700  #: MiB in memory
+NAMESPACE = 'ip link set lo up && echo "$0" >/proc/sys/net/ipv4/ip_local_port_range && exec "$@"'
 FILLS = """ARG PYTHON_VERSION=3.10
 FROM python:${PYTHON_VERSION}-slim
 RUN dd if=/dev/zero of=/big bs=1M count=2000
@@ -39,9 +40,13 @@ class Engine:
     """A dockerd with its own folder, socket and containerd.
 
     Its network namespace is its own as well: in the common one it would take the bridge of the other engine away.
+
+    Args:
+        ports: The first and the last of the ports that are free there: ``"40000 40001"``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ports: str = "32768 60999") -> None:
+        self.ports = ports
         self.folder = Path(
             tempfile.gettempdir(), f"nle-{secrets.token_hex(4)}"
         )  # a socket's path is short, a namespace has no _
@@ -55,8 +60,7 @@ class Engine:
 
     def start(self) -> None:
         argv = [
-            "unshare",
-            "--net",
+            *("unshare", "--net", "sh", "-c", NAMESPACE, self.ports),
             "dockerd",
             f"--host={self.url}",
             f"--data-root={self.disk}",

@@ -17,7 +17,7 @@ import pytest
 
 import noxlib
 from noxlib.config.fixtures import REQUIREMENTS
-from noxlib.engines import uv
+from noxlib.engines import interpreters, uv
 from tests.engines import s3_server
 from tests.engines.conftest import PROJECTS, kill_group, wait_until
 from tests.engines.registries import CACHE
@@ -108,10 +108,14 @@ class Project:
 @pytest.fixture(scope="module")
 def drivers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment with the drivers, from the package index."""
-    folder = tmp_path_factory.mktemp("drivers") / "venv"
-    uv.create_environment(folder, sys.executable)
-    uv.install_requirements(folder, ["pytest", *REQUIREMENTS["storage"]], folder.parent)
-    return folder / "bin" / "python"
+    return installed(tmp_path_factory.mktemp("drivers"), sys.executable)
+
+
+def installed(folder: Path, interpreter: str) -> Path:
+    """The same for that interpreter."""
+    uv.create_environment(folder / "venv", interpreter)
+    uv.install_requirements(folder / "venv", ["pytest", *REQUIREMENTS["storage"]], folder)
+    return folder / "venv" / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +149,13 @@ def test_a_backend_conforms_and_fails_as_it_is_told(
         assert "s3 has no appending of its own" in ended.output
         assert [path.name for path in s3.bucket.glob("*/*")] == []
         assert s3_server.SECRET not in ended.output + (project.folder / "junit.xml").read_text()
+
+
+@pytest.mark.parametrize("python", ["3.9", "3.12"])  # each has drivers of its own, those of 3.9 are the last for it
+def test_an_upload_to_s3_that_is_cut_ends_by_itself(python: str, s3: S3Server, tmp_path: Path) -> None:
+    project = Project(installed(tmp_path, str(interpreters.find(python, tmp_path))), tmp_path / "project")
+    ended = project("--backend=s3", *s3.options, "-k", "a_write_is_cut")
+    assert ended.counts == {"tests": 1, "failures": 0, "errors": 0, "skipped": 0}, ended.output
 
 
 def test_versitygw_is_started_where_no_server_was_given_and_else_the_test_says_so(project: Project) -> None:

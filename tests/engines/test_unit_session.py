@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Callable
 
@@ -81,6 +82,8 @@ def test_a_suite_that_hangs_is_a_timeout_with_its_test(adopt: Adopt, place: str)
     assert ended.code == 1
     assert nox.record.outcome == "timeout"
     assert "test_hangs" in (nox.record.message or "")
+    cases = ET.parse(store.runs(nox.folder)[0].path / "junit.xml").iter("testcase")
+    assert [case.get("name") for case in cases if case.find("failure") is not None] == ["test_hangs"]
     assert left_in_engine(nox) == []
 
 

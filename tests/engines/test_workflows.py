@@ -98,7 +98,7 @@ def registry(repository: Repository, tmp_path: Path) -> Iterator[RegistryServer]
     repository.settings(f'pythons = {list(PYTHONS)}\nimage = "{server.host}/{repository.name}"')
     repository.with_secrets("NOXLIB_REGISTRY_USER", "NOXLIB_REGISTRY_PASSWORD")
     repository.commit("A registry")
-    repository.variables = {"NOXLIB_REGISTRY_USER": USER, "NOXLIB_REGISTRY_PASSWORD": PASSWORD}
+    repository.secrets = {"NOXLIB_REGISTRY_USER": USER, "NOXLIB_REGISTRY_PASSWORD": PASSWORD}
     yield server
     server.kill()
     repository.forget(f"{server.host}/{repository.name}")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ("Error: listen tcp4 127.0.0.1:1: bind: address already in use", "a port of this machine", "port"),
         ("Error: Bind for 127.0.0.1:40000 failed: all ports are allocated", "no port of this machine is free", "port"),
         ("Error: write /x: no space left on device", "the engine's disk is full", "disk-full"),
+        ("dd: writing: No space left on device\nfailed to solve", "the engine's disk is full", "disk-full"),
         ('Conflict. The container name "/a" is already in use by container "b"', "a fixed container_name", "compose"),
         ("pulling\nno such image", "the services could not be started: no such image", "compose"),
         ("", "compose said nothing", "compose"),

@@ -55,3 +55,9 @@ def test_what_is_no_answer_is_told_by_the_last_line_of_its_error(stdout: str) ->
 
 def test_nothing_is_asked_for_nothing() -> None:
     assert pipaudit.audit([]) == Audit()
+
+
+def test_offline_nothing_is_asked_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOXLIB_OFFLINE", "1")
+    monkeypatch.setattr(pipaudit.process, "run", None)
+    assert pipaudit.audit([("toml", "0.10.2")]) == Audit(unknown="NOXLIB_OFFLINE is set")

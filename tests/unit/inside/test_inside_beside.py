@@ -20,7 +20,7 @@ from noxlib.inside.mock_peers import Peers
 from noxlib.inside.mock_server import Gone, MockServer
 from tests.sidecars import Told, running
 
-from .mock_server_fake import FakeMockServer
+from .mock_server_fake import FakeMockServer, Handler
 
 KNOWN = {"id": "known", "httpRequest": {"method": "GET", "path": "/known"}, "httpResponse": {"statusCode": 200}}
 NEVER = {"id": "never", "httpRequest": {"method": "POST", "path": "/never"}, "httpResponse": {"statusCode": 201}}
@@ -126,6 +126,35 @@ def test_a_part_of_the_tests_is_not_told_what_the_whole_would_call(beside: Start
     assert beside("-k", "expected").result["mocks"]["never_called"] == []
 
 
+def test_nor_is_a_run_that_stopped_at_a_failure(beside: StartRun) -> None:
+    done = beside("-x", policy="fail")
+    assert done.counts == {"passed": 2, "errors": 1}, done.output
+    assert done.result["mocks"]["never_called"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "ended", "part"),
+    [
+        ({}, {}, False),
+        ({}, {"exitstatus": pytest.ExitCode.TESTS_FAILED}, False),
+        ({"lf": True}, {}, True),
+        ({"stepwise": True}, {}, True),
+        ({"deselect": ["test_a.py"]}, {}, True),
+        ({}, {"exitstatus": pytest.ExitCode.INTERRUPTED}, True),
+        ({}, {"exitstatus": 99}, True),
+        ({}, {"shouldstop": "stopping after 1 failures"}, True),
+    ],
+)
+def test_what_runs_a_part_of_the_tests(options: dict[str, Any], ended: dict[str, Any], part: bool) -> None:
+    config = SimpleNamespace(pluginmanager=SimpleNamespace(hasplugin=lambda _: False), getoption=options.get)
+    whole: Any = {"config": config, "shouldfail": False, "shouldstop": False, "exitstatus": pytest.ExitCode.OK}
+    session = cast("pytest.Session", SimpleNamespace(**{**whole, **ended}))
+    peers = Peers({}, {}, fail=False)
+    peers.pytest_sessionstart(session)
+    peers.pytest_sessionfinish(session)
+    assert peers.part == part
+
+
 def test_what_nobody_expected_fails_its_test_where_that_is_asked_for(beside: StartRun) -> None:
     done = beside("-k", "expected", policy="fail")
     assert done.counts == {"passed": 2, "errors": 1, "deselected": 4}, done.output
@@ -147,6 +176,25 @@ def test_a_peer_that_is_gone_is_told_and_fails_no_test(beside: StartRun, peer: F
     (lost,) = done.result["mocks"]["lost"]
     assert f"the mock peer peer does not answer at 127.0.0.1:{peer.server_port}" in lost["why"]
     assert lost["why"] in done.output
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "why"),
+    [
+        (404, b"not found", "the mock peer peer refuses it: not found"),
+        (200, b"<html>", "the mock peer peer answers otherwise than a MockServer: '<html>'"),
+        (200, b"{}x", "the mock peer peer answers what is no JSON: '{}x'"),
+    ],
+)
+def test_a_peer_that_is_no_mock_server_is_told_and_ends_no_run(
+    beside: StartRun, peer: FakeMockServer, monkeypatch: pytest.MonkeyPatch, status: int, text: bytes, why: str
+) -> None:
+    say = Handler.say
+    monkeypatch.setattr(Handler, "say", lambda one, *_: say(one, status, text))
+    done = beside("-k", "latency", policy="fail")
+    assert (done.code, done.counts["passed"]) == (0, 2), done.output
+    (lost,) = done.result["mocks"]["lost"]
+    assert why in lost["why"]
 
 
 @pytest.mark.parametrize("told", [{"token": "wrong"}, {"control": ["127.1.2.4", 9]}], ids=["refused", "absent"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
@@ -15,7 +15,7 @@ from noxlib.inside import leaks
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
-pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="processes are read where there is a /proc")
+pytestmark = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="processes are read where there is a /proc")
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def empty_at_first(pid: int, times: int) -> Callable[..., Any]:
             with contextlib.suppress(StopIteration):
                 next(left)
                 return io.BytesIO()
-        return open(name, *words, **named)
+        return open(name, *words, **named)  # noqa: PTH123 - what is replaced
 
     return opened
 

@@ -83,7 +83,8 @@ def test_a_mock_server_is_known_by_its_image_or_its_variables() -> None:
         "one": {"image": "registry.example.org/mockserver/mockserver:5"},
         "two": {"environment": {mocks.PORT: "80"}},
     }
-    assert mocks.servers({**known, "cache": {"image": "redis:7"}}) == {"one": 1080, "two": 80}
+    others = {"cache": {"image": "redis:7"}, "ui": {"image": "example.org/mockserver/mockserver-ui:5"}}
+    assert mocks.servers({**known, **others}) == {"one": 1080, "two": 80}
 
 
 def test_an_error_of_json_is_told_with_file_line_and_column(tmp_path: Path) -> None:

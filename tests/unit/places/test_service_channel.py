@@ -62,7 +62,7 @@ class Project:
 class Stack:
     """The stack of that project."""
 
-    services = ("cache", "gone")
+    services = ("absent", "cache", "gone")
 
 
 class Services:
@@ -97,6 +97,18 @@ def test_services_are_killed_paused_and_all_right_again_after_the_test(engine: E
         asking.restart("cache")
     assert engine.done == ["pause", "resume", "kill", "pause", "resume", "start", "kill", "start"]
     assert list(folder.iterdir()) == []
+
+
+def test_one_that_cannot_be_restored_hinders_no_other(engine: Engine, tmp_path: Path) -> None:
+    with Channel(Services(engine), tmp_path):  # type: ignore[arg-type]
+        asking = Asking({}, str(tmp_path), service_channel.NAME)
+        asking.pause("cache")
+        for service in ("absent", "gone"):
+            with pytest.raises(OSError, match="no container"):
+                asking.pause(service)
+        with pytest.raises(OSError, match="absent has no container"):
+            asking.restore()
+    assert (engine.done, asking.touched) == (["pause", "resume"], set())
 
 
 def test_what_there_is_not_is_refused(engine: Engine, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from noxlib.engines.imageinfo import ImageInfo
 from noxlib.places import stack_lint, stack_override, stack_programs
 from noxlib.places.stack_lines import Lines
 from noxlib.places.stack_lint import Mistake, Reset, merged
+from noxlib.places.stack_programs import ENTRYPOINT
 
 HEALTHY: dict[str, Any] = {"image": "redis:7", "healthcheck": {"test": ["CMD", "redis-cli", "ping"]}}
 SCRIPT = {"type": "bind", "source": "/", "target": "/docker-entrypoint-initdb.d/init.sql"}
@@ -130,6 +131,12 @@ def test_a_port_of_this_machine_is_not_the_one_that_peers_find() -> None:
     assert mistake.change == {"services": {"app": {"environment": {"URL": "postgresql://db:5432/x"}}}}
 
 
+def test_the_answers_that_a_mock_mounts_do_not_hide_its_port() -> None:
+    mock = {"image": "mockserver/mockserver:5.15.0", "volumes": [{"type": "bind", "source": "/", "target": "/config"}]}
+    (mistake,) = found({"mock": mock, "app": {"environment": {"URL": "http://mock:8000/x"}}})
+    assert mistake.change == {"services": {"app": {"environment": {"URL": "http://mock:1080/x"}}}}
+
+
 @pytest.mark.parametrize(
     ("service", "named"),
     [
@@ -174,6 +181,29 @@ def test_a_healthcheck_without_a_line_starts_nothing() -> None:
     assert list(stack_programs.named({"healthcheck": {"test": ["CMD-SHELL"]}}, image)) == []
     line = {"healthcheck": {"test": ["CMD-SHELL", "true"]}}
     assert list(stack_programs.named(line, image)) == [("/bin/sh", "healthcheck")]
+
+
+@pytest.mark.parametrize(
+    ("service", "entrypoint", "found"),
+    [
+        ({"image": "own", "command": ["pytset"]}, (), ["pytset"]),
+        ({"image": "own", "command": ["pytset"]}, ("start",), []),
+        ({"image": "redis:7", "command": ["redis-sever", "--save", ""]}, (ENTRYPOINT,), ["redis-sever"]),
+        ({"image": "postgres:15", "command": ["postgers"]}, (f"/usr/local/bin/{ENTRYPOINT}",), ["postgers"]),
+        ({"image": "postgres:15", "command": ["-c", "fsync=off"]}, (ENTRYPOINT,), []),
+        ({"image": "redis:7", "command": ["/etc/redis.conf"]}, (ENTRYPOINT,), []),
+        ({"image": "node:22", "command": ["server.js"]}, (ENTRYPOINT,), []),
+        ({"image": "own", "command": ["/app/run"], "volumes": [{"type": "bind", "target": "/app"}]}, (), []),
+        ({"image": "own", "entrypoint": ["/run"], "volumes": [{"type": "bind", "target": "/run"}]}, (), []),
+        ({"image": "own", "entrypoint": ["./run"], "working_dir": "/app"}, (), []),
+        ({"image": "own", "entrypoint": ["/run"], "volumes": [{"type": "bind", "target": "/app"}]}, (), ["/run"]),
+    ],
+)
+def test_the_commands_first_word_is_looked_for_where_it_is_a_program_of_the_image(
+    service: Any, entrypoint: tuple[str, ...], found: list[str]
+) -> None:
+    image = ImageInfo("sha256:1", (), (), {}, {}, 0, "linux/amd64", entrypoint)
+    assert [program for program, _ in stack_programs.named(service, image)] == found
 
 
 def test_lines_are_found_through_anchors_merges_lists_and_overrides(tmp_path: Path) -> None:

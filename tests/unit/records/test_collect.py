@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,6 +120,44 @@ def test_without_a_result_the_host_and_the_report_tell(
     assert record.failures[0] == Failure("t.py::b", "call", "assert 0")
     assert "t.py::c" in (record.message or "")
     assert [failure.id for failure in record.failures[1:]] == ["t.py::c"] * ended
+
+
+@pytest.mark.parametrize(
+    ("exit_", "changes", "last"),
+    [
+        (Exit(124), {"exit_code": 124, "cause": "timeout", "message": "not done after 6 s"}, "failure"),
+        (Exit(124, "timeout"), {}, "failure"),  # the place's own limit
+        (Exit(139, "signal"), {}, "failure"),
+        (Exit(130, "cancelled"), {}, "error"),
+    ],
+    ids=["soft deadline", "hard limit", "crash", "cancelled"],
+)
+@pytest.mark.parametrize("written", [None, "<testsuites><testsuite><testcase"], ids=["none", "cut"])
+def test_where_the_tests_are_ended_before_they_write_junit_the_run_has_one(
+    folder: store.RunFolder, plan: Plan, exit_: Exit, changes: dict[str, object], last: str, written: str | None
+) -> None:
+    leave(folder, report=True, **changes)
+    if written:
+        (folder.path / "result" / "junit.xml").write_text(written)
+    record = told(folder, plan, exit_)
+    cases = list(ET.parse(folder.path / "junit.xml").getroot().iter("testcase"))
+    assert [(case.get("classname"), case.get("name")) for case in cases] == [("t", "a"), ("t", "b"), ("t", "c")]
+    assert [[child.tag for child in case] for case in cases] == [[], ["failure"], [last]]
+    assert cases[2][0].get("message") == record.message
+    assert (folder.path / "report.jsonl").exists()
+
+
+@pytest.mark.parametrize("changes", [{}, {"exit_code": 124, "cause": "timeout"}], ids=["crash", "soft deadline"])
+def test_junit_that_the_tests_wrote_stays(folder: store.RunFolder, plan: Plan, changes: dict[str, object]) -> None:
+    leave(folder, report=True, **changes)
+    (folder.path / "result" / "junit.xml").write_text("<testsuites><testsuite/></testsuites>")
+    told(folder, plan, Exit(124))
+    assert (folder.path / "junit.xml").read_text() == "<testsuites><testsuite/></testsuites>"
+
+
+def test_where_no_test_began_there_is_no_junit(folder: store.RunFolder, plan: Plan) -> None:
+    told(folder, plan, Exit(124, "timeout"))
+    assert not (folder.path / "junit.xml").exists()
 
 
 def test_a_crash_names_the_test_that_was_running_as_failed(folder: store.RunFolder, plan: Plan) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noxlib.errors import RecordError
+from noxlib.inside import junit as inside_junit
 from noxlib.plan import Plan
 from noxlib.records import job_summary, junit, report, store, terminal
 from noxlib.records.record import (
@@ -223,6 +224,45 @@ def test_a_run_without_junit_has_its_failures_from_the_record(tmp_path: Path) ->
     (case,) = root.iter("testcase")
     assert (case.get("name") or "").startswith("a|b `c` <img")
     assert root.get("failures") == "1"
+
+
+REPORT = """
+{"event": "start", "id": "tests/t.py::test_a[x/y]"}
+{"event": "end", "id": "tests/t.py::test_a[x/y]", "outcome": "passed", "duration": 0.25}
+{"event": "start", "id": "tests/t.py::T::test_b"}
+{"event": "end", "id": "tests/t.py::T::test_b", "outcome": "failed", "duration": 0.5}
+{"event": "start", "id": "tests/t.py::test_c"}
+{"event": "end", "id": "tests/t.py::test_c", "outcome": "skipped", "duration": 0.0}
+{"event": "start", "id": "tests/t.py::test_d"}
+{"event": "end", "id": "tests/t.p
+"""
+
+
+def test_a_run_without_junit_has_each_of_its_tests_from_report_and_record(tmp_path: Path) -> None:
+    (tmp_path / "report.jsonl").write_text(REPORT)
+    failures = [
+        {"id": "tests/t.py::T::test_b", "phase": "call", "message": "assert 0"},
+        {"id": "tests/t.py::test_d", "phase": "call", "message": "not done after 6 s"},
+    ]
+    root = merged(run(tmp_path, outcome="timeout", message="not done after 6 s", failures=failures))
+    assert [root.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["4", "2", "0", "1"]
+    cases = {(case.get("classname"), case.get("name")): case for case in root.iter("testcase")}
+    assert list(cases) == [
+        ("tests.t", "test_a[x/y]"),
+        ("tests.t.T", "test_b"),
+        ("tests.t", "test_c"),
+        ("tests.t", "test_d"),
+    ]
+    assert [case.get("time") for case in cases.values()] == ["0.250", "0.500", "0.000", "0.000"]
+    found = {name: [(child.tag, child.get("message")) for child in case] for (_, name), case in cases.items()}
+    assert found["test_b"] == [("failure", "assert 0")]
+    assert found["test_c"] == [("skipped", "")]
+    assert found["test_d"] == [("failure", "not done after 6 s")]
+
+
+@pytest.mark.parametrize("test", ["tests/test_a.py::TestB::test_c[1]", "t.py::test_a[x::y[z]/.py]", "a/b.py::test_ü"])
+def test_both_sides_name_a_test_in_junit_alike(test: str) -> None:
+    assert junit.names(test) == inside_junit.of_id(test)
 
 
 def test_a_missing_run_is_an_error_in_junit(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from noxlib.errors import UsageError
 from noxlib.sessions import ci_matrix
 from noxlib.sessions.context import Context
 
-STEPS = {"unit": ("3.10", "3.11"), "integration": ("3.10",), "lint": (), "cloud_hpc": ()}
+STEPS = {"unit": ("3.10", "3.11"), "integration": ("3.10",), "lint": ()}
 
 
 @pytest.fixture
@@ -35,26 +35,26 @@ def suites(found: ci_matrix.Outputs) -> list[ci_matrix.Suite]:
 
 
 def test_a_project_without_integration_tests_gets_no_job_for_them(folder: Path) -> None:
-    assert sessions(folder, ("basic", "extended")) == ["unit-3.10 --coverage", "unit-3.11 --coverage"]
+    assert sessions(folder, ("basic", "extended")) == ["unit-3.10 --no-build --coverage", "unit-3.11 --no-build --coverage"]
 
 
 def test_the_extended_lane_has_the_extended_level(folder: Path) -> None:
     (folder / "tests" / "integration").mkdir(parents=True)
     assert sessions(folder, ("basic", "extended")) == [
-        "unit-3.10 --coverage",
-        "integration-3.10 --level basic",
-        "integration-3.10 --level extended",
-        "unit-3.11 --coverage",
+        "unit-3.10 --no-build --coverage",
+        "integration-3.10 --no-build --level basic",
+        "integration-3.10 --no-build --level extended",
+        "unit-3.11 --no-build --coverage",
     ]
 
 
 def test_a_step_that_is_named_is_taken_and_no_other(folder: Path) -> None:
-    assert sessions(folder, ("basic",), "integration", "lint") == ["integration-3.10 --level basic", "lint"]
+    assert sessions(folder, ("basic",), "integration", "lint") == ["integration-3.10 --no-build --level basic", "lint"]
 
 
 def test_a_step_that_is_not_registered_is_in_no_matrix(folder: Path) -> None:
     (folder / "test.sh").touch()
-    assert sessions(folder, ("basic",)) == ["unit-3.10 --coverage", "unit-3.11 --coverage"]
+    assert sessions(folder, ("basic",)) == ["unit-3.10 --no-build --coverage", "unit-3.11 --no-build --coverage"]
 
 
 @pytest.mark.parametrize(("configured", "python"), [("", "3.10"), ('[tool.noxlib.script]\npython = "3.9"\n', "3.9")])
@@ -99,14 +99,15 @@ def test_without_a_lane_there_is_nothing_to_do(folder: Path) -> None:
 
 
 def test_the_cloud_lane_is_nothing_else(folder: Path) -> None:
-    assert sessions(folder, ("cloud",)) == ["cloud_hpc"]
+    (folder / "tests" / "integration").mkdir(parents=True)
+    assert sessions(folder, ("cloud",)) == ["integration-3.10 --no-build --env-config cloud-hpc"]
 
 
 def test_an_unknown_step_is_refused_with_those_that_there_are(folder: Path) -> None:
     with pytest.raises(UsageError) as caught:
         sessions(folder, ("basic",), "untit")
     assert str(caught.value) == (
-        "ci_matrix: there is no step 'untit'\n  the steps are cloud_hpc, integration, lint, unit"
+        "ci_matrix: there is no step 'untit'\n  the steps are integration, lint, unit"
     )
 
 

@@ -99,6 +99,15 @@ def test_an_apptainer_image_of_a_bundle_is_put_below_the_cache_folder(state: Pat
     assert (state / "sif" / "abc.sif").read_bytes() == b"SIF" * 1000
 
 
+def test_an_apptainer_image_of_a_bundle_is_called_as_its_testground_is_in_this_engine(state: Path) -> None:
+    opened = holding({"noxlib/sif/3.10/abc.sif": b"SIF", "noxlib/sif/3.11/def.sif": b"FIS"})
+    bundle.install(opened, opened.contents.members, {"3.10": "sha256:123"})  # by its manifest, in containerd's store
+    assert {path.name: path.read_bytes() for path in (state / "sif").iterdir()} == {
+        "123.sif": b"SIF",
+        "def.sif": b"FIS",
+    }
+
+
 def test_of_one_python_the_files_of_the_others_are_left_out() -> None:
     opened = holding({f"noxlib/locks/{python}/{KEY}.json": b"x" for python in ("3.10", "3.1", "3.11")})
     _, members = archiving.chosen(opened, "3.10")

@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 from typing import Optional
 
+import msgspec
 import pytest
 
-from noxlib.engines.registry import IMAGES, Manifest, Registry, sha256
+from noxlib.engines.registry import IMAGES, INDEXES, Manifest, Registry, sha256
 from noxlib.testground import chain, names
 from noxlib.testground.chain import Here
 
@@ -22,6 +23,7 @@ class Kept(Registry):
     def __init__(self, tags: dict[str, str]) -> None:
         super().__init__("127.0.0.1:9/owner/demo", None)
         self.kept = tags
+        self.indexes: dict[str, Manifest] = {}
         self.asked: list[str] = []
 
     def _body(self, fingerprint: str) -> tuple[bytes, bytes]:
@@ -34,7 +36,10 @@ class Kept(Registry):
 
     def manifest(self, reference: str) -> Optional[Manifest]:
         self.asked.append(reference)
-        body = self._body(self.kept[reference])[1] if reference in self.kept else None
+        if reference in self.indexes:
+            return self.indexes[reference]
+        bodies = {name: self._body(fingerprint)[1] for name, fingerprint in self.kept.items()}
+        body = bodies.get(reference) or next((body for body in bodies.values() if sha256(body) == reference), None)
         return Manifest(IMAGES[0], body, sha256(body)) if body else None
 
     def configuration(self, digest: str) -> dict[str, object]:
@@ -43,7 +48,7 @@ class Kept(Registry):
         return found
 
     def tags(self) -> tuple[str, ...]:
-        return tuple(self.kept)
+        return (*self.kept, *self.indexes)
 
 
 @pytest.fixture
@@ -88,6 +93,22 @@ def test_an_ancestor_counts_with_the_same_fingerprint_only(history: tuple[Path, 
     assert found is not None
     assert found.tag == tag(commits[2])
     assert tag(commits[3]) not in registry.asked
+
+
+def test_an_ancestor_of_several_platforms_counts_by_the_part_of_ours(history: tuple[Path, list[str]]) -> None:
+    _, commits = history
+    registry = Kept({"amd64": OTHER, "arm64": OWN})
+    ours, theirs = registry.digest("arm64"), registry.digest("amd64")
+    platforms = [
+        {"digest": digest, "platform": {"os": "linux", "architecture": name}}
+        for name, digest in (("amd64", theirs), ("arm64", ours))
+    ]
+    body = json.dumps({"manifests": platforms}).encode()
+    registry.indexes[tag(commits[1])] = Manifest(INDEXES[0], body, sha256(body))
+    for platform, expected in (("linux/arm64", tag(commits[1])), ("linux/amd64", None)):
+        checkout = msgspec.structs.replace(here(history), platform=platform)
+        found = chain.follow(registry, checkout, lambda _: None)
+        assert (found.tag if found else None) == expected
 
 
 def test_nothing_published_is_told_four_times_and_found_nowhere(history: tuple[Path, list[str]]) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from noxlib.config.models import Config
@@ -21,8 +21,10 @@ def test_a_tag_follows_the_grammar_of_oci_whatever_the_name(name: str) -> None:
 
 
 @given(hostile, hostile)
+@example("feat/a", "feat-a-d54ad782")  # the second is what sanitising makes of the first
 def test_two_names_never_share_a_tag(one: str, other: str) -> None:
     assert (names.tag("3.10", one) == names.tag("3.10", other)) == (one == other)
+    assert (names.tag("3.10", names.branch(one)) == names.tag("3.10", names.branch(other))) == (one == other)
 
 
 def test_a_name_that_is_valid_stays_as_it_is() -> None:
@@ -31,6 +33,11 @@ def test_a_name_that_is_valid_stays_as_it_is() -> None:
 
 def test_feat_slash_a_and_feat_dash_a_are_two_tags() -> None:
     assert names.tag("3.10", "feat/a") != names.tag("3.10", "feat-a") == "py3.10-feat-a"
+
+
+def test_what_sanitising_makes_of_a_branch_is_an_identifier_that_stays_as_it_is() -> None:
+    assert names.branch("feat/a") == "feat-a-d54ad782"
+    assert names.tag("3.10", names.branch("feat/a")) == "py3.10-feat-a-d54ad782"
 
 
 def test_names_of_300_characters_that_differ_at_their_end_differ_as_tags() -> None:

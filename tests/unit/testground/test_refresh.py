@@ -45,7 +45,7 @@ def test_what_could_not_be_asked_is_a_line_of_its_own_and_never_none() -> None:
 
 
 def test_nothing_new_is_nothing_to_propose() -> None:
-    same = one(packages=(), bases=(Base("x", OLD, OLD), Base("y", OLD, None, "down")), audit=Audit())
+    same = one(packages=(), bases=(Base("x", OLD, OLD), Base("y", OLD, None, "down"), Base("z", None, NEW)), audit=Audit())
     assert not same.is_changed
     text = refresh.markdown([same])
     assert "Packages: unchanged in `pylock.py310.toml`." in text
