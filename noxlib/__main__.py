@@ -15,7 +15,6 @@ from noxlib.errors import NoxlibError, UsageError
 
 PROGRAM = "python -m noxlib"
 EXIT_CODES = {"passed": 0, "failed": 1, "error": 2, "no-tests": 5, "timeout": 124, "cancelled": 130}
-DATA_BUDGET = 20 << 30  # bytes of test data that are kept
 OUTCOME_HELP = ", ".join(f"{outcome} {code}" for outcome, code in EXIT_CODES.items())
 
 
@@ -87,13 +86,10 @@ def _outcome(options: argparse.Namespace) -> int:
 
 def _data(words: Sequence[str]) -> int:
     """Test data, made by the program that runs beside the tests too; the cache is kept within its budget."""
-    from noxlib.cache import Cache, state_folder  # noqa: PLC0415
+    from noxlib.places import shared_data  # noqa: PLC0415
 
-    folder = state_folder() / "data"
-    if folder.is_dir():
-        Cache(folder, DATA_BUDGET).sweep()
     program = Path(__file__).with_name("inside") / "data_program.py"
-    environment = {"NOXLIB_DATA_DIR": str(folder), **os.environ}
+    environment = {**os.environ, shared_data.VARIABLE: str(shared_data.folder())}
     return subprocess.run([sys.executable, str(program), *words], env=environment, check=False).returncode
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Optional, cast
 import msgspec
 
 from noxlib import atomic, temporary
-from noxlib.engines import client, layers, offline, podman, process
+from noxlib.engines import builders, client, layers, offline, podman, process
 from noxlib.engines.buildfailure import failure, registry_failure
 from noxlib.engines.index import ca_bundle, for_pip, index_secrets, mask
 from noxlib.engines.layers import Layers
@@ -46,6 +46,7 @@ class Build(msgspec.Struct, frozen=True):
     platform: Optional[str] = None  #: another one than the engine's own
     cached: bool = True  #: steps of earlier builds are taken as they are
     layers: Optional[Layers] = None  #: steps of other machines' builds
+    builder: str = builders.OWN  #: what it builds lands in the engine all the same
 
 
 def build(wanted: Build, docker: Docker) -> None:
@@ -72,7 +73,7 @@ def build(wanted: Build, docker: Docker) -> None:
 
 
 def _buildkit(wanted: Build, docker: Docker, secrets: list[str], config: Optional[Path]) -> Iterator[str]:
-    lines = client.connect(docker.endpoint, command(), config=config).buildx.build(
+    lines = client.connect(docker.endpoint, builders.command(), config=config).buildx.build(
         wanted.context,
         file=wanted.dockerfile,
         tags=list(wanted.tags),
@@ -82,9 +83,9 @@ def _buildkit(wanted: Build, docker: Docker, secrets: list[str], config: Optiona
         labels=dict(wanted.labels),
         secrets=secrets,
         platforms=[wanted.platform] if wanted.platform else None,
-        builder="default",
+        builder=wanted.builder,
         cache=wanted.cached,
-        **layers.options(wanted.layers, docker),
+        **layers.options(wanted.layers, docker, wanted.builder),
         load=True,
         provenance=False,
         progress="plain",
@@ -149,7 +150,7 @@ def tag(reference: str, new: str, docker: Docker) -> None:
 def run(reference: str, argv: Sequence[str], docker: Docker) -> str:
     """Run a short command in an image, network off; what it printed, also where it failed."""
     fixed = ["run", "--rm", "--pull=never", "--network=none", "--entrypoint", argv[0]]
-    program = podman.command(docker.endpoint) if docker.kind == "podman" else [command()]
+    program = podman.command(docker.endpoint) if docker.kind == "podman" else [builders.command()]
     done = process.run([*program, *fixed, reference, *argv[1:]], env=docker.command_environment(), timeout=60)
     return done.stdout if done.returncode == 0 else f"{done.stdout}{done.stderr}"
 
@@ -163,16 +164,7 @@ def user(reference: str, docker: Docker) -> str:
 def _client(docker: Docker) -> DockerClient:
     if docker.kind == "podman":
         return client.of_podman(podman.command(docker.endpoint))
-    return client.connect(docker.endpoint, command())
-
-
-def command() -> str:
-    """The docker command that has buildx. Raises EngineError."""
-    return client.command(
-        "buildx",
-        "nothing can be built",
-        "install docker's buildx plugin (Debian: docker-buildx, Docker's own packages: docker-buildx-plugin)",
-    )
+    return client.connect(docker.endpoint, builders.command())
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import msgspec
 
 from noxlib import atomic, temporary
-from noxlib.engines import registryauth
+from noxlib.engines import builders, registryauth
 from noxlib.engines.registryauth import Credentials
 from noxlib.errors import EngineError
 
@@ -36,14 +36,14 @@ class Layers(msgspec.Struct, frozen=True):
     write: bool = False
 
 
-def options(layers: Optional[Layers], docker: Docker) -> dict[str, Any]:
-    """What buildx is told of it; that nothing can be written is said."""
+def options(layers: Optional[Layers], docker: Docker, builder: str = builders.OWN) -> dict[str, Any]:
+    """What buildx is told of it; that nothing can be written is said. Each builder but the engine's own can write."""
     if layers is None:
         return {}
     found = {"cache_from": f"type=registry,ref={layers.reference}"}
     if not layers.write or not _may_write(layers):
         return found
-    if writes(docker):
+    if builder != builders.OWN or writes(docker):
         found["cache_to"] = f"type=registry,ref={layers.reference},{_WRITTEN}"
     else:
         print("noxlib: no layer cache is written: for that the engine needs its containerd image store", flush=True)
@@ -83,6 +83,8 @@ def configured(layers: Optional[Layers]) -> Iterator[Optional[Path]]:
     word = base64.b64encode(f"{credentials.user}:{credentials.password}".encode()).decode()
     with temporary.folder() as folder:
         atomic.write(folder / "config.json", json.dumps(_with(_read(home), host, word, home)).encode())
+        if os.environ.get(builders.VARIABLE) and (home / "buildx").is_dir():  # by which buildx knows that builder
+            (folder / "buildx").symlink_to(home / "buildx")
         yield folder
 
 

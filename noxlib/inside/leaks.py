@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from . import layers
+from . import data_cache, layers
 from .registered import began
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class Leaks:
     def __init__(self, config: pytest.Config, *, fail: bool) -> None:
         self.fail = fail
         self.found: dict[str, list[str]] = {}  # test -> what it left
-        self.own = tuple(os.path.realpath(path) for path in (str(config.rootpath), tempfile.gettempdir()))
+        folders = (str(config.rootpath), tempfile.gettempdir(), data_cache.default())
+        self.own = tuple(os.path.realpath(path) for path in folders)
         self.layers = None if hasattr(config, "workerinput") else layers.Layers(config.rootpath, self.own[1:])
         self.opened: set[str] = set()
         self.before: dict[str, str] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import tempfile
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAUSE = 0.02  # seconds between two looks for a free place
+HELD = (errno.EWOULDBLOCK, errno.EACCES)  # by somebody else; the second is NFS' word
 
 
 class Slots(contextlib.ContextDecorator):
@@ -37,16 +39,23 @@ class Slots(contextlib.ContextDecorator):
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        os.close(self.held.files.pop())
+        descriptor = self.held.files.pop()
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing is not enough: a forked child has the file open too
+        os.close(descriptor)
 
     def take(self) -> int:
-        """The descriptor of a place that was free."""
+        """The descriptor of a place that was free. Raises OSError where the file system keeps no locks."""
         while True:
             for descriptor in self.open_all():
-                with contextlib.suppress(OSError):
+                try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError as error:
+                    os.close(descriptor)
+                    if error.errno not in HELD:
+                        what = f"no file can be locked here: {error.strerror}"
+                        raise OSError(error.errno, what, self.folder) from None
+                else:
                     return descriptor
-                os.close(descriptor)
             time.sleep(PAUSE)
 
     def open_all(self) -> Iterator[int]:

@@ -7,9 +7,10 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Any, Optional
 
+from noxlib import atomic
 from noxlib.errors import EngineError, PlaceError
 from noxlib.ledger import Ledger
-from noxlib.places import accounts, box, following, reach, tars
+from noxlib.places import accounts, box, following, reach, shared_data, tars
 from noxlib.places.copied import Copied
 from noxlib.places.files import INSIDE, copy
 from noxlib.places.host import Facts
@@ -182,6 +183,7 @@ class Container:
             yield container
             if not self._now.reach.bind:
                 tars.unpack(self._docker.get_archive(container, box.RUN) or (), self._run_folder)
+                atomic.remove_tree(self._run_folder / "data")  # test data, which the tests alone need
         finally:
             try:
                 self._docker.remove(name)
@@ -194,8 +196,10 @@ class Container:
         now = self._now
         _, ca_variables = box.ca_binds(box.ca_bundles(os.environ))
         terminal = {"TERM": os.environ.get("TERM", "xterm")} if command.terminal else {}
-        binds = self._binds() if now.reach.bind else []
+        binds = [*self._binds(), _data()] if now.reach.bind else []
         own = box.environment(now.image.environment, now.reach.uid)
+        if now.reach.bind:
+            own[shared_data.VARIABLE] = shared_data.TARGET
         body = box.body(
             command,
             image=now.image.id,
@@ -221,6 +225,10 @@ class Container:
         entries = [entry for bind in self._binds() for entry in tars.folder(bind.target.lstrip("/"), bind.path)]
         with tars.pack(entries, self._now.reach.uid, self._now.reach.gid) as tar:
             self._docker.put_archive(container, "/", tar)
+
+
+def _data() -> box.Bind:
+    return box.Bind(str(shared_data.lent()), shared_data.TARGET, read_only=False)
 
 
 class _Ready:

@@ -13,7 +13,7 @@ from noxlib.engines import strays
 from noxlib.engines.process import stream
 from noxlib.errors import PlaceError
 from noxlib.ledger import Ledger
-from noxlib.places import box, carry, mirror
+from noxlib.places import box, carry, mirror, shared_data
 from noxlib.places.files import INSIDE, copy
 from noxlib.places.host import Command, Exit, Facts
 from noxlib.places.limits import confess
@@ -152,6 +152,7 @@ class Venv:
             "LOGNAME": user,
             "LANG": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",
+            shared_data.VARIABLE: str(shared_data.lent()),
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ PS = Option("--ps", "show the services that are up")
 WATCH = Option("--watch", "run the tests at each change of the checkout, until Ctrl-C")
 OPTIONS = (UP, DOWN, LOGS, PS, WATCH)
 
+SHOWN = 3  #: files that changed, in a line
 QUIET = 500  #: milliseconds without a change, after which watchfiles lets us look at signals
 
 PlaceOf = Callable[[Config, Arguments], OfServices]
@@ -182,6 +184,7 @@ def changes(root: Path, carried: tuple[str, ...]) -> Iterator[None]:
         from watchfiles import DefaultFilter, watch  # noqa: PLC0415 - an extra
     except ImportError:
         raise UsageError("--watch needs the package watchfiles", "install noxlib[watch]") from None
+    logging.getLogger(watch.__module__).setLevel(logging.WARNING)  # it counts what changed; we name it
     root = root.resolve()
 
     class Sources(DefaultFilter):
@@ -192,6 +195,9 @@ def changes(root: Path, carried: tuple[str, ...]) -> Iterator[None]:
 
     begun = False
     for found in watch(root, watch_filter=Sources(), rust_timeout=QUIET, yield_on_timeout=True, raise_interrupt=True):
+        if found:
+            names = sorted({str(Path(path).relative_to(root)) for _, path in found})
+            say(f"noxlib: changed: {', '.join(names[:SHOWN])}{', …' if len(names) > SHOWN else ''}")
         if found or not begun:
             begun = True
             yield

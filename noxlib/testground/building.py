@@ -10,7 +10,7 @@ import msgspec
 
 from noxlib import temporary
 from noxlib.config import event as events
-from noxlib.engines import builder, git, uv
+from noxlib.engines import builder, builders, git, uv
 from noxlib.engines.buildfailure import TEMPLATE
 from noxlib.engines.layers import Layers
 from noxlib.errors import BuildError, ConfigError
@@ -19,6 +19,7 @@ from noxlib.testground import bases, layercache, names, pylock, recipe
 
 if TYPE_CHECKING:
     from noxlib.engines.docker import Docker
+    from noxlib.engines.imageinfo import ImageInfo
     from noxlib.testground.recipe import Order
 
 _OCI = "org.opencontainers.image."
@@ -50,6 +51,7 @@ def build_stage(order: Order, target: str, docker: Docker, *, reference: Optiona
     project = order.project
     planned = order.recipe
     arguments = {"PYTHON_VERSION": order.python} if planned.own else {"UV_VERSION": uv.version()}
+    elsewhere = _elsewhere(order, docker)
     with recipe.staged(project, planned, order.lock) as (context, file):
         wanted = builder.Build(
             context=context,
@@ -64,7 +66,41 @@ def build_stage(order: Order, target: str, docker: Docker, *, reference: Optiona
             cached=not order.again,
             layers=_layers(order, target, docker),
         )
+        if elsewhere is not None:
+            name, images = elsewhere
+            wanted = msgspec.structs.replace(wanted, builder=name, images=images, platform=docker.platform)
         builder.build(wanted, docker)
+
+
+def _elsewhere(order: Order, docker: Docker) -> Optional[tuple[str, dict[str, str]]]:
+    """Another builder than the engine's own, and the very same base images as it gets them: from their registries.
+
+    None where there is none; where one of them is in no registry, which is told; and for what is built once more.
+
+    Raises:
+        EngineError: ``BUILDX_BUILDER`` names none.
+    """
+    name = builders.OWN if order.again else builders.chosen(docker)
+    if name == builders.OWN:
+        return None
+    found: dict[str, str] = {}
+    for reference, info in order.bases.items():
+        source = recipe.mirrored(reference, order.project.config.mirrors)
+        digest = by_digest(source, info)
+        if digest is None:
+            print(f"noxlib: {source} is in this engine alone, so its own builder is taken, and not {name}", flush=True)
+            return None
+        found[reference if order.recipe.own else source] = digest
+    return name, found
+
+
+def by_digest(source: str, info: ImageInfo) -> Optional[str]:
+    """``name@sha256:…`` under which the registry of a base image has the very same one; None where it has it not."""
+    from noxlib.engines import registryauth  # noqa: PLC0415 - with these two comes requests
+    from noxlib.testground import foreign  # noqa: PLC0415
+
+    wanted = registryauth.split(foreign.split(source)[0])
+    return next((one for one in info.digests if registryauth.split(one.partition("@")[0]) == wanted), None)
 
 
 def _layers(order: Order, target: str, docker: Docker) -> Optional[Layers]:

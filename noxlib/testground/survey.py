@@ -151,17 +151,18 @@ def _created(registry: Registry, manifest: Manifest) -> Optional[float]:
     if digest is None:
         return None
     described = registry.configuration(digest)
-    told = map(_seconds, (described.get("created"), *_layers_created(described)))
+    told = map(_seconds, (described.get("created"), *_steps_made(described)))
     return max((seconds for seconds in told if seconds > _REPRODUCIBLE), default=None)
 
 
-def _layers_created(described: Mapping[str, Any]) -> Iterator[Any]:
+def _steps_made(described: Mapping[str, Any]) -> Iterator[Any]:
     """Of a layer cache, whose configuration is BuildKit's own (``application/vnd.buildkit.cacheconfig.v0``)."""
-    layers = described.get("layers")
-    for layer in layers if isinstance(layers, list) else ():
-        told = layer.get("annotations") if isinstance(layer, dict) else None
-        if isinstance(told, dict):
-            yield told.get("createdAt")
+    for record in _objects(described.get("records")):
+        yield from (result.get("createdAt") for result in _objects(record.get("layers")))
+
+
+def _objects(found: Any) -> list[dict[str, Any]]:
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def _seconds(moment: Any) -> float:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from noxlib.config.detect import load_project
-from noxlib.engines import builder
+from noxlib.engines import builder, builders
 from noxlib.engines.docker import Docker
 from noxlib.engines.index import ca_bundle
 from noxlib.errors import BuildError, ConfigError, EngineError
@@ -83,7 +83,7 @@ def write(root: Path, name: str, text: str) -> None:
 
 def cli(*arguments: str, cwd: Path | None = None) -> str:
     done = subprocess.run(
-        [builder.command(), *arguments], cwd=cwd, capture_output=True, text=True, check=False, env=dict(os.environ)
+        [builders.command(), *arguments], cwd=cwd, capture_output=True, text=True, check=False, env=dict(os.environ)
     )
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout

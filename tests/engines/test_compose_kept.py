@@ -128,7 +128,7 @@ def test_a_run_that_has_the_services_leaves_another_its_own_and_takes_them_along
         assert "a run has the services" in refused.output
     finally:
         kill_group(process)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     assert counting("-s", "reap").code == 0
     assert left(counting) == []
     assert left_of_state(own_state) == []
@@ -158,15 +158,19 @@ def test_tests_are_run_at_each_change_until_ctrl_c(counting: Nox, own_state: Pat
 
     process = counting.start("-s", STEP, "--", "--watch", "tests/test_counts.py")
     assert process.stdout is not None
+    before = ""
     for number in (1, 2):
         wait_until(rounds(number), f"round {number}", 300)
         for line in process.stdout:
+            before += line
             if "waiting for a change" in line:
                 break
         if number == 1:
             (counting.folder / "tests" / "test_counts.py").write_text(COUNTS + "    assert 0\n")
     kill_group(process, signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
+    assert "changed: tests/test_counts.py" in before + output
+    assert "watchfiles" not in before + output
     assert "no longer watching" in output
     assert "Traceback" not in output
     assert [store.read_record(run.path).outcome for run in store.runs(counting.folder)] == ["failed", "passed"]

@@ -18,6 +18,8 @@ from noxlib.inside import data_netcdf
 from noxlib.inside.data_cache import DataError
 from noxlib.inside.data_files import TestData
 
+from .conftest import Nox
+
 pytestmark = pytest.mark.data
 
 INSIDE = Path(data_netcdf.__file__).parent
@@ -81,6 +83,21 @@ def test_tar_and_gzip_read_an_archive(test_data: TestData) -> None:
     listed = subprocess.run(["tar", "-tzf", path], check=True, capture_output=True, text=True, timeout=300).stdout
     assert len(listed.splitlines()) == 30
     assert listed.splitlines()[:2] == ["data/output_0000.nc", "results/file_0001.dat"]
+
+
+@pytest.mark.docker
+def test_what_a_run_makes_the_next_one_finds(own_state: Path, adopt: Callable[..., Nox]) -> None:
+    nox = adopt("flat")
+    tests = nox.folder / "tests" / "integration"
+    tests.mkdir()
+    (tests / "test_archive.py").write_text("def test_it(test_data):\n    test_data.archive(1, 20)\n")
+    made = set()
+    for place in ("container", "venv", "container"):
+        ended = nox("-s", "integration-3.10", "--", "--place", place)
+        assert ended.code == 0, ended.output
+        made |= {entry.stat().st_ino for entry in (own_state / "data" / "entries").iterdir()}
+    assert len(made) == 1
+    assert list((nox.folder / ".noxlib" / "runs").glob("*/data")) == []
 
 
 @pytest.fixture

@@ -17,13 +17,17 @@ import pytest
 from noxlib.engines import builder, layers
 from noxlib.engines.docker import Docker
 from noxlib.engines.layers import Layers
+from noxlib.engines.versions import RegistryStore
 from noxlib.errors import EngineError
+from noxlib.testground.survey import survey
 
 from .conftest import wait_until
 from .registries import PASSWORD, USER, RegistryServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from noxlib.engines.registry import Registry
 
 pytestmark = [pytest.mark.docker, pytest.mark.registry, pytest.mark.timeout(300)]
 
@@ -94,8 +98,12 @@ def logged_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOXLIB_REGISTRY_PASSWORD", PASSWORD)
 
 
+def repository(registry: RegistryServer, wanted: builder.Build) -> Registry:
+    return registry.repository(wanted.tags[0].partition("/")[2].partition(":")[0])
+
+
 def tags(registry: RegistryServer, wanted: builder.Build) -> list[str]:
-    return list(registry.repository(wanted.tags[0].partition("/")[2].partition(":")[0]).tags())
+    return list(repository(registry, wanted).tags())
 
 
 @pytest.mark.usefixtures("logged_in")
@@ -104,6 +112,8 @@ def test_what_one_engine_built_another_need_not(
 ) -> None:
     builder.build(wanted, writer)
     assert tags(registry, wanted) == ["buildcache-py3.10"]
+    (cache,) = survey(RegistryStore(repository(registry, wanted)), lambda _: {})
+    assert cache.used is not None  # by which retention knows when it has had its time
     reader = Docker.connect()
     read = msgspec.structs.replace(wanted, log=wanted.log.with_suffix(".read"), layers=Layers(wanted.layers.reference))  # type: ignore[union-attr]
     try:

@@ -222,6 +222,49 @@ def own_tests(project: Nox) -> int:
     return sum(path.read_text().count("def test_") for path in files)
 
 
+ONE_PLACE = """
+import os, pathlib, time
+import pytest
+
+@pytest.mark.parametrize("number", range(2))
+def test_one_at_a_time(noxlib_concurrency, number):
+    events = pathlib.Path(noxlib_concurrency.folder, "events")  # each line is one write, at the file's end
+
+    def say(word):
+        with events.open("a") as stream:
+            stream.write(f"{word} {os.uname().nodename}\\n")
+
+    def both(word):
+        while events.read_text().count(word) < 2:
+            time.sleep(0.05)
+
+    say("here")
+    both("here")
+    for _ in range(20):
+        with noxlib_concurrency:
+            say("enters")
+            time.sleep(0.02)
+            say("leaves")
+    say("done")
+    both("done")
+    lines = [line.split() for line in events.read_text().splitlines()]
+    assert [word for word, _ in lines if word in ("enters", "leaves")] == ["enters", "leaves"] * 40
+    assert len({node for _, node in lines}) == 2
+"""
+
+
+def test_operations_on_two_nodes_share_the_places_of_their_run(project: Nox) -> None:
+    (project.folder / "tests" / "integration").mkdir()
+    (project.folder / "tests" / "integration" / "test_places.py").write_text(ONE_PLACE)
+    words = ("--suite", "integration", "--shards", "2", "--python", "3.10", "--", "--max-concurrent", "1")
+    patient = ("--timeout-multiplier", "10")
+    assert project("-s", "hpc_submit", "--", *words, *patient, NOXLIB_HPC_SBATCH="--exclusive").code == 0
+    ended = project("-s", "hpc_fetch", "--", "--wait")
+    assert ended.code == 0, ended.output
+    assert project.record.counts.passed == 2
+    assert len({one.node for one in project.record.tasks}) == 2
+
+
 def test_what_has_not_ended_is_said_and_cancelled_and_two_are_told_apart(cluster: Cluster, project: Nox) -> None:
     (project.folder / "tests" / "test_more.py").write_text("import time\ndef test_sleeps(): time.sleep(200)\n")
     assert project("-s", "hpc_submit", "--", "--python", "3.10").code == 0

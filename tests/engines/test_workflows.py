@@ -119,6 +119,8 @@ def test_a_push_to_main_is_built_published_tested_reported_and_cleaned_up(
         assert {f"py{python}-{repository.git('rev-parse', 'HEAD')}", f"py{python}-main"} <= tags
         assert _tested(repository, python) == _published(registry, repository, python)
     assert "| unit-3.11 | ✅ passed | 5 |" in summaries(acted)
+    history = _histories(repository)
+    assert len(history) == 1
 
     repository.artifacts_anew()
     repository.forget(f"{registry.host}/{repository.name}")  # what the suites loaded: their machines are gone
@@ -130,6 +132,7 @@ def test_a_push_to_main_is_built_published_tested_reported_and_cleaned_up(
     assert re.findall(r"building the testground of Python (\S+):", printed(pulled)) == ["3.11"], printed(pulled)
     assert printed(pulled).count("nothing is pushed: ") == len(PYTHONS)
     assert set(registry.repository(repository.name).tags()) == tags
+    assert history == _histories(repository)  # a pull request reads it, and leaves it as it was
 
     for tag, days in (("py3.10-pr-6", 40), ("py3.10-pr-7", 30)):
         registry.put_image(repository.name, [tag], days=days)
@@ -138,6 +141,11 @@ def test_a_push_to_main_is_built_published_tested_reported_and_cleaned_up(
     assert (repository.artifacts / "cleanup" / "cleanup.json").is_file()
     # The newest of each kind stays, whatever its age: the floor of keep_last.
     assert set(registry.repository(repository.name).tags()) == {*tags, "py3.10-pr-7"}
+
+
+def _histories(repository: Repository) -> list[tuple[str, int]]:
+    """What later runs know of the tests."""
+    return [(path.name, path.stat().st_mtime_ns) for path in repository.caches.glob("history-*")]
 
 
 def _damage(repository: Repository, tag: str) -> None:

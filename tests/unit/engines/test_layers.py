@@ -53,6 +53,11 @@ def test_an_engine_that_cannot_write_one_reads_it_and_says_so(
     assert "no layer cache is written" in capsys.readouterr().out
 
 
+def test_a_builder_of_its_own_can_write_one_whatever_the_engine_can(capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(layers.options(LOCAL, cast("Docker", Engine(GRAPH)), "far")) == {"cache_from", "cache_to"}
+    assert capsys.readouterr().out == ""
+
+
 def test_what_only_reads_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(told(Layers("a:b"), GRAPH)) == {"cache_from"}
     assert told(None, CONTAINERD) == {}
@@ -83,6 +88,22 @@ def test_our_credentials_are_a_file_that_is_gone_afterwards(home: Path, monkeypa
     assert found["credsStore"] == "pass"
     assert found["cliPluginsExtraDirs"] == [str(home / "cli-plugins")]
     assert "currentContext" not in found
+
+
+@pytest.mark.parametrize("builder", ["far", None])
+def test_with_our_credentials_buildx_knows_its_builders_all_the_same(
+    home: Path, monkeypatch: pytest.MonkeyPatch, builder: str | None
+) -> None:
+    monkeypatch.setenv("NOXLIB_REGISTRY_USER", "u")
+    monkeypatch.setenv("NOXLIB_REGISTRY_PASSWORD", "p")
+    monkeypatch.delenv("BUILDX_BUILDER", raising=False)
+    if builder:
+        monkeypatch.setenv("BUILDX_BUILDER", builder)
+    (home / "buildx" / "instances").mkdir(parents=True)
+    with layers.configured(WRITTEN) as folder:
+        assert folder is not None
+        assert (folder / "buildx" / "instances").exists() is bool(builder)
+    assert (home / "buildx" / "instances").exists()  # what goes is the link to it
 
 
 def test_a_registry_elsewhere_is_written_only_by_who_is_logged_in(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -223,6 +224,17 @@ def test_a_function_may_hold_a_place_for_each_call(tmp_path: Path) -> None:
 
     assert (upload("a"), upload(name="b")) == (("a", 1), ("b", 1))
     assert places.held.files == []
+
+
+def test_a_file_system_without_locks_is_told_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(slots.fcntl, "flock", refuse)  # type: ignore[attr-defined]
+    with pytest.raises(OSError, match="no file can be locked here: Function not implemented"):
+        slots.Slots(str(tmp_path), 2).take()
 
 
 def test_a_folder_of_somebody_elses_holds_no_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,7 @@ def test_the_job_script_is_a_script_and_quotes_what_it_is_given(tmp_path: Path) 
     assert "'/a b`id`.sif'" in text
     assert "rm -rf /\n" not in text.replace("# run rm -rf /", "")
     assert "/opt/noxlib/site:ro" in text
+    assert "$folder/slots:/opt/noxlib/run/result/slots," in text
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -183,3 +185,20 @@ def test_every_part_has_the_same_seed_of_hashes(tmp_path: Path) -> None:
     found = sharded.plans(lambda _: other, PLAN, (ground, ground))
     assert [plan.environment["PYTHONHASHSEED"] for plan in found] == ["7", "7"]
     assert found[1].environment["PYTHONPATH"] == "/other"
+
+
+def test_the_page_shows_eight_shards_whose_counts_are_those_of_the_run() -> None:
+    page = Path(__file__).parents[3] / "docs" / "shards.md"
+    shown = page.read_text(encoding="utf-8").partition("```console")[2].partition("```")[0]
+    parts = re.findall(r": shard \d of 8: (.+) in ", shown)
+    (whole,) = re.findall(r"aborted: [^:]+: (.+?) in \d", shown)
+    assert len(parts) == 8
+    assert counted(*parts) == counted(whole) == {"failed": 2, "passed": 29}  # as tests/engines/test_shards.py has it
+
+
+def counted(*lines: str) -> dict[str, int]:
+    """``1 failed, 3 passed`` as numbers, of all lines."""
+    found: Counter[str] = Counter()
+    for count, word in re.findall(r"(\d+) (\w+)", " ".join(lines)):
+        found[word] += int(count)
+    return dict(found)

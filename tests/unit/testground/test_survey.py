@@ -50,9 +50,11 @@ def seconds(day: str) -> float:
 
 
 def cache(*days: str) -> dict[str, Any]:
-    """What BuildKit writes as the configuration of a layer cache: a time for each layer, none for all."""
-    layers = [{"blob": "sha256:0", "annotations": {"createdAt": f"{day}T00:00:00.123456789Z"}} for day in days]
-    return {"layers": [*layers, {"blob": "sha256:1"}], "records": [{"digest": "sha256:2", "layers": [{"layer": 0}]}]}
+    """What BuildKit writes as the configuration of a layer cache: a time for each step with a layer, none for all."""
+    steps = [
+        {"layers": [{"layer": 0, "createdAt": f"{day}T00:00:00.123456789Z"}], "digest": "sha256:0"} for day in days
+    ]
+    return {"layers": [{"blob": "sha256:1", "parent": -1}], "records": [{"digest": "sha256:2"}, *steps]}
 
 
 @pytest.mark.parametrize(
@@ -63,12 +65,12 @@ def cache(*days: str) -> dict[str, Any]:
         (cache("0001-01-01", "2026-01-02"), "2026-01-02"),
         (cache("0001-01-01"), None),
         (cache(), None),
-        ({"layers": "none", "created": 7}, None),
-        ({"layers": [None, {"annotations": []}, {"annotations": {"createdAt": []}}]}, None),
+        ({"records": "none", "created": 7}, None),
+        ({"records": [None, {"layers": {}}, {"layers": [1, {"createdAt": []}]}]}, None),
         ({"created": "1970-01-01T00:00:00Z"}, None),
     ],
 )
-def test_an_image_is_as_old_as_it_says_and_a_layer_cache_as_its_youngest_layer(
+def test_an_image_is_as_old_as_it_says_and_a_layer_cache_as_its_youngest_step(
     configuration: dict[str, Any], day: Optional[str]
 ) -> None:
     registry = Kept()

@@ -1,0 +1,42 @@
+"""The folder of test data that all runs on this machine share: an archive of many gigabytes is made once.
+
+Places on other machines have none: there the data lie in the run's own folder and go with it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from noxlib.cache import Cache, state_folder
+from noxlib.errors import PlaceError
+
+VARIABLE = "NOXLIB_DATA_DIR"
+BUDGET = 20 << 30  #: bytes that are kept of what nobody uses
+TARGET = "/opt/noxlib/data"  #: in a container
+
+
+def folder() -> Path:
+    """The one that NOXLIB_DATA_DIR names, else noxlib's own, which is kept within its budget. It may not be there."""
+    chosen = os.environ.get(VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    found = state_folder() / "data"
+    if found.is_dir():
+        Cache(found, BUDGET).sweep()
+    return found
+
+
+def lent() -> Path:
+    """The folder, for a place.
+
+    Raises:
+        PlaceError: It cannot be made.
+    """
+    found = folder()
+    try:
+        found.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"the folder of test data {found} cannot be made: {error.strerror}"
+        raise PlaceError(what, f"make it writable, or set {VARIABLE} to a folder elsewhere") from error
+    return found
