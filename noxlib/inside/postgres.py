@@ -39,9 +39,11 @@ HELD = """
 """
 #: Settings that are lists: their value is stored as it is written, and is no string of its own.
 LISTS = ("local_preload_libraries", "search_path", "session_preload_libraries", "temp_tablespaces")
+#: The server ends its own autovacuum where that is in the way.
 OTHERS = """
     SELECT string_agg(DISTINCT coalesce(nullif(application_name, ''), 'pid ' || pid) ||
-        coalesce(' at ' || host(client_addr), ''), ', ') FROM pg_stat_activity WHERE datname = %s
+        coalesce(' at ' || host(client_addr), ''), ', ') FROM pg_stat_activity
+    WHERE datname = %s AND backend_type <> 'autovacuum worker'
 """
 
 
@@ -98,9 +100,8 @@ class Postgres:
         if rest and scheme.partition("+")[0] not in ("postgresql", "postgres"):
             raise DatabaseError(f"DATABASE_URL is of {scheme}, not of PostgreSQL", "name another by --postgres-url")
         try:
-            given = self.driver.conninfo.conninfo_to_dict(
-                postgres_urls.of_libpq(self.url, self._keywords()) if rest else self.url
-            )
+            url = postgres_urls.of_libpq(self.url, postgres_urls.known(self.driver)) if rest else self.url
+            given = self.driver.conninfo.conninfo_to_dict(url)
         except self.driver.ProgrammingError as error:
             raise DatabaseError(f"the URL of PostgreSQL is none: {said(error)}", "correct DATABASE_URL") from None
         known = ("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER"), ("password", "PGPASSWORD")
@@ -109,9 +110,6 @@ class Postgres:
         if not found.get("host"):
             raise DatabaseError("where is PostgreSQL?", "set DATABASE_URL, or --postgres-url env:NAME")
         return {**found, "dbname": found["dbname"] or found.get("user", "postgres")}
-
-    def _keywords(self) -> frozenset[str]:
-        return frozenset(option.keyword.decode() for option in self.driver.pq.Conninfo.get_defaults())
 
     def _url_of(self, name: str) -> str:
         if "://" in self.url:

@@ -5,21 +5,26 @@ They are not taken apart by the standard library, which refuses a bracket in a p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
 
-def of_libpq(url: str, known: Container[str]) -> str:
-    """A URL that libpq reads: without the driver, and without those parameters of another one that are not known.
+def known(driver: Any) -> frozenset[str]:
+    """The parameters that psycopg's libpq knows."""
+    return frozenset(option.keyword.decode() for option in driver.pq.Conninfo.get_defaults())
+
+
+def of_libpq(url: str, understood: Container[str]) -> str:
+    """A URL that libpq reads: without the driver, and without those parameters of another one that are not understood.
 
     >>> of_libpq("postgresql+asyncpg://db/app?ssl=require&application_name=shop", {"application_name"})
     'postgresql://db/app?application_name=shop'
     """
     scheme, _, rest = url.partition("://")
     head, _, query = rest.partition("?")
-    kept = [one for one in query.split("&") if "+" not in scheme or one.partition("=")[0] in known]
+    kept = [one for one in query.split("&") if "+" not in scheme or one.partition("=")[0] in understood]
     return _joined(f"postgresql://{head}", kept)
 
 

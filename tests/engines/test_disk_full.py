@@ -187,7 +187,7 @@ def test_a_suite_beside_services_meets_the_limit_of_its_disk(adopt: Adopt, own_s
 
 
 @pytest.mark.compose
-@pytest.mark.parametrize("room", [0, 300])
+@pytest.mark.parametrize("room", [300, pytest.param(0, marks=pytest.mark.nightly)])
 def test_a_checkout_on_a_disk_that_is_full_or_fills_up_leaves_no_service(adopt: Adopt, disk: Disk, room: int) -> None:
     checkout = disk("checkout", 1000)
     nox = adopt("services", folder="checkout/project")

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import msgspec
 import pytest
 
-from noxlib.engines import images
+from noxlib.engines import builder, builders, images
 from noxlib.engines.docker import Docker
 from noxlib.engines.registryauth import Credentials
-from noxlib.testground import index, names
+from noxlib.testground import index, names, remote
 from noxlib.testground.index import Part
 
-from .conftest import Nox
+from .checks import told
+from .conftest import Nox, wait_until
 from .publishers import Publisher, publishing
-from .registries import PASSWORD, USER, RegistryServer
+from .registries import CACHE, PASSWORD, TESTBED, USER, RegistryServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 Adopt = Callable[..., Nox]
@@ -120,3 +128,102 @@ def test_of_several_platforms_at_once_the_index_is_made_right_there(publisher: P
     published = publisher.result("published.json", "3.11")
     assert set(published["platforms"]) == {"linux/amd64", "linux/arm64"}
     assert "py3.11-v1.0.0" in published["tags"]
+
+
+class BuildKit:
+    """A daemon with its own folder and socket, which buildx knows as a builder of the driver remote."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = f"unix://{folder}/socket"
+        self.variables = {"DOCKER_CONFIG": str(folder / "docker"), "BUILDX_BUILDER": folder.name}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        own = [f"--addr={self.url}", f"--root={self.folder}/root", f"--otel-socket-path={self.folder}/otel"]
+        alone = ["--containerd-worker=false", "--oci-worker-net=host"]
+        with (self.folder / "log").open("wb") as log:
+            argv = [str(CACHE / "bin" / "buildkitd"), *own, *alone]
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
+        wait_until(lambda: self.asked("debug", "workers").returncode == 0, "buildkitd")
+        create = [builders.command(), "buildx", "create", "--driver=remote", f"--name={self.folder.name}", self.url]
+        subprocess.run(create, env={**os.environ, **self.variables}, check=True, capture_output=True)
+
+    def asked(self, *words: str) -> subprocess.CompletedProcess[str]:
+        argv = [str(CACHE / "bin" / "buildctl"), f"--addr={self.url}", *words]
+        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(60)
+            self.process.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def buildkit() -> Iterator[BuildKit]:
+    subprocess.run([TESTBED / "buildkit"], check=True)
+    found = BuildKit(Path(tempfile.mkdtemp(prefix="nbk-")))  # a socket's path is short
+    try:
+        found.start()
+        yield found
+    finally:
+        found.close()
+
+
+def push(publisher: Publisher, buildkit: BuildKit) -> dict[str, str]:
+    """The variables of a push to the default branch, where another builder than the engine's own is named."""
+    payload = buildkit.folder / "event.json"
+    payload.write_text(json.dumps({"repository": {"default_branch": "main"}}))
+    return {**publisher.event("refs/heads/main", GITHUB_EVENT_PATH=str(payload)), **buildkit.variables}
+
+
+@pytest.mark.buildkit
+def test_another_builder_builds_both_platforms_which_are_one_index(publisher: Publisher, buildkit: BuildKit) -> None:
+    both = [word for name in ("amd64", "arm64") for word in ("--platform", name)]
+    ended = publisher("testground_publish-3.11", "--", *both, **push(publisher, buildkit))
+    assert ended.code == 0, ended.output
+    published, registry = publisher.result(python="3.11"), publisher.registry
+    whole = registry.manifest("py3.11-main")
+    assert whole is not None
+    parts = {
+        f"{part['platform']['os']}/{part['platform']['architecture']}": part for part in whole.content()["manifests"]
+    }
+    assert {name: part["digest"] for name, part in parts.items()} == published["platforms"]
+    assert set(parts) == {"linux/amd64", "linux/arm64"}
+    for platform, digest in published["platforms"].items():
+        part = registry.manifest(digest)
+        assert part is not None
+        image = str(remote.configuration_digest(part))
+        configuration = registry.configuration(image)
+        assert f"{configuration['os']}/{configuration['architecture']}" == platform
+        assert Docker.connect().image(image) is not None  # it is in the engine as well
+    kept = buildkit.asked("du", "--verbose").stdout
+    assert "/opt/testground" in kept, kept  # of the steps that it ran
+    assert {"buildcache-py3.11", "buildcache-py3.11-arm64"} <= {*registry.tags()}  # which this engine could not write
+    ran = publisher("unit-3.11", "--", "--no-build")
+    assert ran.code == 0, ran.output
+
+
+OWN = """ARG PYTHON_VERSION=3.11
+FROM python:${PYTHON_VERSION}-slim AS test
+RUN --mount=type=secret,id=ca if [ -f /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \\
+    python -m pip install --quiet --root-user-action=ignore pytest && echo of-its-own >/made
+"""
+
+
+@pytest.mark.buildkit
+def test_another_builder_builds_a_dockerfile_of_the_projects_own(publisher: Publisher, buildkit: BuildKit) -> None:
+    (publisher.nox.folder / "Dockerfile.test").write_text(OWN)
+    publisher.commit("A Dockerfile")
+    ended = publisher("testground_build-3.11", **push(publisher, buildkit))
+    assert ended.code == 0, ended.output
+    assert "of-its-own" in buildkit.asked("du", "--verbose").stdout
+    (reference,) = re.findall(r"building the testground of Python 3\.11: (\S+)", ended.output)
+    assert builder.run(reference, ["cat", "/made"], Docker.connect()) == "of-its-own\n"
+    (publisher.nox.folder / "Dockerfile.test").write_text(f"{OWN}# another one\n")
+    absent = publisher("testground_build-3.11", BUILDX_BUILDER=buildkit.folder.name)  # without its DOCKER_CONFIG
+    assert told(absent) == 2
+    assert f"BUILDX_BUILDER is '{buildkit.folder.name}', which cannot build" in absent.output

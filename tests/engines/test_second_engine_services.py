@@ -69,7 +69,7 @@ def test_a_range_without_a_free_port_is_told_as_that(services: Nox, engine: Engi
     assert Ledger(own_state).entries() == ()
 
 
-def test_a_disk_that_is_full_as_services_are_made_or_built_is_told_and_nothing_of_them_stays(
+def test_a_disk_that_is_full_as_services_are_made_is_told_and_the_next_start_removes_what_could_not_be(
     services: Nox, engine: Engine, own_state: Path
 ) -> None:
     write(services, {"cache": ASKED})
@@ -80,7 +80,13 @@ def test_a_disk_that_is_full_as_services_are_made_or_built_is_told_and_nothing_o
     ended = services("-s", "reap")
     assert ended.code == 0, ended.output
     assert left(engine) == []
+    assert Ledger(own_state).entries() == ()
 
+
+@pytest.mark.nightly
+def test_a_disk_that_a_services_build_fills_is_told_and_nothing_stays(
+    services: Nox, engine: Engine, own_state: Path
+) -> None:
     (services.folder / "Dockerfile").write_text(FILLS)
     write(services, {"cache": ASKED, "built": {"build": "."}})
     assert "the engine's disk is full" in refused(services)

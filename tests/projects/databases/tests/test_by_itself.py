@@ -169,8 +169,7 @@ def test_a_server_that_is_gone_in_the_middle_is_two_lines(alone, source, tmp_pat
     (tmp_path / "done").touch()
     said = output(run)
     assert f"PostgreSQL at {proxy.host}:{proxy.port}: " in said
-    assert "2 errors" in said
-    assert "1 passed" in said
+    assert "1 passed, 1 error in" in said  # its own could not be dropped: that is left to the next run
     assert "Traceback" not in said
 
 
