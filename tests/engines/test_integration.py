@@ -267,7 +267,7 @@ def test_a_signal_ends_the_script_and_leaves_a_record(project: Nox, own_state: P
     process = project.start("-s", "script", NOXLIB_PLACE=place, NOXLIB_SCRIPT_ENV="MODE=hangs")
     wait_until(lambda: script_began(project), "the script's start", seconds=120)
     os.kill(process.pid, signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert project.record.outcome == "cancelled", output
     assert left_in_engine(project) == []
     assert processes_of(own_state) == []
@@ -278,7 +278,7 @@ def test_after_sigkill_the_next_start_removes_what_the_script_left(project: Nox,
     process = project.start("-s", "script", NOXLIB_PLACE=place, NOXLIB_SCRIPT_ENV="MODE=hangs")
     wait_until(lambda: script_began(project), "the script's start", seconds=120)
     kill_group(process)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     ended = project("-s", "reap")
     assert ended.code == 0, ended.output
     assert Ledger(own_state).entries() == ()

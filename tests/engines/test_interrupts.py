@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 Adopt = Callable[..., Nox]
 PLACES = ["container", "venv"]
-SECONDS = 40.0  #: in which an interrupted session ends: on a busy machine, before what it waits for would
+LONG = 3600  #: seconds of what is interrupted, for which nobody could have waited
 
 DOCKERFILE = """ARG PYTHON_VERSION=3.10
 FROM python:${{PYTHON_VERSION}}-slim
@@ -48,13 +47,11 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 def interrupted(process: subprocess.Popen[str], *, whole_group: bool = True) -> str:
     """Ctrl-C, as a terminal gives it to the whole group, or to nox alone; what was printed."""
-    start = time.monotonic()
     if whole_group:
         kill_group(process, signal.SIGINT)
     else:
         os.kill(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert time.monotonic() - start < SECONDS
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 130, output
     assert "Traceback" not in output, output
     return output
@@ -73,7 +70,7 @@ def slow_build(adopt: Adopt, own_state: Path) -> Iterator[tuple[Nox, str]]:
     del own_state  # it is there before nox learns its environment
     nox = adopt("flat")
     token = rename(nox)
-    (nox.folder / "Dockerfile.test").write_text(DOCKERFILE.format(token=token, seconds=60))
+    (nox.folder / "Dockerfile.test").write_text(DOCKERFILE.format(token=token, seconds=LONG))
     yield nox, token
     remove_images(token)
 
@@ -101,7 +98,7 @@ def test_a_build_that_was_killed_is_done_again(slow_build: tuple[Nox, str], own_
     process = nox.start("-s", "unit-3.10")
     wait_until(lambda: builds(own_state, token), "the slow step of the build")
     kill_group(process)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert Ledger(own_state).orphans()
     (nox.folder / "Dockerfile.test").write_text(DOCKERFILE.format(token=token, seconds=0))
     ended = nox("-s", "unit-3.10")
@@ -128,7 +125,7 @@ def test_ctrl_c_ends_the_locking(adopt: Adopt, own_state: Path, place: str) -> N
 @pytest.mark.parametrize("place", PLACES)
 def test_ctrl_c_ends_the_projects_own_build(adopt: Adopt, own_state: Path, place: str) -> None:
     nox = adopt("flat")
-    (nox.folder / "setup.py").write_text(SETUP.format(seconds=60))
+    (nox.folder / "setup.py").write_text(SETUP.format(seconds=LONG))
 
     def preparing() -> bool:
         return any(

@@ -123,7 +123,7 @@ def killed_after(victim: Victim, kind: Kind, spans: dict[Kind, float], share: fl
             process.communicate(timeout=moment)
         except subprocess.TimeoutExpired:
             kill_group(process)
-            process.communicate(timeout=60)
+            process.communicate(timeout=300)
             return moment
         spans[kind] = time.monotonic() - began
     raise AssertionError(f"{kind} always ended before {share:.2f} of the seconds that it took before")

@@ -189,7 +189,7 @@ def test_ctrl_c_leaves_a_record_and_nothing_else(own_state: Path, nox: Nox) -> N
     try:
         wait_until(lambda: any("sleep 30" in text for text in commands(nox)), "the first round")
         kill_group(process, signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     finally:
         kill_group(process)
     assert nox.record.outcome == "cancelled"

@@ -106,7 +106,7 @@ def test_what_a_killed_run_left_in_podman_is_removed(podman: Podman, engine: Doc
     process = nox.start("-s", "unit-3.10")
     wait_until(lambda: began(nox, "test_hangs"), "the test that hangs", 180)
     kill_group(process)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert left(engine, nox) != []
     ended = nox("-s", "reap")
     assert ended.code == 0, ended.output
@@ -226,8 +226,6 @@ def test_an_archive_is_loaded_by_podman_itself_and_by_us(podman: Podman, engine:
         done = subprocess.run(load, cwd=nox.folder, env=nox.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         assert project_images(engine, nox) == [image]
-    ran = nox("-s", "unit-3.10", "--", "--no-build")
-    assert ran.code == 0, ran.output
 
 
 def project_images(engine: Docker, nox: Nox) -> list[str]:

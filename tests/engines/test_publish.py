@@ -303,7 +303,7 @@ def test_what_was_stopped_while_it_was_sent_is_sent_by_the_next_call(
     try:
         wait_until(lambda: uploading(own_server), "an upload")
         kill_group(process, number)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=300)
         assert "Traceback" not in output
         ended = publisher.publish()
         assert ended.code == 0, ended.output

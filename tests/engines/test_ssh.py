@@ -416,7 +416,7 @@ def test_half_a_testground_is_removed_by_the_next_start_at_the_latest(
             break
     wait_until(lambda: mortal.shell("ls -A /var/lib/noxlib/testgrounds 2>/dev/null || true"), "half a testground")
     kill_group(process, number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     wait_until(lambda: connections_of(mortal) == [], "the end of the connection")
     ended = nox("-s", "reap")
     assert ended.code == 0, ended.output
@@ -460,7 +460,7 @@ def test_ctrl_c_brings_the_result_back_and_leaves_nothing(adopt: Adopt, machine:
     log = nox.folder / ".noxlib/runs"
     wait_until(lambda: any(".py ." in path.read_text() for path in log.glob("*/logs/output.log")), "a test's end")
     kill_group(process, signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 130, output
     assert (nox.record.outcome, nox.record.counts.passed) == ("cancelled", 1)
     assert on_machine(nox.record.run) == []

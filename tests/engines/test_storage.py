@@ -258,7 +258,7 @@ def killed(project: Project, words: list[str], began: object, **variables: str) 
         wait_until(began, "the test's start")
     finally:
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
 
 
 def left(project: Project, program: str) -> list[str]:

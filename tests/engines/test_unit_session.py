@@ -191,7 +191,7 @@ def test_a_signal_cleans_up_and_leaves_a_record(adopt: Adopt, place: str, number
     process = nox.start("-s", "unit-3.10", NOXLIB_PLACE=place)
     _wait_for_test(nox, '::test_hangs"')
     os.kill(process.pid, number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert nox.record.outcome == "cancelled", output
     assert nox.record.counts.passed == 1
     assert left_in_engine(nox) == []
@@ -203,7 +203,7 @@ def test_after_sigkill_the_next_start_removes_what_was_left(adopt: Adopt, place:
     process = nox.start("-s", "unit-3.10", NOXLIB_PLACE=place)
     _wait_for_test(nox, '::test_hangs"')
     kill_group(process)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert Ledger(own_state).orphans()
     ended = nox("-s", "reap")
     assert ended.code == 0, ended.output
@@ -227,7 +227,7 @@ def test_an_engine_that_stops_half_way_is_an_error_with_a_record(adopt: Adopt) -
     docker = Docker.connect()
     (found,) = docker.containers({"io.noxlib.run": store.runs(nox.folder)[0].name})
     docker.remove(found["Id"])  # pulled away from under it
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "Traceback" not in output
     assert nox.record.outcome in ("error", "failed")
@@ -238,7 +238,7 @@ def test_two_runs_at_once_in_one_checkout_do_not_meet(adopt: Adopt) -> None:
     nox = adopt("src_layout")
     assert nox("-s", "unit-3.10", NOXLIB_PLACE="venv").code == 0
     processes = [nox.start("-s", "unit-3.10", NOXLIB_PLACE=place) for place in ("venv", "venv", "container")]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
 
 

@@ -2,7 +2,10 @@
 
 import ctypes
 
+import pytest
 
+
+@pytest.mark.timeout(30)
 def test_before_it():
     pass
 
@@ -14,5 +17,6 @@ def test_hangs_in_c():
     libc.pthread_mutex_lock(mutex)
 
 
+@pytest.mark.timeout(30)
 def test_after_it():
     pass

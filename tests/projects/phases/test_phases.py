@@ -27,6 +27,7 @@ def said():
     print("torn down")
 
 
+@pytest.mark.timeout(30)
 def test_quick():
     pass
 
@@ -58,9 +59,9 @@ def test_swallows_what_ends_it():
     raise RuntimeError("went on twice")
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(30)
 def test_has_more_time():
-    time.sleep(0.6)
+    time.sleep(1.2)
 
 
 @pytest.fixture
@@ -76,10 +77,11 @@ rang = []
 def test_has_an_alarm_of_its_own(own_alarm):
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     signal.setitimer(signal.ITIMER_REAL, 0.1)
-    time.sleep(0.6)
+    time.sleep(1.2)
     assert rang == [True]
 
 
+@pytest.mark.timeout(30)
 def test_a_forked_child_dies_of_its_own_alarm():
     child = os.fork()
     if child == 0:

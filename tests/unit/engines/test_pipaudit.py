@@ -59,5 +59,5 @@ def test_nothing_is_asked_for_nothing() -> None:
 
 def test_offline_nothing_is_asked_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOXLIB_OFFLINE", "1")
-    monkeypatch.setattr(pipaudit.process, "run", None)
+    monkeypatch.setattr("noxlib.engines.process.run", None)
     assert pipaudit.audit([("toml", "0.10.2")]) == Audit(unknown="NOXLIB_OFFLINE is set")

@@ -129,7 +129,7 @@ def test_at_the_deadline_the_program_is_asked_to_stop(tmp_path: Path) -> None:
         "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(print('bye', flush=True) or 7)); "
         "print('up', flush=True); time.sleep(30)"
     )
-    ended = process.stream(python(script), log=tmp_path / "log", echo=False, timeout=3)
+    ended = process.stream(python(script), log=tmp_path / "log", echo=False, timeout=8)
     assert ended == process.Ended(7, "timeout")
     assert (tmp_path / "log").read_text() == "up\nbye\n"
 
@@ -137,7 +137,7 @@ def test_at_the_deadline_the_program_is_asked_to_stop(tmp_path: Path) -> None:
 def test_a_program_that_ignores_the_request_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "GRACE", 0.2)
     script = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(30)"
-    assert process.stream(python(script), echo=False, timeout=3) == process.Ended(137, "timeout")
+    assert process.stream(python(script), echo=False, timeout=8) == process.Ended(137, "timeout")
 
 
 def test_a_child_that_keeps_the_output_open_does_not_keep_us_waiting(tmp_path: Path) -> None:

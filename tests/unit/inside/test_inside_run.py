@@ -123,7 +123,7 @@ def test_another_python_is_refused(run: StartRun) -> None:
 
 
 def test_a_hanging_suite_ends_with_its_stacks_and_a_result(run: StartRun) -> None:
-    done = run("hangs", "-m", "not deep", timeout=6, coverage=True)
+    done = run("hangs", "-m", "not deep", timeout=15, coverage=True)
     assert done.code == result.TIMEOUT
     assert done.result["cause"] == "timeout"
     assert "tests/test_hangs.py::test_hangs" in done.result["message"]

@@ -105,11 +105,11 @@ def test_an_end_that_cannot_be_written_is_one_line_and_a_code_of_its_own(tmp_pat
 
 
 def test_at_the_deadline_the_command_may_end_by_itself(tmp_path: Path) -> None:
-    assert Supervised(tmp_path, code(GENTLE), timeout=3).end()[1] == ended(9, "timeout")
+    assert Supervised(tmp_path, code(GENTLE), timeout=8).end()[1] == ended(9, "timeout")
 
 
 def test_after_the_grace_it_is_killed(tmp_path: Path) -> None:
-    assert Supervised(tmp_path, code(STUBBORN), timeout=3, grace=0.5).end()[1] == ended(137, "timeout")
+    assert Supervised(tmp_path, code(STUBBORN), timeout=8, grace=0.5).end()[1] == ended(137, "timeout")
 
 
 def test_a_caller_may_ask_for_the_end(tmp_path: Path) -> None:
