@@ -9,6 +9,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from noxlib.engines import background, client, offline, process, strays
@@ -74,16 +75,35 @@ class Compose:
 
     @contextlib.contextmanager
     def up(
-        self, services: Sequence[str], log: Path, *, build: bool, secrets: Sequence[str] = ()
+        self,
+        services: Sequence[str],
+        log: Path,
+        *,
+        build: bool,
+        start: bool = True,
+        variables: Mapping[str, str] = MappingProxyType({}),
+        secrets: Sequence[str] = (),
     ) -> Iterator[background.Background]:
-        """Start services in the background; what compose prints goes to ``log``, but for ``secrets``.
+        """Start services in the background; what compose prints goes to ``log``. Leaving the block stops it.
 
-        Leaving the block stops it.
+        Args:
+            services: Their names.
+            log: Gets what compose prints.
+            build: Build those that are built.
+            start: Else their containers are made only.
+            variables: For values that the files leave to compose's environment.
+            secrets: Do not go to the log.
         """
         may_build = build and not offline.wanted()
-        words = ["up", "--detach", "--quiet-pull", "--build" if may_build else "--no-build", *services]
+        words = [
+            "up",
+            "--detach" if start else "--no-start",
+            "--quiet-pull",
+            "--build" if may_build else "--no-build",
+            *services,
+        ]
         words[1:1] = ["--pull", "never"] if offline.wanted() else []
-        environment = {**self.docker.command_environment(), MARK: self.project}
+        environment = {**self.docker.command_environment(), **variables, MARK: self.project}
         try:
             # python-on-whales waits for its command and cannot be told to stop; and its import takes 0.2 s.
             with background.started(self.argv(*words), env=environment, log=log, secrets=secrets) as running:

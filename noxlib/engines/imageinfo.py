@@ -23,6 +23,7 @@ class ImageInfo(msgspec.Struct, frozen=True):
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     health: tuple[str, ...] = ()  #: the words of its own HEALTHCHECK
+    ports: tuple[int, ...] = ()  #: of TCP, that it says it listens at
 
 
 def image_info(found: Mapping[str, Any]) -> ImageInfo:
@@ -41,4 +42,11 @@ def image_info(found: Mapping[str, Any]) -> ImageInfo:
         entrypoint=tuple(config.get("Entrypoint") or ()),
         command=tuple(config.get("Cmd") or ()),
         health=tuple((config.get("Healthcheck") or {}).get("Test") or ()),
+        ports=tcp_ports(config),
     )
+
+
+def tcp_ports(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """The ports of TCP at which an image, or a container, says that it listens."""
+    exposed = (port.partition("/") for port in config.get("ExposedPorts") or ())
+    return tuple(int(port) for port, _, protocol in exposed if protocol in ("", "tcp"))

@@ -1,8 +1,7 @@
-"""Proxies between the tests and the services of their stack: ``--fault SERVICE:FAULTS``, the fixture ``bad_network``.
+"""Services of the stack behind proxies: ``--fault SERVICE:FAULTS``, the fixture ``bad_network``.
 
-The names of such services lead to addresses of the loopback, by /etc/hosts, where proxies wait that know the services
-by another name. All run in one process, which the one that runs pytest starts before any conftest is imported. Tests
-speak to it through a socket, those in workers of pytest-xdist too.
+The proxies of a service run in a container before it, ``proxy_sidecar.py``. The process that runs pytest lets the
+faults of the session begin; tests change them, those in workers of pytest-xdist too.
 """
 
 from __future__ import annotations
@@ -10,43 +9,82 @@ from __future__ import annotations
 import contextlib
 import difflib
 import json
-import os
+import socket
 from typing import TYPE_CHECKING, Any
 
 from . import faults as faults_
-from .network import PATIENCE, Counts, Network, Proxy, ProxyProcess
-from .sockets import connected
+from .network import PATIENCE, Counts, Network, Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SOCKET = "proxies.sock"
 REAL = {"name": "the stack's", "network_simulation": True}
 
 
-class Asking:
-    """Asks the proxies' process through its socket, as ``ProxyProcess`` does through its pipe."""
+class Sidecar:
+    """Asks a service's proxies, as ``ProxyProcess`` does through its pipe.
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    Args:
+        control: Host and port where it takes commands.
+        token: Without it nobody is answered.
+    """
+
+    def __init__(self, control: tuple[str, int], token: str) -> None:
+        self.control, self.token = control, token
 
     def ask(self, **command: Any) -> dict[str, Any]:
-        """Have a command carried out. Raises OSError where it cannot be, or the process has ended."""
-        with connected(self.path) as connection:
-            connection.settimeout(PATIENCE)
+        """Have a command carried out. Raises OSError where it cannot be, or nobody answers."""
+        with self.connected() as connection:
             connection.sendall(json.dumps(command).encode() + b"\n")
-            with connection.makefile("rb") as lines:
-                answer: dict[str, Any] = json.loads(lines.readline() or b'{"error": "it has ended"}')
-        if "error" in answer:
-            raise OSError(f"the proxy cannot do it: {answer['error']}")
-        return answer
+            return answer(connection)
+
+    def session(self) -> socket.socket:
+        """The faults that are asked for from now on hold until this is closed. Raises OSError."""
+        connection = self.connected(session=True)
+        try:
+            answer(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def connected(self, **more: Any) -> socket.socket:
+        connection = socket.create_connection(self.control, PATIENCE)
+        connection.sendall(json.dumps({"token": self.token, **more}).encode() + b"\n")
+        return connection
+
+
+def answer(connection: socket.socket) -> dict[str, Any]:
+    """The answer to a command. Raises OSError where there is none, or it is an error."""
+    with connection.makefile("rb") as lines:
+        found: dict[str, Any] = json.loads(lines.readline() or b'{"error": "it has ended"}')
+    if "error" in found:
+        raise OSError(f"the proxy cannot do it: {found['error']}")
+    return found
+
+
+def end(connection: socket.socket) -> None:
+    """End a session, in whatever process the connection was inherited."""
+    with contextlib.suppress(OSError):  # it has ended already
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
 class BadService:
-    """A service behind proxies, one for each of its ports."""
+    """A service behind proxies, one for each of its ports.
 
-    def __init__(self, proxies: list[Proxy], first: faults_.Schedule) -> None:
-        self.proxies, self.first = proxies, first
+    Args:
+        told: ``control`` and ``token`` of its sidecar; the proxies' ``ports``; the ``faults`` that the session begins
+            with, a profile and values.
+    """
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        host, port = told["control"]
+        profile, values = told["faults"]
+        self.sidecar = Sidecar((host, port), told["token"])
+        self.first = faults_.schedule(profile, **values)
+        network, ends = Network(self.sidecar, REAL), [(host, port) for port in told["ports"]]
+        self.proxies = [Proxy(network, end, listen=end, number=number) for number, end in enumerate(ends, 1)]
 
     def use(self, given: faults_.Given = "good", **values: Any) -> contextlib.ExitStack:
         """Let these faults hold from now on, for connections that there are too, as ``Proxy.use`` has it.
@@ -60,7 +98,7 @@ class BadService:
 
     @property
     def counts(self) -> Counts:
-        """What went through since the proxies began."""
+        """What went through since the session began, of the tests and of other services."""
         return Counts(*(sum(numbers) for numbers in zip(*(proxy.counts for proxy in self.proxies))))
 
     def reset(self) -> None:
@@ -69,59 +107,43 @@ class BadService:
             proxy._hold(self.first)  # noqa: SLF001 - of our own class
 
 
-def services(faulted: Mapping[str, Mapping[str, Any]], process: Any, *, opened: bool) -> dict[str, BadService]:
-    """The services by name; their proxies are opened, or they are open and have their numbers from 1.
+class Session:
+    """The faults of a session, in the process that begins them.
 
     Args:
-        faulted: By service its ``ends``, the address by port; the proxies' ``address``; the ``faults``: a profile and
-            values.
-        process: Whom to ask.
-        opened: Whether they are open already.
-    """
-    network, number, found = Network(process, REAL), 0, {}
-    for name, one in faulted.items():
-        proxies = []
-        for port, (host, there) in one["ends"].items():
-            number += 1
-            listen = (one["address"], int(port))
-            proxies.append(Proxy(network, (host, there), listen=listen, number=number if opened else None))
-        profile, values = one["faults"]
-        found[name] = BadService(proxies, faults_.schedule(profile, **values))
-    return found
-
-
-class Proxies:
-    """The proxies of a stack, in the process that starts them.
-
-    Args:
-        faulted: As in ``services``; ``asked`` has the user's own words.
-        folder: Where the socket is made.
+        faulted: By service what ``BadService`` takes; ``asked`` has the user's own words.
 
     Raises OSError, ValueError.
     """
 
-    def __init__(self, faulted: Mapping[str, Mapping[str, Any]], folder: str) -> None:
+    def __init__(self, faulted: Mapping[str, Mapping[str, Any]]) -> None:
         self.faulted = faulted
-        self.process = ProxyProcess()
-        self.services = services(faulted, self.process, opened=False)
-        for service in self.services.values():
-            service.reset()
-        self.process.ask(do="serve", path=os.path.join(folder, SOCKET))
+        self.services = {name: BadService(told) for name, told in faulted.items()}
+        self.held = contextlib.ExitStack()
+        with contextlib.ExitStack() as held:
+            for service in self.services.values():
+                held.callback(end, service.sidecar.session())
+                service.reset()
+            self.held = held.pop_all()
 
     def result(self) -> list[dict[str, Any]]:
-        """For result.json: what went through, by service; nothing where the process has ended."""
+        """For result.json: what went through, by service; nothing where the proxies have ended."""
         found = []
         with contextlib.suppress(OSError):
             for name, service in self.services.items():
                 found.append({"service": name, "faults": self.faulted[name]["asked"], **service.counts._asdict()})
         return found
 
+    def close(self) -> None:
+        """No faults any more."""
+        self.held.close()
+
 
 class BadNetwork:
     """What the fixture ``bad_network`` gives."""
 
-    def __init__(self, faulted: Mapping[str, Mapping[str, Any]], folder: str) -> None:
-        self.services = services(faulted, Asking(os.path.join(folder, SOCKET)), opened=True)
+    def __init__(self, faulted: Mapping[str, Mapping[str, Any]]) -> None:
+        self.services = {name: BadService(told) for name, told in faulted.items()}
 
     def __call__(self, name: str) -> BadService:
         """A service with a proxy before it. Raises LookupError for another one."""

@@ -174,7 +174,7 @@ def bad_network() -> Iterator[bad_network_.BadNetwork]:
     from . import bad_network as bad_network_  # noqa: PLC0415
     from . import stack  # noqa: PLC0415
 
-    found = bad_network_.BadNetwork(stack.needed()["faults"], stack.folder())
+    found = bad_network_.BadNetwork(stack.needed()["faults"])
     yield found
     found.close()
 

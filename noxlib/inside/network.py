@@ -153,7 +153,7 @@ class Proxy:
         if not self.network.simulated:
             return
         self.schedule, self.began = schedule, time.monotonic()
-        self.network.process.ask(do="use", proxy=self.number, turns=schedule.to_json(), began=self.began)
+        self.network.process.ask(do="use", proxy=self.number, turns=schedule.to_json())
 
 
 class Network:

@@ -43,9 +43,9 @@ class Proxy:
         """Those that hold now."""
         return self.schedule.at(time.monotonic() - self.began)[0]
 
-    def use(self, schedule: faults_.Schedule, began: float) -> None:
-        """Let a schedule hold, which began at a time of the monotonic clock, that all processes share."""
-        self.schedule, self.began = schedule, began
+    def use(self, schedule: faults_.Schedule) -> None:
+        """Let a schedule hold, which begins now."""
+        self.schedule, self.began = schedule, time.monotonic()
         self.free_at = [0.0, 0.0]
         self.apply()
 

@@ -7,18 +7,19 @@ It is a process of its own since a thread in the tests' process would make each 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import select
 import selectors
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import faults
 from .proxy import Proxy
-from .sockets import short
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 LOOK = 1.0  # seconds between two looks whether the parent lives: its forked children hold our input open
 
@@ -75,14 +76,6 @@ class Process:
         except (OSError, ValueError) as error:
             return {"error": f"{type(error).__name__}: {error}"}
 
-    async def served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Commands of another process, which came by our socket."""
-        with contextlib.suppress(OSError):  # it has gone
-            async for line in reader:
-                writer.write(json.dumps(await self.answer(json.loads(line))).encode() + b"\n")
-                await writer.drain()
-        writer.close()
-
     async def carry_out(self, do: str, proxy: int = 0, **values: Any) -> dict[str, Any]:
         if do == "open":
             listen = values.get("listen", ("127.0.0.1", 0))
@@ -90,12 +83,8 @@ class Process:
             self.opened += 1
             self.proxies[self.opened] = made
             return {"proxy": self.opened, "port": made.port}
-        if do == "serve":
-            with short(values["path"]) as path:
-                self.server = await asyncio.start_unix_server(self.served, path)
-            return {}
         if do == "use":
-            self.proxies[proxy].use(faults.from_json(values["turns"]), values["began"])
+            self.proxies[proxy].use(faults.from_json(values["turns"]))
             await asyncio.sleep(0)  # connections that end by it do so first
         elif do == "close":
             await self.proxies.pop(proxy).close()
@@ -106,8 +95,13 @@ class Process:
 def main() -> None:
     """Run until standard input ends; Ctrl-C is for the tests."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    complete(Process().run())
+
+
+def complete(running: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine, with a clock that is precise enough for faults."""
     loop = asyncio.SelectorEventLoop(Precise() if hasattr(Precise, "fileno") else None)
     try:
-        loop.run_until_complete(Process().run())
+        loop.run_until_complete(running)
     finally:
         loop.close()

@@ -3,7 +3,7 @@
 An address is a pair of host and port. ``mocks``: by service its address ``at``, names of its ``files``, and ``record``:
 ``host``, ``port`` and ``scheme`` of a real peer, or null.
 ``policy``: what comes of a request that no mock peer expects, ``report`` or ``fail``.
-``faults``: by service what ``bad_network.services`` takes.
+``faults``: by service what ``bad_network.Session`` takes.
 ``services``: by service the addresses at which it says that it listens.
 ``channel``: name of the socket beside the task through which services are killed, paused and restarted; or null.
 """
@@ -62,7 +62,7 @@ def begin() -> None:
     """Before pytest: what goes on beside the tests, where there are services.
 
     Raises:
-        OSError: a mock peer does not answer, or a proxy's port cannot be had.
+        OSError: a mock peer or a proxy does not answer.
         ValueError: the place tells of faults that there are not.
     """
     global active  # noqa: PLW0603 - the plugin is loaded by name, and finds it here
@@ -77,12 +77,12 @@ def end(result: str) -> dict[str, Any]:
 
 
 class Beside:
-    """What goes on beside the tests: proxies, recordings, a look at the mock peers."""
+    """What goes on beside the tests: faults, recordings, a look at the mock peers."""
 
     def __init__(self, stack: dict[str, Any]) -> None:
         self.stack = stack
         self.peers: Peers | None = None
-        self.proxies: bad_network.Proxies | None = None
+        self.faults: bad_network.Session | None = None
         self.recording = {name: one["record"] for name, one in stack["mocks"].items() if one["record"]}
         if self.recording:
             from . import mock_recording  # noqa: PLC0415
@@ -92,7 +92,7 @@ class Beside:
         if stack["faults"]:
             from . import bad_network  # noqa: PLC0415
 
-            self.proxies = bad_network.Proxies(stack["faults"], folder())
+            self.faults = bad_network.Session(stack["faults"])
 
     def watch(self, config: Any) -> None:
         """Look at the mock peers after each test."""
@@ -105,11 +105,11 @@ class Beside:
             config.pluginmanager.register(self.peers, "noxlib-mock-peers")
 
     def end(self, result: str) -> dict[str, Any]:
-        """Write what was recorded, end the proxies."""
+        """Write what was recorded, end the faults."""
         found: dict[str, Any] = {"mocks": self.peers.result()} if self.peers else {}
-        if self.proxies is not None:
-            found["faults"] = self.proxies.result()
-            self.proxies.process.close()
+        if self.faults is not None:
+            found["faults"] = self.faults.result()
+            self.faults.close()
         if self.recording:
             self.keep(os.path.join(result, RECORDED))
         return found

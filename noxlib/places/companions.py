@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 import sys
 from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 
 from noxlib import atomic
-from noxlib.errors import PlaceError, UsageError
-from noxlib.places import addresses, mocks, recordings, service_faults
+from noxlib.engines.imageinfo import tcp_ports
+from noxlib.places import addresses, mocks, recordings, service_faults, sidecar_addresses
 from noxlib.places.service_channel import NAME, Channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from noxlib.places.addresses import Addresses
     from noxlib.places.host import Command
     from noxlib.places.services import Services
+    from noxlib.places.sidecar_addresses import Containers
     from noxlib.places.stack import Stack, Table
 
 FILE = "stack.json"
@@ -66,35 +65,19 @@ class Companions:
         self._folder = folder
         self._network = network
         self._channel = channel and sys.platform == "linux"
-        self._prefix = "127.0.1" if network else f"127.{10 + secrets.randbelow(240)}.{secrets.randbelow(256)}"
-
-    def at(self, services: Services) -> Addresses:
-        """Where the tests reach the services: those with faults at their proxies."""
-        found = addresses.on_network(services.stack.services) if self._network else services.addresses()
-        proxies = {one.service: self._address(number) for number, one in enumerate(self._wanted.faults)}
-        if self._network:  # there the names lead to the proxies
-            return found
-        return {
-            name: {port: (proxies[name], port) for port in ends} if name in proxies else ends
-            for name, ends in found.items()
-        }
 
     @contextlib.contextmanager
     def beside(self, services: Services, command: Command) -> Iterator[Command]:
         """In its block all that is there; it gives the command as it is to be run then."""
-        self._refuse_what_is_not_there()
-        described = self._described(services)
+        containers = services.compose.containers()
+        described = self._described(services.stack, containers)
         # Migrations ran in this folder before; what they may have laid there is replaced.
-        atomic.write(self._folder / FILE, json.dumps(described, indent=1).encode(), mode=0o644)
-        hosts = tuple(
-            f"{name}:{one['address']}"
-            for service, one in described["faults"].items()
-            for name in _names(services.stack, service)
-        )
+        atomic.write(self._folder / FILE, json.dumps(described, indent=1).encode(), mode=0o600)
+        hosts = sidecar_addresses.tests_hosts(services.stack, containers) if self._network else ()
         channel = Channel(services, self._folder, restarts=self._network) if self._channel else None
         try:
             with channel or contextlib.nullcontext():
-                yield msgspec.structs.replace(command, hosts=hosts if self._network else ())
+                yield msgspec.structs.replace(command, hosts=hosts)
         finally:  # of a run that was stopped, too: what it has left is masked here
             self._keep_recordings(services, command.secrets)
 
@@ -103,60 +86,44 @@ class Companions:
         for line in found:
             print(f"noxlib: {line}", flush=True)
 
-    def _refuse_what_is_not_there(self) -> None:
-        if self._wanted.faults and not self._network and sys.platform != "linux":
-            raise UsageError("--fault needs addresses that this system lacks", "run the tests by --place container")
-
-    def _described(self, services: Services) -> Table:
-        direct = {name: self._direct(about) for name, about in services.compose.containers().items()}
-        for fault in self._wanted.faults:
-            if not direct.get(fault.service):
-                raise PlaceError(
-                    f"no port of {fault.service} is known, so there is nothing that a proxy could be put before",
-                    f"name it in the compose file: expose, below {fault.service}",
-                    cause="compose",
-                )
-        servers = mocks.servers(services.stack.services)
+    def _described(self, stack: Stack, containers: Containers) -> Table:
+        direct = {name: self._direct(about) for name, about in containers.items()}
+        servers = mocks.servers(stack.services)
         return {
             "policy": self._wanted.policy,
-            "mocks": {name: self._mock(services.stack, name, port, direct[name]) for name, port in servers.items()},
-            "faults": {
-                one.service: {
-                    "ends": direct[one.service],
-                    "address": self._address(number),
-                    "faults": [one.profile, one.values],
-                    "asked": one.asked,
-                }
-                for number, one in enumerate(self._wanted.faults)
-            },
+            "mocks": {name: self._mock(stack, name, port, direct[name]) for name, port in servers.items()},
+            "faults": {one.service: self._fault(stack, one, containers) for one in self._wanted.faults},
             "services": {
                 name: [direct[name][port] for port in addresses.ports(service) if port in direct[name]]
-                for name, service in services.stack.services.items()
+                for name, service in stack.services.items()
                 if name in direct
             },
             "channel": NAME if self._channel else None,
+        }
+
+    def _fault(self, stack: Stack, fault: service_faults.Fault, containers: Containers) -> Table:
+        about = containers[sidecar_addresses.name_of(fault.service)]
+        told = sidecar_addresses.told(about)
+        if self._network:
+            control = (sidecar_addresses.address(stack, fault.service, containers), told.control)
+        else:
+            control = addresses.on_machine({"it": about})["it"][told.control]
+        return {
+            "control": control,
+            "token": told.token,
+            "ports": told.ports,
+            "faults": [fault.profile, fault.values],
+            "asked": fault.asked,
         }
 
     def _direct(self, about: Table) -> addresses.Ends:
         """Where a service is reached without a proxy: on its network by its container's id, which is a name there."""
         if not self._network:
             return addresses.on_machine({"it": about})["it"]
-        name, exposed = about["Id"][:ID], about["Config"].get("ExposedPorts") or {}
-        tcp = (int(port.partition("/")[0]) for port in exposed if port.endswith("/tcp"))
-        return {port: (name, port) for port in tcp}
+        return {port: (about["Id"][:ID], port) for port in tcp_ports(about["Config"])}
 
     def _mock(self, stack: Stack, name: str, port: int, ends: addresses.Ends) -> Table:
         files = [file.name for file in mocks.files(stack.services[name])]
         peer: Optional[recordings.Peer] = self._wanted.record.get(name)
         at: Any = ends.get(port) or (name, port)
         return {"at": at, "files": files, "record": msgspec.structs.asdict(peer) if peer else None}
-
-    def _address(self, number: int) -> str:
-        return f"{self._prefix}.{number + 1}"
-
-
-def _names(stack: Stack, service: str) -> tuple[str, ...]:
-    """All names that a service has on its networks."""
-    joined = (stack.services[service].get("networks") or {}).values()
-    aliases = (alias for how in joined for alias in (how or {}).get("aliases") or ())
-    return tuple(dict.fromkeys((service, *aliases)))

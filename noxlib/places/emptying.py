@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noxlib.engines import compose as engine
-from noxlib.places import mocks
+from noxlib.places import mocks, sidecar_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -22,7 +22,7 @@ SECONDS = 10.0  #: for a MockServer to answer
 
 
 def renew(compose: Compose, stack: Stack, reached: Addresses, resettable: Collection[str]) -> None:
-    """Empty the MockServers; remove every other service that is not ``resettable``, and its volumes.
+    """Empty the MockServers; remove every other service that is not ``resettable``, and its volumes; sidecars stay.
 
     One that a test left paused can neither be emptied nor started: its container goes, its data stay.
 
@@ -30,7 +30,7 @@ def renew(compose: Compose, stack: Stack, reached: Addresses, resettable: Collec
         EngineError: the engine fails.
     """
     emptied = {name for name, port in mocks.servers(stack.services).items() if _emptied(stack, reached, name, port)}
-    stay = {*resettable, *emptied}
+    stay = {*resettable, *emptied, *map(sidecar_addresses.name_of, stack.sidecars)}
     containers = [
         about for name, about in compose.containers().items() if name not in stay or about["State"].get("Paused")
     ]

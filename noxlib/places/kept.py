@@ -140,6 +140,7 @@ def configuration(stack: Stack, images: Mapping[str, str]) -> dict[str, str]:
         images: The engine's id of each service's image, where it has it.
     """
     parts = {"services": stack.services, "networks": stack.networks, "volumes": stack.volumes, "image": images}
+    parts["faults"] = stack.sidecars
     return {path: hashlib.sha256(value.encode()).hexdigest()[:12] for path, value in _leaves("", parts)}
 
 

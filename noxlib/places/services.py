@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 from noxlib.engines.compose import Compose
 from noxlib.engines.output import Output
 from noxlib.errors import EngineError, PlaceError
-from noxlib.places import addresses, emptying, kept, readiness, stack_override
+from noxlib.places import emptying, kept, readiness, service_sidecars, sidecar_addresses
 from noxlib.places.host import Facts, Service
 from noxlib.places.kept import KIND
 from noxlib.secret import mask
@@ -122,8 +122,8 @@ class Services:
         return self.folder / "logs"
 
     def addresses(self) -> Addresses:
-        """Where each service is reached from this machine."""
-        return addresses.on_machine(self.compose.containers())
+        """Where each service is reached from this machine; one with faults by what stands before it."""
+        return sidecar_addresses.reached(self.stack, self.compose.containers())
 
     def execute(self, service: str, command: tuple[str, ...]) -> str:
         """Run a command in a service's container; what it printed, without secrets.
@@ -174,9 +174,9 @@ class Services:
         if empty:
             emptying.renew(self.compose, stack, self.addresses(), self._reset)
         self.logs.mkdir(parents=True, exist_ok=True)
-        self._override.write_text(stack_override.dumped(stack.override(self._labels)), encoding="utf-8")
         log = self.logs / "compose.log"
         build = self._build and stack.builds  # and then compose may print a service's variables
+        service_sidecars.lay(self.compose, stack, self._labels, self._override, log, build=build)
         with (
             self.compose.up(tuple(stack.services), log, build=build, secrets=stack.secrets) as starting,
             self._probe(self) as listening,

@@ -33,6 +33,7 @@ class Stack(msgspec.Struct, frozen=True):
     awaited: tuple[str, ...] = ()  #: services whose end another one waits for
     secrets: tuple[str, ...] = ()  #: values of the services' variables that are masked everywhere
     additions: dict[str, Table] = {}  #: what an override of the file gives each service; more than the file's as well
+    sidecars: dict[str, Table] = {}  #: by service what stands before it, a service of the override alone
 
     @property
     def builds(self) -> bool:

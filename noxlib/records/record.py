@@ -117,7 +117,7 @@ class MocksSection(msgspec.Struct, frozen=True):
 
 
 class FaultSection(msgspec.Struct, frozen=True):
-    """A service behind a proxy: the faults in the user's words, and what went through; bytes are the tests' own."""
+    """A service behind a proxy: the faults in the user's words, and what went through; bytes are its clients' own."""
 
     service: str
     faults: str

@@ -16,9 +16,10 @@ from noxlib.config.models import ComposeConfig
 from noxlib.config.project import Project
 from noxlib.engines.compose import Compose
 from noxlib.engines.docker import Docker
+from noxlib.engines.imageinfo import ImageInfo
 from noxlib.errors import ConfigError, UsageError
 from noxlib.ledger import Ledger
-from noxlib.places import addresses, box, companions, mocks, stack, stack_additions
+from noxlib.places import addresses, box, companions, mocks, service_sidecars, stack, stack_additions
 from noxlib.places.kept import Kept, project_name
 from noxlib.places.probe import Listening
 from noxlib.places.services import Services, Work
@@ -112,11 +113,17 @@ def opened(context: Context, project: Project, placement: OfServices, *, publish
         services = stack.read(config, own.file, own.runner, placement.profile)
         check_reset(own, config)
         compose_files.warn(config, name, files)
-        wanted = _wanted(services, docker, publish=publish or kept is not None, fixed=own.ports == "fixed")
+        published = publish or kept is not None
+        images = _images(services, docker)
+        wanted = _wanted(docker, images, publish=published, fixed=own.ports == "fixed")
         beside = companions.wanted(services, own.mocks, (*own.faults, *placement.faults), placement.record)
         mocks.check(services.services, beside.record)
         data = compose_data.of(project, docker, services)
         services = stack_additions.added(services, wanted)
+        if beside.faults:
+            faulted = {fault.service: images.get(fault.service) for fault in beside.faults}
+            python = _python_image(context, project)
+            services = service_sidecars.added(services, faulted, python, publish=published)
         yield Opened(docker, services, files, name, kept, placement.fresh, own, beside, data)
     except BaseException:
         if kept:
@@ -163,13 +170,26 @@ def _taken(context: Context, own: ComposeConfig, placement: OfServices) -> Optio
     return None
 
 
-def _wanted(services: Stack, docker: Docker, *, publish: bool, fixed: bool) -> Wanted:
+def _python_image(context: Context, project: Project) -> str:
+    """What the testground of this Python is made from: it has a Python, and needs no build."""
+    from noxlib.testground import recipe, template  # noqa: PLC0415 - few runs have faults
+
+    with_python = (*template.helper_images(context.python), template.base_image(context.python))
+    return recipe.mirrored(with_python[0], project.config.mirrors)
+
+
+def _images(services: Stack, docker: Docker) -> dict[str, ImageInfo]:
+    """What the engine knows of the services' images, as far as they are there."""
+    found = {name: docker.image(str(one["image"])) for name, one in services.services.items() if "image" in one}
+    return {name: image for name, image in found.items() if image is not None}
+
+
+def _wanted(docker: Docker, images: Mapping[str, ImageInfo], *, publish: bool, fixed: bool) -> Wanted:
     major = docker.version.partition(".")[0]
-    images = {name: docker.image(str(one["image"])) for name, one in services.services.items() if "image" in one}
     return Wanted(
         asks=docker.kind == "docker",
         often=docker.kind == "docker" and major.isdecimal() and int(major) >= START_INTERVAL,
         publish=publish,
         fixed=fixed,
-        asked=frozenset(name for name, image in images.items() if image and image.health),
+        asked=frozenset(name for name, image in images.items() if image.health),
     )

@@ -56,12 +56,7 @@ def ready(context: Context, project: Project, placement: Placement, effort: Effo
                 testground=inner.section.lock or "",
             )
             companions = Companions(opened.beside, project.root, folder, network=False, channel=True)
-            return Beside(
-                services,
-                tests,
-                companions,
-                lambda its: variables(its, companions.at(its)),
-            )
+            return Beside(services, tests, companions, lambda its: variables(its, its.addresses()))
 
         return msgspec.structs.replace(inner, host=host, secrets=opened.stack.secrets)
 

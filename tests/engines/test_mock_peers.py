@@ -21,9 +21,12 @@ from noxlib.engines.docker import Docker
 from noxlib.inside import bad_network
 from noxlib.inside.mock_server import MockServer
 from noxlib.places import mock_schema
+from tests import sidecars
 
 from .conftest import Nox, wait_until
 from .test_compose import ASKED, left, write
+from .test_compose_kept import asked as told_by
+from .test_compose_kept import reached
 from .test_network import Toxiproxy
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ STEP = "compose_integration-3.10"
 MOCKS = Path(__file__).parents[1] / "mocks"
 MOCK_SERVER = "mockserver/mockserver:5.15.0"
 ADDRESS = tuple[str, int]
+CACHE = {**ASKED, "networks": {"default": {"aliases": ["also"]}}}
 PATIENT = "--timeout-multiplier=10"  #: of the plugin: others are at work on the same machine
 REAL = """
 import http.server, json
@@ -54,6 +58,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text)
 
 http.server.ThreadingHTTPServer(("", 9000), Handler).serve_forever()
+"""
+APP = """
+import http.server, socket
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if cached() else 503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+def cached():
+    try:
+        with socket.create_connection(("also", 6379), 60) as connection:
+            connection.sendall(b"PING\\r\\n")
+            return connection.recv(100) == b"+PONG\\r\\n"
+    except OSError:
+        return False
+
+http.server.ThreadingHTTPServer(("", 9001), Handler).serve_forever()
 """
 TESTS = """
 import json, os, time, urllib.error, urllib.request
@@ -107,6 +130,12 @@ def test_slow(bad_network):
         ingester.cache().ping()
         assert time.monotonic() - begin > 0.5
 
+def test_another_service_meets_it_too(bad_network):
+    assert asked("APP_URL", "/")[0] == 200
+    with bad_network("cache").use("down"):
+        assert asked("APP_URL", "/")[0] == 503
+    assert asked("APP_URL", "/")[0] == 200
+
 def test_killed(services):
     services.kill("cache")
     with pytest.raises(redis.RedisError):
@@ -133,6 +162,18 @@ def test_the_peer_ends():
 """
 
 
+def app(**more: Any) -> dict[str, Any]:
+    """A service that needs the cache for each answer."""
+    command = ["python", "-u", "/app.py"]
+    return {
+        "image": "python:3.10-slim",
+        "command": command,
+        "volumes": ["./app.py:/app.py:ro"],
+        "expose": ["9001"],
+        **more,
+    }
+
+
 def mock(file: str) -> dict[str, Any]:
     """A MockServer whose expectations are in a file of tests/mocks."""
     return {
@@ -156,17 +197,20 @@ def project(adopt: Callable[..., Nox], own_state: Path) -> Nox:
     (nox.folder / "tests" / "mocks" / "real.json").write_text("[]\n")
     (nox.folder / "tests" / "test_ingester.py").write_text(TESTS)
     (nox.folder / "real.py").write_text(REAL)
+    (nox.folder / "app.py").write_text(APP)
     real = {"image": "python:3.10-slim", "command": ["python", "-u", "/real.py"], "volumes": ["./real.py:/real.py:ro"]}
     variables = {
         "REDIS_URL": "redis://cache:6379/0",
         "PEER_URL": "http://peer:8000",
         "REAL_URL": "http://recorder:8000",
+        "APP_URL": "http://app:9001",
         "API_TOKEN": "correct-horse-battery",
     }
     write(
         nox,
         {
-            "cache": {**ASKED, "networks": {"default": {"aliases": ["also"]}}},
+            "cache": CACHE,
+            "app": app(),
             "peer": mock("admin-mock.json"),
             "recorder": mock("real.json"),
             "real": {**real, "expose": ["9000"]},
@@ -183,7 +227,7 @@ def test_peers_are_watched_and_recorded_services_slowed_and_killed(project: Nox)
     ended = project("-s", STEP, "--", *faults, "--record", "recorder=http://real:9000", PATIENT)
     assert ended.code == 0, ended.output
     record: Record = project.record
-    assert record.counts.passed == 9
+    assert record.counts.passed == 10
     assert record.mocks is not None
     unmatched = [(one.test, one.service, one.request) for one in record.mocks.unmatched]
     assert unmatched == [("tests/test_ingester.py::test_nobody_expects", "peer", "GET /nobody/knows")]
@@ -212,31 +256,58 @@ def test_peers_are_watched_and_recorded_services_slowed_and_killed(project: Nox)
 
 
 ON_THIS_MACHINE = """
-import os, time
-import ingester, pytest
+import os, time, urllib.error, urllib.request
+import ingester, pytest, redis
 
-@pytest.mark.integration
+pytestmark = pytest.mark.integration
+
+def asked():
+    try:
+        return urllib.request.urlopen(os.environ["APP_URL"], timeout=60).status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+def test_nobody_reaches_it(bad_network):
+    assert asked() == 503
+    with pytest.raises(redis.RedisError):
+        ingester.cache().ping()
+    bad_network("cache").use("good")
+    assert asked() == 200
+    assert ingester.cache().ping()
+
 def test_slow_and_paused(bad_network, services):
     assert not os.environ["REDIS_URL"].startswith("redis://cache")
+    assert asked() == 503
     with bad_network("cache").use(latency=0.5):
         begin = time.monotonic()
         ingester.cache().ping()
         assert time.monotonic() - begin > 0.5
     services.pause("cache")
     services.resume("cache")
+    bad_network("cache").use("good")
     assert ingester.cache().ping()
     with pytest.raises(OSError, match="another port of this machine"):
         services.kill("cache")
 """
 
 
-def test_faults_and_pauses_reach_tests_on_this_machine_too(project: Nox) -> None:
+def test_faults_and_pauses_reach_tests_on_this_machine_too_and_end_with_them(project: Nox) -> None:
     (project.folder / "tests" / "test_ingester.py").write_text(ON_THIS_MACHINE)
-    runner = {"image": "python:3.10-slim", "environment": {"REDIS_URL": "redis://cache:6379/0"}}
-    write(project, {"cache": ASKED, "test-runner": runner})
-    ended = project("-s", STEP, "--", "--place", "venv", "--fault", "cache", PATIENT)
-    assert ended.code == 0, ended.output
-    assert [(one.service, one.faults) for one in project.record.faults] == [("cache", "none")]
+    variables = {**dict.fromkeys(("REDIS_URL", "CACHE_URL"), "redis://cache:6379/0"), "APP_URL": "http://app:9001"}
+    answers = ["CMD", "python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:9001')"]
+    healthy = app(healthcheck={"test": answers, "start_period": "60s", "start_interval": "200ms"})
+    write(
+        project,
+        {"cache": CACHE, "app": healthy, "test-runner": {"image": "python:3.10-slim", "environment": variables}},
+    )
+    for more in (["--keep"], []):
+        ended = project("-s", STEP, "--", "--place", "venv", "--fault", "cache:down", *more, PATIENT)
+        assert ended.code == 0, ended.output
+        assert "made anew" not in ended.output
+        assert [(one.service, one.faults) for one in project.record.faults] == [("cache", "down")]
+        assert {service.name for service in project.record.services} == {"cache", "app"}
+        assert told_by(reached(project), b"PING") == b"+PONG\r\n"
+    assert project("-s", STEP, "--", "--down").code == 0
     assert left(project) == []
 
 
@@ -339,14 +410,15 @@ def test_a_service_is_as_slow_as_behind_toxiproxy(tmp_path: Path) -> None:
         return time.monotonic() - begin
 
     for redis in started("redis:7", 6379):
-        faulted = {"ends": {"6379": redis}, "address": "127.3.2.1", "faults": ["good", {"latency": 0.3}], "asked": ""}
-        proxies = bad_network.Proxies({"redis": faulted}, str(tmp_path))
+        ours = ("127.3.2.1", 6379)
         toxiproxy = Toxiproxy(tmp_path, redis)
         try:
             toxiproxy.add("latency", latency=300)
-            taken = [min(seconds(address) for _ in range(3)) for address in (toxiproxy.address, ("127.3.2.1", 6379))]
+            with sidecars.running(ours[0], {str(ours[1]): redis}, latency=0.3) as told:
+                session = bad_network.Session({"redis": told})
+                taken = [min(seconds(address) for _ in range(3)) for address in (toxiproxy.address, ours)]
+                session.close()
             assert min(taken) >= 0.295
         finally:
-            proxies.process.close()
             toxiproxy.process.kill()
             toxiproxy.process.wait()

@@ -115,23 +115,54 @@ def test_what_a_killed_run_left_in_podman_is_removed(podman: Podman, engine: Doc
     assert (nox.record.outcome, nox.record.counts.passed) == ("cancelled", 1)
 
 
-def test_services_run_in_podman_in_the_order_of_their_health(podman: Podman, engine: Docker) -> None:
+AFTER = """
+import http.server, urllib.request
+
+def pages():
+    return urllib.request.urlopen("http://pages:8000").status
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        try:
+            status = pages()
+        except OSError:
+            status = 503
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+pages()
+http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
+"""
+MEETS = """
+import pytest, urllib.error, urllib.request
+
+def test_it_answers(bad_network):
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        urllib.request.urlopen("http://after:8000")
+    bad_network("pages").use("good")
+    urllib.request.urlopen("http://after:8000")
+"""
+
+
+def test_services_run_in_podman_in_the_order_of_their_health_and_meet_faults(podman: Podman, engine: Docker) -> None:
     nox = podman("flat")
     (nox.folder / "noxlib.toml").write_text('[compose_integration]\nselect = ""\n')
-    (nox.folder / "tests" / "test_net.py").write_text(
-        "import urllib.request\n\ndef test_it_answers(): urllib.request.urlopen('http://after:8000')\n"
-    )
+    (nox.folder / "tests" / "test_net.py").write_text(MEETS)
     pages = {"image": "python:3.10-slim", "command": ["python", "-m", "http.server", "8000"], "expose": ["8000"]}
-    asks = "import urllib.request as it; it.urlopen('http://{}:8000')"
-    check = {"test": ["CMD", "python", "-c", asks.format("127.0.0.1")], "interval": "1s", "start_interval": "1s"}
-    first = ["sh", "-c", f'python -c "{asks.format("pages")}" && exec python -m http.server 8000']
+    asks = "import urllib.request as it; it.urlopen('http://127.0.0.1:8000')"
+    check = {"test": ["CMD", "python", "-c", asks], "interval": "1s", "start_interval": "1s"}
     services = {
         "pages": {**pages, "healthcheck": check},
-        "after": {**pages, "command": first, "depends_on": {"pages": {"condition": "service_healthy"}}},
+        "after": {
+            **pages,
+            "command": ["python", "-c", AFTER],
+            "depends_on": {"pages": {"condition": "service_healthy"}},
+        },
         "test-runner": {"image": "python:3.10-slim"},
     }
     (nox.folder / "docker-compose.test.yml").write_text(json.dumps({"services": services}))
-    ended = nox("-s", "compose_integration-3.10")
+    ended = nox("-s", "compose_integration-3.10", "--", "--fault", "pages:down")
     assert ended.code == 0, ended.output
     assert {service.name for service in nox.record.services} == {"pages", "after"}
     assert left(engine, nox) == []

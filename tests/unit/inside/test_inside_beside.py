@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +15,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from noxlib.inside import mock_recording
+from noxlib.inside import bad_network, mock_recording
 from noxlib.inside.mock_peers import Peers
 from noxlib.inside.mock_server import Gone, MockServer
+from tests.sidecars import Told, running
 
 from .mock_server_fake import FakeMockServer, Handler
 
@@ -63,22 +65,22 @@ def echo() -> Iterator[tuple[str, int]]:
 
 
 @pytest.fixture
-def beside(start: StartRun, tmp_path: Path, peer: FakeMockServer, echo: tuple[str, int]) -> StartRun:
+def sidecar(echo: tuple[str, int]) -> Iterator[Told]:
+    """The echo's sidecar, and what tests are told of it."""
+    with running(LOOPBACK, {str(echo[1]): echo}, jitter=0.001) as found:
+        yield found
+
+
+@pytest.fixture
+def beside(start: StartRun, tmp_path: Path, peer: FakeMockServer, sidecar: Told) -> StartRun:
     """Run the project ``beside`` with a mock peer and an echo behind a proxy."""
 
     def run(*arguments: str, policy: str = "report", **task: Any) -> Any:
-        port = echo[1]
+        (port,) = sidecar["ports"]
         stack = {
             "policy": policy,
             "mocks": {"peer": {"at": ["127.0.0.1", peer.server_port], "files": ["peer.json"], "record": None}},
-            "faults": {
-                "echo": {
-                    "ends": {str(port): list(echo)},
-                    "address": LOOPBACK,
-                    "faults": ["good", {"jitter": 0.001}],
-                    "asked": "jitter=1ms",
-                }
-            },
+            "faults": {"echo": {**sidecar, **task.pop("told", {})}},
             "services": {},
             "channel": None,
         }
@@ -102,7 +104,7 @@ def test_each_test_is_told_what_nobody_expected_of_it(beside: StartRun, peer: Fa
     assert "never called: POST /never of peer (peer.json)" in done.output
     assert peer.expectations == [KNOWN, NEVER]
     (fault,) = result["faults"]
-    assert (fault["service"], fault["faults"]) == ("echo", "jitter=1ms")
+    assert (fault["service"], fault["faults"]) == ("echo", "jitter")
     assert fault["sent"] == fault["received"] > 0
 
 
@@ -195,12 +197,56 @@ def test_a_peer_that_is_no_mock_server_is_told_and_ends_no_run(
     assert why in lost["why"]
 
 
-def test_proxies_that_cannot_be_there_end_the_run_before_it_begins(beside: StartRun, tmp_path: Path) -> None:
-    (tmp_path / "proxies.sock").mkdir()
-    done = beside("-k", "latency")
+@pytest.mark.parametrize("told", [{"token": "wrong"}, {"control": ["127.1.2.4", 9]}], ids=["refused", "absent"])
+def test_proxies_that_do_not_answer_end_the_run_before_it_begins(beside: StartRun, told: Told) -> None:
+    done = beside("-k", "latency", told=told)
     assert (done.code, done.result["cause"]) == (3, "services"), done.output
     assert "the services cannot be used" in done.output
     assert "Traceback" not in done.output
+
+
+def answers(end: tuple[str, int]) -> bool:
+    try:
+        with socket.create_connection(end, 60) as connection:
+            connection.sendall(b"word")
+            return connection.recv(4) == b"word"
+    except ConnectionError:
+        return False
+
+
+def test_faults_hold_from_the_beginning_of_a_session_to_its_end(sidecar: Told) -> None:
+    end = (LOOPBACK, sidecar["ports"][0])
+    assert answers(end)
+    session = bad_network.Session({"echo": {**sidecar, "faults": ["down", {}]}})
+    assert not answers(end)
+    assert session.services["echo"].counts.connections == 0
+    session.services["echo"].use("good")
+    assert answers(end)
+    (found,) = session.result()
+    assert (found["connections"], found["sent"], found["received"]) == (1, 4, 4)
+    session.services["echo"].use("down")
+    session.close()
+    until = time.monotonic() + 60
+    while not answers(end):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_session_that_was_forgotten_takes_nothing_from_the_next_one(sidecar: Told) -> None:
+    former, session = (bad_network.Session({"echo": {**sidecar, "faults": ["down", {}]}}) for _ in range(2))
+    former.close()
+    former.services["echo"].counts  # noqa: B018 - it is asked after the end was read
+    assert not answers((LOOPBACK, sidecar["ports"][0]))
+    session.close()
+
+
+def test_nobody_commands_who_does_not_know_the_token(sidecar: Told) -> None:
+    end = (LOOPBACK, sidecar["ports"][0])
+    for first in (b'{"token": "wrong", "session": true}\n', b"[]\n", b'{"token": ["x"]}\n', b"GET / HTTP/1.0\r\n\r\n"):
+        with socket.create_connection(sidecar["control"], 60) as connection:
+            connection.sendall(first)
+            assert connection.recv(100) == b""
+    assert answers(end)
 
 
 def test_fixtures_without_services_say_what_they_need(run: StartRun) -> None:

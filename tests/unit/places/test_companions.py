@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from noxlib.errors import PlaceError, UsageError
-from noxlib.places import companions, recordings
+from noxlib.errors import UsageError
+from noxlib.places import companions, recordings, service_sidecars
 from noxlib.places.box import Attachment
 from noxlib.places.companions import Companions
 from noxlib.places.host import Command
@@ -17,15 +17,21 @@ from noxlib.places.stack import Stack
 
 CACHE = {"image": "redis:7", "networks": {"default": {"aliases": ["store"]}, "other": None}}
 MOCK = {"image": "mockserver/mockserver:5.15.0", "environment": {"MOCKSERVER_SERVER_PORT": "8000"}, "expose": ["8000"]}
-STACK = Stack("file", "runner", {"cache": CACHE, "mock": MOCK, "silent": {"image": "busybox"}}, Attachment())
+STACK = service_sidecars.added(
+    Stack("file", "runner", {"cache": CACHE, "mock": MOCK, "silent": {"image": "busybox"}}, Attachment()),
+    {"cache": None},
+    "python",
+    publish=True,
+)
+SETTINGS = 'NOXLIB_FAULTS={"ends": {"6379": ["cache", 6379]}, "control": 47100}'
 
 
 def about(number: str, *ports: str, published: int = 0) -> dict[str, Any]:
     bound = {port: [{"HostIp": "127.0.0.1", "HostPort": str(published)}] for port in ports if published}
     return {
         "Id": number * 64,
-        "Config": {"ExposedPorts": {port: {} for port in ports}},
-        "NetworkSettings": {"Ports": bound},
+        "Config": {"ExposedPorts": {port: {} for port in ports}, "Env": [SETTINGS, "NOXLIB_FAULTS_TOKEN=secret"]},
+        "NetworkSettings": {"Ports": bound, "Networks": {"default": {"IPAddress": f"10.0.0.{ord(number)}"}}},
     }
 
 
@@ -43,10 +49,8 @@ class Services:
             "cache": about("a", "6379/tcp", "6379/udp", published=self.published),
             "mock": about("b", "1080/tcp", "8000/tcp", published=self.published),
             "silent": about("c"),
+            "noxlib-faults-cache": about("d", "6379/tcp", "47100/tcp", published=self.published + 1),
         }
-
-    def addresses(self) -> dict[str, dict[int, tuple[str, int]]]:
-        return {"cache": {6379: ("127.0.0.1", self.published)}, "mock": {8000: ("127.0.0.1", self.published)}}
 
 
 def told(folder: Path, services: Services, *, network: bool, faults: tuple[str, ...] = ()) -> tuple[Any, Command]:
@@ -57,15 +61,17 @@ def told(folder: Path, services: Services, *, network: bool, faults: tuple[str, 
         return json.loads((folder / companions.FILE).read_text()), command
 
 
-def test_on_the_services_network_names_lead_to_proxies_that_know_another_one(tmp_path: Path) -> None:
+def test_on_the_services_network_names_lead_to_what_stands_before_them(tmp_path: Path) -> None:
     found, command = told(tmp_path, Services(), network=True, faults=("cache:wan,latency=1s",))
     assert found["faults"]["cache"] == {
-        "ends": {"6379": ["a" * 12, 6379]},
-        "address": "127.0.1.1",
+        "control": ["10.0.0.100", 47100],
+        "token": "secret",
+        "ports": [6379],
         "faults": ["wan", {"latency": 1.0}],
         "asked": "wan,latency=1s",
     }
-    assert command.hosts == ("cache:127.0.1.1", "store:127.0.1.1")
+    assert command.hosts == ("cache:10.0.0.100", "store:10.0.0.100")
+    assert (tmp_path / companions.FILE).stat().st_mode & 0o777 == 0o600
     assert found["mocks"]["mock"] == {
         "at": ["b" * 12, 8000],
         "files": [],
@@ -75,23 +81,11 @@ def test_on_the_services_network_names_lead_to_proxies_that_know_another_one(tmp
     assert found["services"] == {"cache": [["a" * 12, 6379]], "mock": [["b" * 12, 8000]], "silent": []}
 
 
-def test_on_this_machine_the_tests_are_given_the_proxies_addresses(tmp_path: Path) -> None:
-    services = Services(published=40000)
-    found, command = told(tmp_path, services, network=False, faults=("cache",))
-    assert found["faults"]["cache"]["ends"] == {"6379": ["127.0.0.1", 40000]}
+def test_on_this_machine_it_is_commanded_by_a_port_and_the_service_is_known_without_it(tmp_path: Path) -> None:
+    found, command = told(tmp_path, Services(published=40000), network=False, faults=("cache",))
+    assert found["faults"]["cache"]["control"] == ["127.0.0.1", 40001]
+    assert found["services"]["cache"] == [["127.0.0.1", 40000]]
     assert command.hosts == ()
-    wanted = companions.wanted(STACK, "report", ("cache",), ())
-    beside = Companions(wanted, tmp_path, tmp_path, network=False, channel=False)
-    at = beside.at(services)  # type: ignore[arg-type]
-    assert at["mock"] == {8000: ("127.0.0.1", 40000)}
-    host, port = at["cache"][6379]
-    assert (host.split(".")[0], port) == ("127", 6379)
-    assert host != "127.0.0.1"
-
-
-def test_a_service_without_a_port_has_nothing_to_put_a_proxy_before(tmp_path: Path) -> None:
-    with pytest.raises(PlaceError, match="no port of silent is known"):
-        told(tmp_path, Services(), network=True, faults=("silent:down",))
 
 
 def test_a_link_that_a_migration_laid_is_not_written_through(tmp_path: Path) -> None:
