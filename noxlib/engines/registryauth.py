@@ -150,7 +150,8 @@ class Auth:
         challenge = str(answer.headers.get("WWW-Authenticate", ""))
         self._scheme = challenge.partition(" ")[0].lower()
         if self._scheme == "bearer":
-            self._tokens[scope] = self._token(dict(_PARAMETER.findall(challenge)), scope, keywords.get("timeout"))
+            how = {name: value for name, value in keywords.items() if name in {"timeout", "verify"}}
+            self._tokens[scope] = self._token(dict(_PARAMETER.findall(challenge)), scope, how)
         elif self._scheme != "basic" or self._basic is anonymous:
             return answer
         return self._session.request(method, url, auth=self._signed(scope), **keywords)
@@ -175,8 +176,11 @@ class Auth:
             return anonymous
         return requests.auth.HTTPBasicAuth(known.user.encode(), known.password.encode())
 
-    def _token(self, challenge: Mapping[str, str], scope: str, timeout: Any) -> str:
-        """A token for a scope (distribution's "Token Authentication Specification"); empty where none is given."""
+    def _token(self, challenge: Mapping[str, str], scope: str, how: Mapping[str, Any]) -> str:
+        """A token for a scope (distribution's "Token Authentication Specification"); empty where none is given.
+
+        What is trusted for the registry is trusted for who gives its tokens, as docker has it.
+        """
         realm = challenge.get("realm", "")
         parts = urlsplit(realm)
         if parts.scheme != "https" and not LOOPBACK.fullmatch(parts.netloc):
@@ -185,9 +189,9 @@ class Auth:
             )
         asked = {"scope": scope, **({"service": challenge["service"]} if "service" in challenge else {})}
         if self._credentials is not None and self._credentials.identity:
-            answer = self._session.post(realm, **_refreshing(self._credentials, asked), timeout=timeout)
+            answer = self._session.post(realm, **_refreshing(self._credentials, asked), **how)
         else:
-            answer = self._session.get(realm, params=asked, auth=self._basic, timeout=timeout)
+            answer = self._session.get(realm, params=asked, auth=self._basic, **how)
         try:
             found = answer.json() if answer.ok else {}
         except ValueError:

@@ -133,8 +133,16 @@ def install(opened: Archive, members: Iterable[Member], ids: Mapping[str, str] |
     return tuple(told)
 
 
+def _named(opened: Archive, member: Member) -> tuple[str, str]:
+    """The Python that a lock or an Apptainer image is for, and its file's name."""
+    parts = member.name.split("/")
+    if len(parts) != len(("noxlib", "kind", "python", "file")):
+        raise damaged(opened.name, f"{member.name} lies where nothing does")
+    return parts[2], parts[3]
+
+
 def _install_lock(opened: Archive, member: Member, members: tuple[Member, ...]) -> str:
-    _, _, python, name = member.name.split("/")
+    python, name = _named(opened, member)
     key = name[: -len(".json")]
     if member.size > _LIMIT or not _KEY.fullmatch(key):
         raise damaged(opened.name, f"{member.name} is no lock")
@@ -177,7 +185,7 @@ def _is_plain(name: str) -> bool:
 
 
 def _install_sif(opened: Archive, member: Member, ids: Mapping[str, str]) -> str:
-    _, _, python, name = member.name.split("/")
+    python, name = _named(opened, member)
     target = sif_found.path_of(ids.get(python, f"sha256:{name[: -len('.sif')]}"))
     target.parent.mkdir(parents=True, exist_ok=True)
     with temporary.folder(target.parent, ".making-") as aside:

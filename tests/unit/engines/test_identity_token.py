@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 
 from noxlib.engines import images, layers, registryauth
 from noxlib.engines.layers import Layers
@@ -193,3 +194,20 @@ def test_the_engine_is_given_it_as_what_it_is_and_the_builder_finds_it_by_itself
         monkeypatch.delenv(name, raising=False)
     with layers.configured(Layers("registry.example.org/a:b")) as folder:
         assert folder is None
+
+
+def test_what_is_trusted_for_the_registry_is_trusted_for_its_token_server(
+    server: TokenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = requests.Session()
+    auth = registryauth.Auth(session, server.host, None)
+    trusted = []
+    asking = session.request
+
+    def ask(method: str, url: str, **words: Any) -> requests.Response:
+        trusted.append(words["verify"])
+        return asking(method, url, **words)
+
+    monkeypatch.setattr(session, "request", ask)
+    auth.send("GET", f"http://{server.host}/v2/", "repository:a:pull", verify="ours.crt", timeout=5)
+    assert trusted == ["ours.crt"] * 3

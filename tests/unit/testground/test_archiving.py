@@ -92,6 +92,13 @@ def test_a_lock_that_is_none_is_refused_and_writes_nothing(state: Path, name: st
     assert not list(state.parent.rglob("evil"))
 
 
+@pytest.mark.parametrize("name", [f"noxlib/locks/{KEY}.json", f"noxlib/locks/3.10/a/{KEY}.json", "noxlib/sif/a.sif"])
+def test_a_file_that_lies_where_none_does_is_refused(name: str) -> None:
+    opened = holding({name: b"x"})
+    with pytest.raises(CacheError, match="is damaged.*lies where nothing does"):
+        bundle.install(opened, opened.contents.members)
+
+
 def test_an_apptainer_image_of_a_bundle_is_put_below_the_cache_folder(state: Path) -> None:
     opened = holding({"noxlib/sif/3.10/abc.sif": b"SIF" * 1000})
     (told,) = bundle.install(opened, opened.contents.members)
