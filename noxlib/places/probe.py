@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
 #: Prints the name of each service once it listens. A port that is published accepts for a service that does not listen
 #: yet, and closes at once. It ends with who started it, however that ends.
 PROGRAM = """
-import os
-parent = os.getppid()
-import json, socket, sys, time, urllib.request
-waiting, patience = json.loads(sys.argv[1]), float(sys.argv[2])
+import json, os, socket, sys, time, urllib.request
+waiting, patience, parent = json.loads(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
 def listens(host, port, request):
     if request:
         method, path = request.split()
@@ -38,7 +37,7 @@ def listens(host, port, request):
             return not patience or connection.recv(1) != b""
         except socket.timeout:
             return True
-while waiting and os.getppid() == parent:
+while waiting and parent in (0, os.getppid()):
     for name, ends in list(waiting.items()):
         try:
             if all([listens(*end) for end in ends]):
@@ -69,9 +68,21 @@ def ends(services: Stack, reached: Addresses) -> dict[str, list[End]]:
     }
 
 
-def argv(python: str, wanted: Mapping[str, list[End]], patience: float = 0) -> tuple[str, ...]:
-    """The program's command."""
-    return (python, "-u", "-c", PROGRAM, json.dumps(wanted), str(patience))
+def argv(python: str, wanted: Mapping[str, list[End]], patience: float = 0, parent: int = 0) -> tuple[str, ...]:
+    """The program's command; ``parent`` is the process that it ends with, if any."""
+    return (python, "-u", "-c", PROGRAM, json.dumps(wanted), str(patience), str(parent))
+
+
+def beside(services: Stack) -> Addresses:
+    """Where services are reached from the tests' container, for those with which it has a network in common."""
+    joined = services.attachment.networks
+    names = {key: str((about or {}).get("name", key)) for key, about in services.networks.items()}
+    shared = {
+        name: one
+        for name, one in services.services.items()
+        if any(names.get(key, key) in joined for key in one.get("networks") or {})
+    }
+    return addresses.on_network(shared)
 
 
 class LocalProbe:
@@ -97,7 +108,7 @@ class LocalProbe:
         if self._running is None:
             wanted = ends(self._services, self._reached())
             self._said |= targets(self._services) - set(wanted)  # not to be asked from here
-            program = argv(sys.executable, wanted, PATIENCE)
+            program = argv(sys.executable, wanted, PATIENCE, os.getpid())
             # In a session of its own: Ctrl-C at the terminal is ours to answer, and it would tell a traceback.
             self._running = subprocess.Popen(program, stdout=subprocess.PIPE, text=True, start_new_session=True)
             self._reader = threading.Thread(target=self._listen, args=(self._running.stdout,), daemon=True)
@@ -126,10 +137,12 @@ class Probe:
         self._ledger = ledger
         self._name = box.name_of(run_id, f"probe-{secrets.token_hex(3)}")
         networks: dict[str, tuple[str, ...]] = dict.fromkeys(services.attachment.networks, ())
+        wanted = ends(services, beside(services))
+        self._silent = targets(services) - set(wanted)  # not to be asked from there
         self._body = box.Attachment(networks=networks).join(
             {
                 "Image": image,
-                "Entrypoint": list(argv(python, ends(services, addresses.on_network(services.services)))),
+                "Entrypoint": list(argv(python, wanted)),
                 "Labels": dict(labels),
                 "HostConfig": {"Init": True},
             }
@@ -156,4 +169,4 @@ class Probe:
                 f"the program that asks the services for their ports ended with {state.code}: {last[0]}",
                 "give each service a healthcheck, and it is not needed",
             )
-        return frozenset(said.split())
+        return frozenset(said.split()) | self._silent

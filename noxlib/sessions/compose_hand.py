@@ -150,9 +150,12 @@ def watch(context: Context, place_of: PlaceOf, arguments: Arguments, tests: Call
     """Run the tests, and again at each change; the services stay up in between, and go at the end unless kept.
 
     Raises:
-        UsageError: watchfiles is not installed.
+        UsageError: watchfiles is not installed, or each run would change what is watched.
     """
     project = load_project(context.root)
+    if arguments["record"]:
+        raise UsageError("--watch and --record at once", "what is recorded is a change: record in a run of its own")
+    _watching()  # before there is anything to take down
     try:
         for _ in changes(context.root, project.config.write_back):
             _round(context, tests)
@@ -174,16 +177,22 @@ def _round(context: Context, tests: Callable[[Context], None]) -> None:
         say(str(error))
 
 
+def _watching() -> None:
+    try:
+        import watchfiles  # noqa: F401, PLC0415 - an extra
+    except ImportError:
+        raise UsageError("--watch needs the package watchfiles", "install noxlib[watch]") from None
+
+
 def changes(root: Path, carried: tuple[str, ...]) -> Iterator[None]:
     """Once at first, and after each change, one while the last was worked at too; what runs write themselves is none.
 
     Raises:
         UsageError: watchfiles is not installed.
     """
-    try:
-        from watchfiles import DefaultFilter, watch  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise UsageError("--watch needs the package watchfiles", "install noxlib[watch]") from None
+    _watching()
+    from watchfiles import DefaultFilter, watch  # noqa: PLC0415 - an extra
+
     logging.getLogger(watch.__module__).setLevel(logging.WARNING)  # it counts what changed; we name it
     root = root.resolve()
 

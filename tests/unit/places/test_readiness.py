@@ -80,6 +80,18 @@ def test_asked_at_its_port_is_what_nobody_asks_for_its_health() -> None:
     assert probe.ends(found, reached) == {"mock": [("mock", 80, "")], "disabled": [("disabled", 80, "")]}
 
 
+def test_what_shares_no_network_with_the_tests_is_not_asked_from_there() -> None:
+    services: dict[str, dict[str, Any]] = {
+        "near": {"ports": [{"target": 80}], "networks": {"default": None}},
+        "behind": {"ports": [{"target": 80}], "networks": {"inner": None}},
+        "host": {"ports": [{"target": 80}], "network_mode": "host"},
+    }
+    networks = {"default": {"name": "demo_default"}, "inner": {"name": "demo_inner"}}
+    joined = box.Attachment(networks={"demo_default": ("runner",)})
+    found = Stack("f", "runner", services, joined, networks=networks)
+    assert probe.beside(found) == {"near": {80: ("near", 80)}}
+
+
 def test_a_known_program_is_asked_at_its_first_port_by_what_it_answers() -> None:
     services = {"mock": {"image": "registry:5000/mockserver/mockserver:5.15.0", "ports": [{"target": 80}]}}
     found = Stack("f", "runner", services, box.ALONE)
@@ -107,8 +119,8 @@ def test_the_probe_tells_of_each_service_when_it_listens() -> None:
 
 def test_a_probe_ends_with_who_started_it() -> None:
     argv = probe.argv(sys.executable, {"never": [("127.0.0.1", 1, "")]})
-    starts = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(0.5)"
-    with subprocess.Popen([sys.executable, "-c", starts, *argv], stdout=subprocess.PIPE) as parent:
+    starts = "import os, subprocess, sys; subprocess.Popen([*sys.argv[1:], str(os.getpid())])"
+    with subprocess.Popen([sys.executable, "-c", starts, *argv[:-1]], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         assert parent.stdout.read() == b""  # it ends when the probe has ended too
     assert parent.returncode == 0

@@ -26,3 +26,16 @@ def test_to_watch_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(UsageError, match="watchfiles") as raised:
         next(compose_hand.changes(tmp_path, ()))
     assert "noxlib[watch]" in raised.value.todo
+
+
+@pytest.mark.parametrize("words", [("--watch",), ("--watch", "--record", "mock-admin")])
+def test_what_cannot_be_watched_takes_nothing_down(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'a'\nversion = '1'\nrequires-python = '>=3.10'\n")
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    gone: list[object] = []
+    monkeypatch.setattr(compose_hand, "down", lambda *found: gone.append(found))
+    with pytest.raises(UsageError, match="--watch"):
+        compose_integration.run(context(tmp_path, *words))
+    assert gone == []

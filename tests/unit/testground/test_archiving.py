@@ -95,7 +95,7 @@ def test_a_lock_that_is_none_is_refused_and_writes_nothing(state: Path, name: st
 @pytest.mark.parametrize("name", [f"noxlib/locks/{KEY}.json", f"noxlib/locks/3.10/a/{KEY}.json", "noxlib/sif/a.sif"])
 def test_a_file_that_lies_where_none_does_is_refused(name: str) -> None:
     opened = holding({name: b"x"})
-    with pytest.raises(CacheError, match="is damaged.*lies where nothing does"):
+    with pytest.raises(CacheError, match=r"is damaged.*lies where nothing does"):
         bundle.install(opened, opened.contents.members)
 
 
