@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from noxlib.config.project import Project
 
 TOOLS = ("pytest", "coverage")  #: always there: what runs the tests, and what ``nox -s coverage`` measures with
+_FILE_SIZE = re.compile(r", size = \d+(?=[, }])")  # as uv writes it
 _LOCAL = re.compile(r"^\s*(-e\b|--editable\b|\.{1,2}(/|\[|\s*$)|file:)", re.MULTILINE)
 _NOT_COPIED = (
     ".git",
@@ -75,15 +76,23 @@ def dependencies(
 def compiled(request: uv.Request, target: Target) -> str:
     """Resolve; where only a date that nobody asked for is in the way, once more as of now (an index may lack dates)."""
     try:
-        return uv.compile_lock(request)
+        return lasting(uv.compile_lock(request))
     except LockError as error:
         if not target.derived or error.cause == "unreachable":
             raise
-        text = uv.compile_lock(msgspec.structs.replace(request, exclude_newer=None))
+        text = lasting(uv.compile_lock(msgspec.structs.replace(request, exclude_newer=None)))
         print(
             f"noxlib: nothing satisfies the requirements as of {target.exclude_newer}; resolved as of now", flush=True
         )
         return text
+
+
+def lasting(text: str) -> str:
+    """A pylock.toml without the sizes of files: one index tells them at times, and a lock is known by its content.
+
+    They are optional (packaging.python.org, pylock.toml), and a file's hash says more.
+    """
+    return _FILE_SIZE.sub("", text)
 
 
 def _metadata(project: Project) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def run(*argv: object, cwd: Path, env: dict[str, str], code: int = 0) -> str:
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds the wheel of this checkout."""
-    folder = tmp_path_factory.mktemp("wheels")
+    folder = tmp_path_factory.mktemp("wheels") / uuid.uuid4().hex  # uv keeps what it unpacked by the file's path
     argv = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(argv, check=True, capture_output=True)
     return folder
