@@ -12,7 +12,7 @@ from noxlib.errors import LockError
 from noxlib.testground import pylock, resolve
 from noxlib.testground.resolve import Target
 
-FILE = '{{ url = "https://example.org/a", upload-time = 2026-01-02T03:04:05Z{told}, hashes = {{ sha256 = "{digest}" }} }}'
+FILE = '{{ url = "file:///a", upload-time = 2026-01-02T03:04:05Z{told}, hashes = {{ sha256 = "{digest}" }} }}'
 LOCK = """lock-version = "1.0"
 created-by = "uv"
 
