@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import threading
 from typing import TYPE_CHECKING, Optional
 
-from noxlib.engines import process
+from noxlib.engines import groups, process
 from noxlib.engines.output import Output
 
 if TYPE_CHECKING:
@@ -34,8 +33,7 @@ class Background:
 
     def stop(self) -> None:
         """Kill it, with all that it started."""
-        process.signal_group(self._running, signal.SIGKILL)
-        self._running.wait()
+        groups.end(self._running)
         self._keeping.join()
 
     def _keep(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Optional
 
 import msgspec
 
+from noxlib.engines import groups
 from noxlib.engines.output import Output
 from noxlib.errors import Cancelled, EngineError
 
@@ -133,11 +134,11 @@ def stream(
 
 def _stop(process: subprocess.Popen[bytes], output: Output, grace: float) -> None:
     """TERM, a while in which the program may write its result, then KILL."""
-    signal_group(process, signal.SIGTERM)
+    groups.signal_group(process, signal.SIGTERM)
     try:
         copy(process, output, time.monotonic() + grace)
     finally:
-        signal_group(process, signal.SIGKILL)
+        groups.signal_group(process, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -162,12 +163,7 @@ def started(
         try:
             yield process
         finally:
-            signal_group(process, signal.SIGKILL)
-
-
-def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
-        os.killpg(process.pid, number)
+            groups.end(process)
 
 
 def copy(process: subprocess.Popen[bytes], output: Output, deadline: Optional[float]) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Optional
 
 import msgspec
 
-from noxlib.engines import golden, ssh
+from noxlib.engines import golden, groups, ssh
 from noxlib.engines.qmp import Qmp
 from noxlib.errors import EngineError
 from noxlib.owner import identity
@@ -196,9 +194,7 @@ class Machine:
 
     def __exit__(self, *exc_info: object) -> None:
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            groups.end(self._process)
 
     @property
     def alive(self) -> bool:

@@ -13,6 +13,8 @@ import termios
 import tty
 from typing import TYPE_CHECKING, Any, Optional
 
+from noxlib.engines import groups
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
@@ -66,8 +68,7 @@ def _child(
         try:
             yield process, main
         finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            groups.signal_group(process, signal.SIGKILL)
             os.close(main)
 
 

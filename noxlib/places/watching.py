@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import time
 from typing import TYPE_CHECKING
 
-from noxlib.engines import qemu, vmtest
+from noxlib.engines import groups, qemu, vmtest
 from noxlib.engines.output import Output
 from noxlib.engines.process import GRACE, STOP_SECONDS
 from noxlib.errors import Cancelled
@@ -84,8 +82,6 @@ class Watched:
 
     def _end(self) -> None:
         """Killed alone, vmtest would leave QEMU behind."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        groups.end(self._process)
         vmtest.remove_sockets(self._files.folder)
         self._copy()

@@ -1,0 +1,41 @@
+"""The end of a process group: nobody in it holds a file any more."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from noxlib.engines import groups
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Memory is given back before files are closed, so that this one takes a while to let go of its lock.
+HOLDS = """
+import fcntl, sys, time
+lock = open(sys.argv[1], "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+memory = bytearray(300_000_000)
+print("held", flush=True)
+time.sleep(600)
+"""
+STARTS_ONE = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+
+
+def test_no_process_of_a_group_that_was_ended_holds_a_file(tmp_path: Path) -> None:
+    words = (sys.executable, "-c", STARTS_ONE, HOLDS, str(tmp_path / "lock"))
+    with subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"held\n"
+        groups.end(child)
+        with (tmp_path / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_the_end_of_a_group_that_has_ended_is_no_error() -> None:
+    with subprocess.Popen(("true",), start_new_session=True) as child:
+        child.wait()
+        groups.end(child)
+        assert child.returncode == 0
