@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TEST_TIMEOUT = 30.0
 DEFAULT = "local"
 UNSET = ("", "0", "false")
+OF_THE_PROJECT = ("aliases", "folders")  #: names of variables, the same in each of its environments
 MARKERS = (
     "slow: takes long; part of the level extended",
     "network: needs a network; part of the level network",
@@ -69,7 +70,8 @@ def choose(given: Mapping[str, Any], config: Any, environ: Mapping[str, str]) ->
         name, reason = detect(environ)
         if asked or variable:
             name, reason = str(asked or variable), f"asked for by {'--env-config' if asked else tasks.ENVIRONMENT}"
-        profile = {**given, **find(name, given.get("environments", {})), "reason": reason}
+        projects = {key: given[key] for key in OF_THE_PROJECT if key in given}
+        profile = {**given, **find(name, given.get("environments", {})), **projects, "reason": reason}
     changed = {
         "timeout_multiplier": options.value(config, "timeout-multiplier"),
         "concurrent": options.value(config, "max-concurrent"),

@@ -17,6 +17,7 @@ from noxlib.sessions.arguments import Arguments, Option
 from noxlib.sessions.context import say
 
 INTEGRATION = "tests/integration"  #: the default folder of the integration tests
+LATER = ("--env-config", "--noxlib-env-config")  #: of pytest's words, where the step's own have ended
 ENV_CONFIG = Option(
     "--env-config", "environment profile: local, ci, hpc_cluster, cloud_hpc or one of the project's own", "NAME"
 )
@@ -101,7 +102,8 @@ def profile(
     """
     _refuse_secrets(arguments.rest)
     chosen = profiles.choose(config, arguments["env_config"])
-    if not arguments["dry_run"]:
+    later = any(word.partition("=")[0] in LATER for word in arguments.rest)  # the tests' own head says which holds
+    if not arguments["dry_run"] and not later:
         say(f"noxlib: environment {chosen.name}: {chosen.reason}")
     found: dict[str, Any] = msgspec.to_builtins(chosen)
     own = {name: msgspec.to_builtins(other) for name, other in profiles.configured(config).items()}

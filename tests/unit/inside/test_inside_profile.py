@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import json
 import os
@@ -161,6 +162,15 @@ def test_the_plugin_works_alone(words: list[str], variables: dict[str, str], tmp
     done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "noxlib: environment ci: 60 s a phase of a test, 4 at once" in done.stdout
+
+
+def test_another_environment_of_the_project_keeps_its_names_of_variables() -> None:
+    own = {**of("ci"), "name": "laptop", "aliases": {}, "folders": {}}
+    names = {"aliases": {"TELLUS_ENV": "NOXLIB_ENV"}, "folders": {"cache": ["TELLUS_CACHE"]}}
+    asked = argparse.Namespace(noxlib_env_config="laptop")
+    config = argparse.Namespace(option=asked, getoption=lambda name, default=None: getattr(asked, name, default))
+    found = profile.choose(of("local", environments={"laptop": own}, **names), config, {})
+    assert (found["name"], found["aliases"], found["folders"]) == ("laptop", *names.values())
 
 
 def test_a_cluster_shows_its_nodes_and_tasks() -> None:

@@ -64,6 +64,13 @@ def test_the_level_and_the_profile_reach_the_suite(tmp_path: Path, capsys: pytes
     assert capsys.readouterr().out == "noxlib: environment cloud_hpc: asked for by --env-config\n"
 
 
+def test_an_environment_asked_for_after_a_path_is_said_by_pytest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suites.integration(tmp_path, config(), asked("tests/test_it.py", "--env-config=ci"))
+    assert capsys.readouterr().out == ""
+
+
 def test_a_dry_run_prints_its_plan_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     suites.integration(tmp_path, Config(), asked(dry_run=True))
     assert capsys.readouterr().out == ""
