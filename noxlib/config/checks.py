@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -42,6 +41,7 @@ def problems(config: Config, root: Path) -> Iterator[Problem]:
         yield from _problems(environment, ("environments", name), ENVIRONMENT_CHECKS)
     for name, quarantine in config.quarantine.items():
         yield from _problems(quarantine, ("quarantine", name), values.QUARANTINE_CHECKS)
+    yield from _problems(config.compose_integration, ("compose_integration",), COMPOSE_CHECKS)
     yield from _problems(config.retention, ("retention",), RETENTION_CHECKS)
     yield from _problems(config.script, ("script",), {"path": partial(check_inside, root), "python": check_python})
 
@@ -70,9 +70,9 @@ def _suite_checks(root: Path) -> dict[str, Check]:
         "select": check_expression,
         "args": check_text,
         "env": check_variable,
-        "timeout": check_positive,
+        "timeout": values.check_positive,
         "memory": values.parse_size,
-        "cpus": check_positive,
+        "cpus": values.check_positive,
         "shm_size": values.parse_size,
         "disk": values.parse_size,
         "devices": check_device,
@@ -208,12 +208,6 @@ def check_variable(pair: tuple[str, str]) -> None:
         raise ValueError("the name of an environment variable (letters, digits, '_')")
 
 
-def check_positive(number: float) -> None:
-    """A number above zero."""
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError("a number above zero")
-
-
 def check_device(text: str) -> None:
     """A device as the engine takes it: ``/dev/fuse``, ``/dev/a:/dev/b:rwm``, or a CDI name."""
     if not re.fullmatch(r"[A-Za-z0-9/][\w./:=-]*", text, re.ASCII):
@@ -229,15 +223,16 @@ def check_text(text: str) -> None:
 LEVEL_CHECKS: dict[str, Check] = {
     "select": check_expression,
     "args": check_text,
-    **dict.fromkeys(("timeout", "test_timeout", "new_test_runs"), check_positive),
+    **dict.fromkeys(("timeout", "test_timeout", "new_test_runs"), values.check_positive),
 }
+COMPOSE_CHECKS: dict[str, Check] = {"ready_timeout": values.check_positive, "keep_hours": values.check_hours}
 RETENTION_CHECKS: dict[str, Check] = {
     **dict.fromkeys(("release", "main", "branch", "sha", "pr", "cache"), values.parse_age),
     "keep_last": values.check_not_negative,
     "share": values.check_share,
 }
 ENVIRONMENT_CHECKS: dict[str, Check] = {
-    **dict.fromkeys(("timeout_multiplier", "concurrent", "memory_mb", "disk_mb"), check_positive),
+    **dict.fromkeys(("timeout_multiplier", "concurrent", "memory_mb", "disk_mb"), values.check_positive),
     "backends": values.check_name,
 }
 

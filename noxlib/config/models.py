@@ -60,6 +60,7 @@ class ComposeConfig(SuiteConfig, frozen=True, forbid_unknown_fields=True):
     ports: Literal["free", "fixed"] = "free"  #: what the file leaves open: free ports, or each service's own and one
     mocks: Literal["report", "fail"] = "report"  #: what comes of a request that no mock peer expects
     faults: tuple[str, ...] = ()  #: proxies between the tests and services, as ``--fault`` has them
+    ready_timeout: float = 600.0  #: seconds in which the services get ready, what is pulled and built not counted
     keep_hours: float = 8.0  #: hours after which services that ``--keep`` left up are removed
     reset: dict[str, tuple[str, ...]] = {}  #: service -> command that empties it between runs; none: nothing is done
 

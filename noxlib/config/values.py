@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import date, datetime
 from typing import Optional
 
 OLDEST, NEWEST = 9, 20  #: minor versions of Python 3: what runs beside the tests needs 3.9, and one may hope
 FREE_THREADED_SINCE = 13
+YEAR = 366 * 24  #: hours
 
 _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
@@ -129,6 +131,26 @@ def check_day(text: str) -> None:
         raise ValueError(expected) from None
     if zone is None:
         raise ValueError(expected)
+
+
+def check_positive(number: float) -> None:
+    """A number above zero.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError("a number above zero")
+
+
+def check_hours(number: float) -> None:
+    """Hours after which something goes: a year at most.
+
+    Raises:
+        ValueError: it is no such number.
+    """
+    if not 0 < number <= YEAR:
+        raise ValueError(f"hours above zero, {YEAR} at most")
 
 
 def check_not_negative(number: int) -> None:

@@ -47,7 +47,8 @@ class Peers:
         config = session.config
         self.shared = config.pluginmanager.hasplugin("dsession")
         paths = getattr(getattr(config, "args_source", None), "name", "") == "ARGS"
-        self.part = paths or any(config.getoption(option, None) for option in PARTS)
+        marked = any(word.startswith("-m") for word in config.invocation_params.args)  # its own option holds ours too
+        self.part = paths or marked or any(config.getoption(option, None) for option in PARTS)
         for name, server in self.servers.items():
             with self.noting(name):
                 self.initial[name] = server.expectations()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from noxlib.places.stack import Stack
 
 KIND = "compose"  #: in the ledger, as of every stack
+DAY = 24 * 3600  #: seconds
 
 
 class Kept:
@@ -87,8 +88,7 @@ class Kept:
         if stack.attachment.networks:
             yield f"from a container: docker run --network {next(iter(stack.attachment.networks))} …"
         if self._detached:
-            until = time.strftime("%H:%M", time.localtime(time.time() + self._seconds))
-            yield f"they stay up until {until}, or `nox -s {session} -- --down`"
+            yield f"they stay up until {_clock(time.time() + self._seconds)}, or `nox -s {session} -- --down`"
 
     def _entries(self) -> tuple[Entry, ...]:
         return tuple(one for one in everything(self._ledger) if one.name == self.project)
@@ -122,8 +122,14 @@ def everything(ledger: Ledger) -> tuple[Entry, ...]:
 
 def told(entry: Entry) -> str:
     """One line of a stack that stays up: whose, until when, how it goes."""
-    about, until = entry.details, time.strftime("%H:%M", time.localtime(entry.expires))
-    return f"the services of {about['session']} in {about['checkout']}, until {until} or `-- --down`"
+    about = entry.details
+    return f"the services of {about['session']} in {about['checkout']}, until {_clock(entry.expires)} or `-- --down`"
+
+
+def _clock(moment: Optional[float]) -> str:
+    """A time of today or this night; of a later one with its day."""
+    found = time.localtime(moment)
+    return time.strftime("%H:%M" if (moment or 0) - time.time() < DAY else "%Y-%m-%d %H:%M", found)
 
 
 def project_name(root: Path, session: str) -> str:

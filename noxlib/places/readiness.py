@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from noxlib.places.stack import Stack
 
 PAUSE = 0.1  #: seconds between two looks at the services
-READY_SECONDS = 600.0  #: with what compose pulls and builds before
+READY_SECONDS = 600.0  #: from the first moment at which all have a container: what is pulled and built takes its time
 CALM_SECONDS = 3.0  #: a service that ended once and is asked for nothing must run that long
 LOOPS = 3  #: a service that was started anew so often will not come up
 SHOWN = 10  #: last lines of a failed service that are shown
@@ -71,13 +71,17 @@ class Waiting:
         stack: Its services.
         listening: Starts the probe at its first call; the names of the services that listen so far.
         log: What compose printed.
+        limit: Seconds after which services that have containers are given up.
     """
 
-    def __init__(self, compose: Compose, stack: Stack, listening: Listening, log: Path) -> None:
+    def __init__(
+        self, compose: Compose, stack: Stack, listening: Listening, log: Path, *, limit: float = READY_SECONDS
+    ) -> None:
         self._compose = compose
         self._stack = stack
         self._listening = listening
         self._log = log
+        self._limit = limit
         self._targets = probe.targets(stack)
         self._asking = compose.docker.kind == "podman"
         self._ready: dict[str, float] = {}
@@ -91,16 +95,19 @@ class Waiting:
             EngineError: the engine fails.
         """
         begun = time.monotonic()
+        made: Optional[float] = None  # when compose had pulled, built and made all: it starts none before
         while True:
             code = starting.poll()
             seconds = round(time.monotonic() - begun, 2)
             there = self._look_at_all(seconds)
+            if made is None and (code == 0 or there == set(self._stack.services)):
+                made = seconds
             if code:
                 raise engine.refusal(self._log.read_text(encoding="utf-8", errors="replace"))
             if code == 0 and there <= set(self._ready):  # of a service with no replicas there is no container
                 return self._ready
-            if seconds > READY_SECONDS:
-                self._overdue(seconds)
+            if made is not None and seconds - made > self._limit:
+                self._overdue()
             time.sleep(PAUSE)
 
     def _look_at_all(self, seconds: float) -> set[str]:
@@ -148,13 +155,15 @@ class Waiting:
             raise PlaceError(f"{what}: a disk that it writes to is full", todo, cause="disk-full")
         raise PlaceError(what, todo, cause="service")
 
-    def _overdue(self, seconds: float) -> None:
+    def _overdue(self) -> None:
         waiting = sorted(set(self._stack.services) - set(self._ready))
         ports = {name: addresses.ports(self._stack.services[name]) for name in self._targets}
         at = {name: f" (nothing listens at {', '.join(map(str, found))})" for name, found in ports.items()}
         names = ", ".join(f"{name}{at.get(name, '')}" for name in waiting) or "compose"
         raise PlaceError(
-            f"not ready after {seconds:.0f} s: {names}", "their logs are in logs/ of the run", cause="service"
+            f"not ready after {self._limit:g} s: {names}",
+            "their logs are in logs/ of the run; ready_timeout in [tool.noxlib.compose_integration] gives more time",
+            cause="service",
         )
 
 

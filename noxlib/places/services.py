@@ -49,6 +49,7 @@ class Services:
         build: Build the services that are built from code of the project.
         fresh: What is up already is emptied, and prepared again.
         reset: Of a stack that is up already: the service -> the command in its container that empties it.
+        ready_timeout: Seconds in which services get ready, once they have containers.
         preparations: What is done between ready and the tests.
         reports: What is done after the tests, while the services are still up.
     """
@@ -69,6 +70,7 @@ class Services:
         build: bool = True,
         fresh: bool = True,
         reset: Optional[Mapping[str, tuple[str, ...]]] = None,
+        ready_timeout: float = readiness.READY_SECONDS,
         preparations: tuple[Work, ...] = (),
         reports: tuple[Work, ...] = (),
     ) -> None:
@@ -86,6 +88,7 @@ class Services:
         self._build = build
         self._fresh = fresh
         self._reset = reset or {}
+        self._ready_timeout = ready_timeout
         self._preparations = preparations
         self._reports = reports
         self._entry: Optional[Entry] = None
@@ -181,7 +184,8 @@ class Services:
             self.compose.up(tuple(stack.services), log, build=build, secrets=stack.secrets) as starting,
             self._probe(self) as listening,
         ):
-            ready = readiness.Waiting(self.compose, stack, listening, log).follow(starting)
+            waiting = readiness.Waiting(self.compose, stack, listening, log, limit=self._ready_timeout)
+            ready = waiting.follow(starting)
         for name, command in self._reset.items():
             if empty and command and name in stack.services:  # else it is of another profile
                 self.execute(name, command)

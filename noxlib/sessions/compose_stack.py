@@ -83,6 +83,7 @@ class Opened(msgspec.Struct, frozen=True):
             build=build,
             fresh=self.fresh,
             reset=self.config.reset,
+            ready_timeout=self.config.ready_timeout,
             preparations=preparations,
         )
 

@@ -30,6 +30,14 @@ BAD = [
     ),
     ("retention.keep_last = -1", "pyproject.toml: tool.noxlib.retention.keep_last: expected zero or more, found -1"),
     ("retention.share = nan", "pyproject.toml: tool.noxlib.retention.share: expected a number from 0 to 1, found nan"),
+    (
+        "compose_integration.keep_hours = inf",
+        "pyproject.toml: tool.noxlib.compose_integration.keep_hours: expected hours above zero, 8784 at most, found inf",
+    ),
+    (
+        "compose_integration.ready_timeout = nan",
+        "pyproject.toml: tool.noxlib.compose_integration.ready_timeout: expected a number above zero, found nan",
+    ),
     ('unit = "fast"', "pyproject.toml: tool.noxlib.unit: expected a table, found 'fast'"),
     ("unit.env = {A = 1}", "pyproject.toml: tool.noxlib.unit.env: expected a table of strings, found {'A': 1}"),
     (

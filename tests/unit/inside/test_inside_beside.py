@@ -139,6 +139,8 @@ def test_nor_is_a_run_that_stopped_at_a_failure(beside: StartRun) -> None:
         ({}, {"exitstatus": pytest.ExitCode.TESTS_FAILED}, False),
         ({"lf": True}, {}, True),
         ({"stepwise": True}, {}, True),
+        ({"args": ["-q", "-m", "not slow"]}, {}, True),
+        ({"args": ["-mslow"]}, {}, True),
         ({"deselect": ["test_a.py"]}, {}, True),
         ({}, {"exitstatus": pytest.ExitCode.INTERRUPTED}, True),
         ({}, {"exitstatus": 99}, True),
@@ -146,7 +148,10 @@ def test_nor_is_a_run_that_stopped_at_a_failure(beside: StartRun) -> None:
     ],
 )
 def test_what_runs_a_part_of_the_tests(options: dict[str, Any], ended: dict[str, Any], part: bool) -> None:
-    config = SimpleNamespace(pluginmanager=SimpleNamespace(hasplugin=lambda _: False), getoption=options.get)
+    invoked = SimpleNamespace(args=options.pop("args", ["-q"]))
+    config = SimpleNamespace(
+        pluginmanager=SimpleNamespace(hasplugin=lambda _: False), getoption=options.get, invocation_params=invoked
+    )
     whole: Any = {"config": config, "shouldfail": False, "shouldstop": False, "exitstatus": pytest.ExitCode.OK}
     session = cast("pytest.Session", SimpleNamespace(**{**whole, **ended}))
     peers = Peers({}, {}, fail=False)

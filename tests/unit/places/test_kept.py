@@ -88,6 +88,12 @@ def test_it_is_known_until_its_time_has_come_and_then_removed_by_the_next_start(
     assert one.entry is None
 
 
+def test_what_stays_up_for_days_is_told_with_the_day_of_its_end(ledger: Ledger, tmp_path: Path) -> None:
+    Kept(ledger, tmp_path, SESSION, 100).note({}, {})
+    (entry,) = kept.everything(ledger)
+    assert time.strftime("until %Y-%m-%d %H:%M or", time.localtime(entry.expires)) in kept.told(entry)
+
+
 def test_what_only_this_process_keeps_is_no_longer_known_once_it_is_forgotten(ledger: Ledger, tmp_path: Path) -> None:
     one = Kept(ledger, tmp_path, SESSION, 8, detached=False)
     one.note({}, {})

@@ -171,25 +171,39 @@ class Starting:
     """A project, and the command that brings it up: one service never says that it is healthy, one never listens."""
 
     docker = SimpleNamespace(kind="docker")
+    pulling = 0  #: looks at nothing but a pull
 
     def containers(self) -> dict[str, Any]:
+        self.pulling -= 1
+        if self.pulling >= 0:
+            return {"healthy": health("healthy")}
         return {"healthy": health("healthy"), "starting": health("starting"), "silent": about("running")}
 
     def poll(self) -> None:
         return None
 
 
-def test_services_that_never_get_ready_are_given_up_and_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(readiness, "READY_SECONDS", 0.2)
+def test_the_time_that_compose_pulls_and_builds_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(readiness, "PAUSE", 0)
+    starting = Starting()
+    starting.pulling = 5
+    stack = Stack("f", "runner", {"healthy": {}, "starting": {}}, box.ALONE)
+    waiting = Waiting(cast("Compose", starting), stack, frozenset, tmp_path / "compose.log", limit=0)
+    with pytest.raises(PlaceError, match="not ready after 0 s: starting"):
+        waiting.follow(cast("Background", starting))
+    assert starting.pulling < 0
+
+
+def test_services_that_never_get_ready_are_given_up_and_named(tmp_path: Path) -> None:
     services: dict[str, Any] = {"healthy": {}, "starting": {"healthcheck": {"test": ["CMD", "false"]}}}
     services["silent"] = {"expose": ["8000"]}
     starting = Starting()
     stack = Stack("f", "runner", services, box.ALONE)
-    waiting = Waiting(cast("Compose", starting), stack, frozenset, tmp_path / "compose.log")
+    waiting = Waiting(cast("Compose", starting), stack, frozenset, tmp_path / "compose.log", limit=0.2)
     with pytest.raises(PlaceError) as told:
         waiting.follow(cast("Background", starting))
-    assert told.value.what.endswith(" s: silent (nothing listens at 8000), starting")
-    assert (told.value.cause, "logs/" in told.value.todo) == ("service", True)
+    assert told.value.what == "not ready after 0.2 s: silent (nothing listens at 8000), starting"
+    assert (told.value.cause, "logs/" in told.value.todo, "ready_timeout" in told.value.todo) == ("service", True, True)
 
 
 class Full:
