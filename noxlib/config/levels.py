@@ -37,11 +37,11 @@ def choose(config: IntegrationConfig, asked: Optional[str]) -> tuple[str, Level]
         ConfigError: the configuration names a level that there is not, or adds one that selects nothing.
     """
     known = (*LEVELS, *(name for name in config.levels if name not in LEVELS))
-    name = asked or config.level
+    name = config.level if asked is None else asked
     if name not in known:
         from noxlib.config.checks import nearest  # noqa: PLC0415 - only an error needs it
 
-        kind = UsageError if asked else ConfigError
+        kind = UsageError if asked is not None else ConfigError
         raise kind(
             f"there is no level {name!r} of integration tests; did you mean {nearest(name, known)}?",
             f"the levels are {', '.join(known)}; [tool.noxlib.integration.levels.NAME] adds one",

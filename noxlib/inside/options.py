@@ -39,6 +39,13 @@ def port(text: str) -> int:
     return int(text)
 
 
+def named(text: str) -> str:
+    """A name; one that is empty is a variable that was not set where the command was written."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"expected a name, found {text!r}")
+    return text
+
+
 def reference(text: str) -> str:
     """Where a secret is to be found. What was given instead is not repeated: it may be the secret."""
     if not any(text.startswith(form) and text[len(form) :] for form in FORMS):
@@ -74,6 +81,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "backend": {
         "metavar": "NAME",
         "action": "append",
+        "type": named,
         "help": "storage backend, instead of the profile's; may be repeated",
     },
 }

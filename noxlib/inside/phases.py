@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import threading
-import time
+from time import monotonic  # the real one: a test's own is in its place until its teardown is over
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: signal's own getsignal looks for a name of each handler, which takes longer than all else here.
 getsignal: Callable[[int], Any] = getattr(sys.modules.get("_signal"), "getsignal", signal.getsignal)
 PRECISION = 0.001  # of a timer, in seconds
+LONGEST = 1e8  # seconds: three years; a system's own timers end somewhere above
 SECONDS = ("seconds", "timeout")  # keywords of the marker: ours, pytest-timeout's
 PYTEST_TIMEOUT = ("timeout", "pytest_timeout")  # by its entry point, by -p
 
@@ -117,8 +118,8 @@ class Phases:
         if phase == "setup" and abs(signal.getitimer(signal.ITIMER_REAL)[1] - self.interval) > PRECISION:
             self.due = 0.0  # a test before had a timer of its own
         self.phase = phase
-        self.seconds = self.base * self.multiplier
-        now = time.monotonic()
+        self.seconds = min(self.base * self.multiplier, LONGEST)
+        now = monotonic()
         self.end = now + self.seconds
         hung.expect(self.seconds)
         if not now < self.due <= self.end:
@@ -128,7 +129,7 @@ class Phases:
     def take_over(self) -> bool:
         """Have the signal come to us, unless somebody else's handler is there, who keeps it."""
         if getsignal(signal.SIGALRM) not in (signal.SIG_DFL, signal.SIG_IGN):
-            if self.due > time.monotonic():
+            if self.due > monotonic():
                 signal.setitimer(signal.ITIMER_REAL, 0)
             self.due = 0.0
             return False
@@ -139,7 +140,7 @@ class Phases:
     def set_timer(self, due: float) -> None:
         self.due = due
         self.interval = self.seconds
-        signal.setitimer(signal.ITIMER_REAL, max(due - time.monotonic(), PRECISION), self.interval)
+        signal.setitimer(signal.ITIMER_REAL, max(due - monotonic(), PRECISION), self.interval)
 
     def disarm(self, armed: bool) -> None:
         """The phase is over. The timer is left alone: it may be the test's own by now."""
@@ -157,10 +158,10 @@ class Phases:
         if not self.end:  # between two phases
             self.due = 0.0
             return
-        if time.monotonic() < self.end - PRECISION:
+        if monotonic() < self.end - PRECISION:
             self.set_timer(self.end)
             return
-        self.end = time.monotonic() + self.seconds
+        self.end = monotonic() + self.seconds
         self.set_timer(self.end)
         text = f"timeout: not done after {self.seconds:g} s of {self.phase}"
         if self.multiplier != 1:

@@ -66,10 +66,12 @@ def choose(given: Mapping[str, Any], config: Any, environ: Mapping[str, str]) ->
     """
     profile = dict(given)
     asked, variable = options.value(config, "env-config"), environ.get(tasks.ENVIRONMENT)
-    if asked or not given:
+    if asked is not None or not given:
         name, reason = detect(environ)
-        if asked or variable:
-            name, reason = str(asked or variable), f"asked for by {'--env-config' if asked else tasks.ENVIRONMENT}"
+        if asked is not None:
+            name, reason = str(asked), "asked for by --env-config"
+        elif variable:
+            name, reason = variable, f"asked for by {tasks.ENVIRONMENT}"
         projects = {key: given[key] for key in OF_THE_PROJECT if key in given}
         profile = {**given, **find(name, given.get("environments", {})), **projects, "reason": reason}
     changed = {

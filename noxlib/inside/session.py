@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import shlex
@@ -9,6 +10,7 @@ import shutil
 import sys
 import sysconfig
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,11 @@ class Session:
         except KeyboardInterrupt as error:
             self.cause, self.message = "interrupted", str(error) or "KeyboardInterrupt"
             code = 2
+        except Exception as error:  # noqa: BLE001 - a hook of the project's at the very end, or a test that closed stdout
+            self.cause, self.message = "internal", f"{type(error).__name__}: {error}"
+            with contextlib.suppress(OSError, ValueError):
+                traceback.print_exc(file=sys.__stderr__)
+            code = 3
         finally:
             measure.save()
         return self.finish(code)
@@ -125,7 +132,7 @@ class Session:
             breach, test = breaches.of(plugin.report.failures if plugin is not None else ())
             self.cause, self.message = breach or CAUSES.get(code), self.message or test
         if self.cause == "usage" and not self.message:
-            self.message = "pytest refuses its arguments or its configuration; its own lines above say which"
+            self.message = "pytest refuses its arguments or its configuration; its own lines say which"
 
     def describe(self, code: int, plugin: Any) -> dict[str, Any]:
         known = plugin.report if plugin is not None else None

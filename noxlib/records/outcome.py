@@ -126,4 +126,5 @@ def _when(progress: Progress) -> str:
     if progress.running:
         more = f" and {len(progress.running) - 3} more" if len(progress.running) > 3 else ""  # noqa: PLR2004
         return f"while {', '.join(progress.running[:3])}{more} ran"
-    return f"after {ran(progress.counts)} tests" if progress.began else "before the first test"
+    done = ran(progress.counts)
+    return f"after {done} test{'' if done == 1 else 's'}" if progress.began else "before the first test"

@@ -143,6 +143,7 @@ def test_a_project_adds_a_level_and_makes_it_the_usual_one() -> None:
     ("table", "asked", "kind", "message"),
     [
         ({}, "basics", UsageError, "there is no level 'basics' of integration tests; did you mean basic?"),
+        ({}, "", UsageError, "there is no level '' of integration tests; did you mean network?"),
         ({"level": "extendet"}, None, ConfigError, "there is no level 'extendet'"),
         ({"levels": {"smoke": {}}}, "smoke", ConfigError, "the level 'smoke' of integration tests selects nothing"),
     ],

@@ -73,6 +73,8 @@ def test_an_environment_of_the_projects_own_is_known_beside_the_tests(run: Start
     ("words", "message"),
     [
         (["--env-config", "hcp_cluster"], "there is no environment 'hcp_cluster'; did you mean hpc_cluster?"),
+        (["--env-config", ""], "there is no environment ''; did you mean local?"),
+        (["--backend="], "expected a name, found ''"),
         (["--timeout-multiplier", "0"], "expected a number above zero, found '0'"),
         (["--timeout-multiplier=-1"], "expected a number above zero, found '-1'"),
         (["--noxlib-max-concurrent", "1.5"], "expected a whole number above zero, found '1.5'"),
@@ -135,6 +137,19 @@ def test_a_test_that_hangs_in_c_ends_its_worker_and_the_others_run(run: StartRun
     done = run("phases", "-p", "xdist.plugin", "-n1", paths=["in_c.py"], profile=of("local", test_timeout=1.0))
     assert done.counts == {"passed": 2, "failed": 1}, done.output
     assert [failure["id"] for failure in done.result["failures"]] == ["in_c.py::test_hangs_in_c"]
+
+
+def test_a_tests_own_clock_and_endless_deadlines_are_no_error(run: StartRun) -> None:
+    done = run("phases", paths=["patched.py"], profile=of("local"))
+    assert (done.code, done.counts) == (0, {"passed": 4}), done.output
+
+
+def test_a_hook_that_fails_when_all_is_over_loses_no_result(run: StartRun, tmp_path: Path) -> None:
+    variables = {"PYTHONPATH": str(tmp_path / "workspace")}
+    done = run("phases", "-p", "ends_badly", "-k", "quick", environment=variables, profile=of("local"))
+    assert (done.code, done.result["cause"]) == (3, "internal"), done.output
+    assert done.result["message"] == "RuntimeError: nothing to put away"
+    assert (done.counts["passed"], done.result["profile"]["name"]) == (1, "local")
 
 
 @pytest.mark.parametrize("words", [["--timeout=50"], ["-o", "timeout=50"]])
