@@ -131,7 +131,20 @@ def parse(session: str, purpose: str, posargs: tuple[str, ...], options: tuple[O
     if "--help" in own or "-h" in own:
         command.print_help()
         raise HelpShown("help shown", "")
-    return Arguments(vars(command.parse_args(own)), rest)
+    values = vars(command.parse_args(own))
+    _refuse_empty(session, values, options)
+    return Arguments(values, rest)
+
+
+def _refuse_empty(session: str, values: dict[str, Any], options: tuple[Option, ...]) -> None:
+    """``--apply "$PLAN"`` with a variable that is not set would do without a word what is done without the option."""
+    for option in options:
+        value = values[option.key]
+        if value == "" or (option.many and "" in value):
+            raise UsageError(
+                f"{session}: {option.name} was given an empty value",
+                "give it one, or leave the option out; is the variable set that it was taken from?",
+            )
 
 
 def _refuse_misspelt(

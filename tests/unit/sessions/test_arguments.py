@@ -44,6 +44,13 @@ def test_a_missing_value_is_a_usage_error() -> None:
         parse("unit", "", ("--place",), OPTIONS)
 
 
+@pytest.mark.parametrize("words", [("--from", ""), ("--from=",), ("--many", "a", "--many", "")])
+def test_an_empty_value_is_refused_and_never_taken_for_an_option_that_is_absent(words: tuple[str, ...]) -> None:
+    options = (Option("--from", "", "REF"), Option("--many", "", "X", many=True))
+    with pytest.raises(UsageError, match="was given an empty value"):
+        parse("unit", "", words, options)
+
+
 def test_a_misspelt_option_names_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"no option --plase; the nearest is --place"):
         parse("unit", "", ("--plase", "venv"), OPTIONS)
