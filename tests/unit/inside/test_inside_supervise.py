@@ -15,24 +15,40 @@ from typing import Any
 import pytest
 
 INSIDE = Path(__file__).parents[3] / "noxlib" / "inside"
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+)
 GENTLE = (
     "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(9)); print('up', flush=True); "
-    "time.sleep(60)"
+    "time.sleep(600)"
 )
+
+
+#: Runs the supervisor with a clock that is an hour later once a file is there.
+WITH_A_CLOCK = """
+import os, runpy, sys, time
+later, clock = sys.argv.pop(1), time.monotonic
+time.monotonic = lambda: clock() + 3600 * os.path.exists(later)
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 class Supervised:
     """A supervisor that was started, its standard input ours."""
 
     def __init__(self, folder: Path, argv: tuple[str, ...], **order: Any) -> None:
+        self.later = folder / "later"
         (folder / "noxlib_inside").symlink_to(INSIDE)
         self.order = folder / "order.json"
         self.exit = folder / "exit.json"
         given = {"argv": argv, "environment": {"PATH": os.environ["PATH"], "OWN": "ö"}, "exit": str(self.exit), **order}
         self.order.write_text(json.dumps(given))
         self.process = subprocess.Popen(
-            (sys.executable, "-I", "-S", "-B", str(folder / "noxlib_inside" / "supervise.py"), str(self.order)),
+            (
+                *(sys.executable, "-I", "-S", "-B", "-c", WITH_A_CLOCK, str(self.later)),
+                *(str(folder / "noxlib_inside" / "supervise.py"), str(self.order)),
+            ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -45,6 +61,12 @@ class Supervised:
         assert self.process.stdin is not None
         self.process.stdin.write(words)
         self.process.stdin.flush()
+
+    def an_hour_later(self) -> None:
+        """As soon as the command has said something: how fast it begins is then no matter."""
+        assert self.line() == "up\n"
+        self.later.touch()
+        self.process.send_signal(signal.SIGCHLD)  # for it to look at its clock
 
     def end(self) -> tuple[str, dict[str, Any]]:
         assert self.process.stdout is not None
@@ -105,11 +127,15 @@ def test_an_end_that_cannot_be_written_is_one_line_and_a_code_of_its_own(tmp_pat
 
 
 def test_at_the_deadline_the_command_may_end_by_itself(tmp_path: Path) -> None:
-    assert Supervised(tmp_path, code(GENTLE), timeout=8).end()[1] == ended(9, "timeout")
+    one = Supervised(tmp_path, code(GENTLE), timeout=600, grace=60.0)
+    one.an_hour_later()
+    assert one.end()[1] == ended(9, "timeout")
 
 
 def test_after_the_grace_it_is_killed(tmp_path: Path) -> None:
-    assert Supervised(tmp_path, code(STUBBORN), timeout=8, grace=0.5).end()[1] == ended(137, "timeout")
+    one = Supervised(tmp_path, code(STUBBORN), timeout=600, grace=0.5)
+    one.an_hour_later()
+    assert one.end()[1] == ended(137, "timeout")
 
 
 def test_a_caller_may_ask_for_the_end(tmp_path: Path) -> None:
@@ -145,7 +171,7 @@ def test_nothing_that_it_started_outlives_it(tmp_path: Path, end: str) -> None:
     text = (
         "import subprocess, sys\n"
         "for new in (True, False):\n"
-        "    child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=new)\n"
+        "    child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=new)\n"
         f"    print(child.pid, flush=True)\n{end}"
     )
     out, _ = Supervised(tmp_path, code(text)).end()
