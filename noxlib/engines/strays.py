@@ -40,13 +40,14 @@ def _marked(mark: str) -> Iterator[int]:
 
 
 def _by_proc() -> Iterator[tuple[int, list[bytes]]]:
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                variables = Path(entry.path, "environ").read_bytes()
-            except OSError:  # it ended, or it is another user's
-                continue
-            yield int(entry.name), variables.split(b"\0")
+    with os.scandir("/proc") as entries:
+        names = [entry.name for entry in entries if entry.name.isdigit()]
+    for name in names:
+        try:
+            variables = Path("/proc", name, "environ").read_bytes()
+        except OSError:  # it ended, or it is another user's
+            continue
+        yield int(name), variables.split(b"\0")
 
 
 def _by_psutil() -> Iterator[tuple[int, list[bytes]]]:

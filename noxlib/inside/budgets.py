@@ -146,8 +146,9 @@ def children(process: str) -> list[str]:
     """The children of a process, which are those of its threads; none where the kernel does not list them."""
     found: list[str] = []
     with contextlib.suppress(OSError):  # it has ended, or there is no proc(5)
-        for thread in os.scandir(f"/proc/{process}/task"):
-            with contextlib.suppress(OSError), open(f"{thread.path}/children", encoding="ascii") as stream:
+        for thread in os.listdir(f"/proc/{process}/task"):
+            path = f"/proc/{process}/task/{thread}/children"
+            with contextlib.suppress(OSError), open(path, encoding="ascii") as stream:
                 found += stream.read().split()
     return found
 

@@ -92,10 +92,10 @@ def runs(checkout: Path) -> list[RunFolder]:
 def unsorted(checkout: Path) -> Iterator[RunFolder]:
     """The runs of a checkout in no order, at the cost of one listing."""
     for parent in _homes(checkout):
-        entries = os.scandir(parent) if parent.is_dir() else ()
-        for entry in entries:
-            if _NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                yield RunFolder(parent / entry.name, checkout)
+        if parent.is_dir():
+            with os.scandir(parent) as entries:
+                found = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            yield from (RunFolder(parent / name, checkout) for name in found if _NAME.fullmatch(name))
 
 
 def derived(checkout: Path, name: str) -> Path:
