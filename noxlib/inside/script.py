@@ -69,8 +69,9 @@ class Script:
         try:
             code = self.execute()
         except OSError as error:
-            self.cause, self.message = "usage", f"{self.name} cannot be started: {error.strerror}"
-            print(f"noxlib: {self.message}; see its first line, #!, and its mode", flush=True)
+            self.cause = "usage"
+            self.message = f"{self.name} cannot be started: {error.strerror}; see its first line, #!, and its mode"
+            print(f"noxlib: {self.message}", flush=True)
             return USAGE
         self.marks["end"] = time.monotonic()
         return self.settle(code)
@@ -139,7 +140,9 @@ class Script:
         case = junit.Case(self.name, outcome, seconds, self.message or self.points.skipped or "", self.text())
         cases = [junit.Case(point.name, point.outcome, 0.0, point.reason, "") for point in points]
         junit.write(os.path.join(self.task["result"], "junit.xml"), self.task.get("suite", "script"), [case, *cases])
-        return code or (1 if self.message else 0)
+        code = code or (1 if self.message else 0)
+        self.message = self.message or self.points.skipped
+        return code
 
     def text(self) -> str:
         return self.output.decode("utf-8", "replace")

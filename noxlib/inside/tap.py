@@ -6,6 +6,7 @@ Plain lines are those of GNU Automake and DejaGnu: ``PASS: name``, ``FAIL``, ``S
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 POINT = re.compile(
     r"(?P<failed>not )?ok\b(?:[ \t]+(?P<number>\d{1,9})\b)?(?:[ \t]+-)?[ \t]*(?P<text>(?:\\#|[^#])*)"
@@ -42,6 +43,7 @@ class Stream:
         self.points: list[Point] = []
         self.plain: list[Point] = []
         self.plan: int | None = None
+        self.plans = 0
         self.skipped: str | None = None  # why the whole was skipped
         self.bailed: str | None = None
 
@@ -51,6 +53,7 @@ class Stream:
         bail_out = BAIL_OUT.match(text)
         if plan:
             self.plan = int(plan["count"])
+            self.plans += 1
             self.skipped = (plan["reason"] or "").strip() if self.plan == 0 else None
         elif bail_out:
             self.bailed = bail_out[1].strip() or "no reason given"
@@ -70,7 +73,15 @@ class Stream:
             return f"bailed out: {self.bailed}"
         if self.plan is not None and self.plan != len(self.points):
             return f"{self.plan} test points were planned and {len(self.points)} came"
-        return None
+        if self.plans > 1:
+            return f"{self.plans} plans came, and there is one to a run"
+        return self._wrong_number() if self.plan is not None else None
+
+    def _wrong_number(self) -> str | None:
+        """A test point is told once, by a number of the plan; points that run side by side may come in any order."""
+        times = Counter(point.number for point in self.points)
+        wrong = next((number for number in times if times[number] > 1 or not 1 <= number <= len(self.points)), None)
+        return None if wrong is None else f"test point {wrong} came {'twice' if times[wrong] > 1 else 'unplanned'}"
 
     def _point(self, text: str) -> Point | None:
         found = POINT.fullmatch(text)

@@ -68,7 +68,8 @@ def _rerun(record: Record) -> str | None:
     if test is None:
         return None
     if record.suite == "script":
-        return f"run it again: {' '.join((_nox(record.session), *_with_dashes(_place_option(record))))}"
+        own = [*_place_option(record), *_profile_options(record)]
+        return f"run it again: {' '.join((_nox(record.session), *_with_dashes(own)))}"
     # After a second "--" everything is pytest's, also an id that looks like an option of ours.
     words = [
         "--",
@@ -85,6 +86,8 @@ def _rerun(record: Record) -> str | None:
 def _selection(record: Record) -> str | None:
     if record.outcome != "no-tests":
         return None
+    if record.suite == "script":
+        return "no test was run, which is never a success: the script itself says that it has none (1..0)"
     chosen = f"; the selection was {record.select!r}" if record.select else ""
     places = f"your own -k and -m, then paths and select in [tool.noxlib.{record.suite}]"
     return f"no test was run, which is never a success{chosen}: see {places}"

@@ -10,7 +10,7 @@ import pytest
 
 from noxlib.records.badge import badge
 from noxlib.records.collect import advice, summary_line
-from noxlib.records.record import Counts, Failure, PlaceSection, Record, TestgroundSection
+from noxlib.records.record import Counts, Failure, PlaceSection, ProfileSection, Record, TestgroundSection
 
 if TYPE_CHECKING:
     from noxlib.records.store import RunFolder
@@ -104,4 +104,17 @@ def test_a_place_that_was_asked_for_is_asked_for_again() -> None:
     assert advice(record) == (
         "run it again: nox -s unit-3.10 -- --place venv t.py::a",
         "a shell in the same environment: nox -s testground_shell-3.10 -- --place venv",
+    )
+
+
+def test_a_script_is_run_again_in_the_environment_that_was_asked_for() -> None:
+    profile = ProfileSection("ci", "asked for by --env-config", "", 2.0, 4)
+    record = msgspec.structs.replace(failed("test.sh"), session="script", suite="script", profile=profile)
+    assert advice(record)[0] == "run it again: nox -s script -- --env-config ci"
+
+
+def test_a_script_without_tests_is_told_of_no_selection() -> None:
+    record = msgspec.structs.replace(PASSED, session="script", suite="script", outcome="no-tests")
+    assert advice(record)[0] == (
+        "no test was run, which is never a success: the script itself says that it has none (1..0)"
     )
