@@ -35,7 +35,7 @@ Adopt = Callable[..., Nox]
 pytestmark = [pytest.mark.nightly, pytest.mark.arm64, pytest.mark.registry, pytest.mark.docker]
 
 ARM64 = "noxlib-python:3.11-slim-arm64"  # of scripts/testbed/arm64
-OTHER = ("--platform", "linux/arm64")
+IMAGE = "noxlib-buildkit:testbed"  # of scripts/testbed/buildkit
 
 
 def put_base(server: RegistryServer, docker: Docker) -> str:
@@ -131,7 +131,7 @@ def test_of_several_platforms_at_once_the_index_is_made_right_there(publisher: P
 
 
 class BuildKit:
-    """A daemon with its own folder and socket, which buildx knows as a builder of the driver remote."""
+    """A builder of buildx that is not the engine's own: a daemon with its own folder and socket (driver remote)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -145,13 +145,18 @@ class BuildKit:
         with (self.folder / "log").open("wb") as log:
             argv = [str(CACHE / "bin" / "buildkitd"), *own, *alone]
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
-        wait_until(lambda: self.asked("debug", "workers").returncode == 0, "buildkitd")
-        create = [builders.command(), "buildx", "create", "--driver=remote", f"--name={self.folder.name}", self.url]
-        subprocess.run(create, env={**os.environ, **self.variables}, check=True, capture_output=True)
+        control = [str(CACHE / "bin" / "buildctl"), f"--addr={self.url}", "debug", "workers"]
+        wait_until(lambda: subprocess.run(control, capture_output=True, check=False).returncode == 0, "buildkitd")
+        self.buildx("create", "--driver=remote", f"--name={self.folder.name}", self.url)
 
-    def asked(self, *words: str) -> subprocess.CompletedProcess[str]:
-        argv = [str(CACHE / "bin" / "buildctl"), f"--addr={self.url}", *words]
-        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    def buildx(self, *words: str) -> str:
+        argv = [builders.command(), "buildx", *words]
+        variables = {**os.environ, **self.variables}
+        return subprocess.run(argv, env=variables, check=True, capture_output=True, text=True).stdout
+
+    def built(self) -> str:
+        """What is kept of the steps that it ran."""
+        return self.buildx("du", "--verbose", f"--builder={self.folder.name}")
 
     def close(self) -> None:
         if self.process is not None:
@@ -162,10 +167,22 @@ class BuildKit:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-@pytest.fixture
-def buildkit() -> Iterator[BuildKit]:
+class Contained(BuildKit):
+    """The same in a container that buildx starts (driver docker-container), as docker/setup-buildx-action has it."""
+
+    def start(self) -> None:
+        options = [f"--driver-opt=image={IMAGE}", "--driver-opt=network=host"]
+        self.buildx("create", "--driver=docker-container", f"--name={self.folder.name}", *options)
+
+    def close(self) -> None:
+        self.buildx("rm", "--force", self.folder.name)
+        super().close()
+
+
+@pytest.fixture(params=[BuildKit, Contained])
+def buildkit(request: pytest.FixtureRequest) -> Iterator[BuildKit]:
     subprocess.run([TESTBED / "buildkit"], check=True)
-    found = BuildKit(Path(tempfile.mkdtemp(prefix="nbk-")))  # a socket's path is short
+    found: BuildKit = request.param(Path(tempfile.mkdtemp(prefix="nbk-")))  # a socket's path is short
     try:
         found.start()
         yield found
@@ -200,8 +217,7 @@ def test_another_builder_builds_both_platforms_which_are_one_index(publisher: Pu
         configuration = registry.configuration(image)
         assert f"{configuration['os']}/{configuration['architecture']}" == platform
         assert Docker.connect().image(image) is not None  # it is in the engine as well
-    kept = buildkit.asked("du", "--verbose").stdout
-    assert "/opt/testground" in kept, kept  # of the steps that it ran
+    assert "/opt/testground" in buildkit.built()
     assert {"buildcache-py3.11", "buildcache-py3.11-arm64"} <= {*registry.tags()}  # which this engine could not write
     ran = publisher("unit-3.11", "--", "--no-build")
     assert ran.code == 0, ran.output
@@ -220,7 +236,7 @@ def test_another_builder_builds_a_dockerfile_of_the_projects_own(publisher: Publ
     publisher.commit("A Dockerfile")
     ended = publisher("testground_build-3.11", **push(publisher, buildkit))
     assert ended.code == 0, ended.output
-    assert "of-its-own" in buildkit.asked("du", "--verbose").stdout
+    assert "of-its-own" in buildkit.built()
     (reference,) = re.findall(r"building the testground of Python 3\.11: (\S+)", ended.output)
     assert builder.run(reference, ["cat", "/made"], Docker.connect()) == "of-its-own\n"
     (publisher.nox.folder / "Dockerfile.test").write_text(f"{OWN}# another one\n")
