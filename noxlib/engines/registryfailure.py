@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import TYPE_CHECKING, Any, Optional
 
 import requests
 
+from noxlib.engines import registryauth
 from noxlib.errors import EngineError
 
 if TYPE_CHECKING:
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 _BUSY = frozenset((408, 429, 500, 502, 503, 504))
 _LONGEST = 30.0  #: seconds that are waited for a registry which says when to come back
 _NOT_FOUND = 404
+
+
+class UnknownCaller(EngineError):
+    """The registry does not know who asks, by wrong credentials or by none: no right would help."""
 
 
 class Again(Exception):
@@ -42,6 +48,12 @@ def absent(answer: requests.Response) -> bool:
 
 def unreachable(host: str, error: Exception) -> EngineError:
     """Nobody answered, or the connection broke."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return EngineError(
+            f"the registry {host} shows a certificate that is not trusted here",
+            f"name a bundle with its CA in SSL_CERT_FILE, or put the CA at /etc/docker/certs.d/{host}/ca.crt",
+            cause="lost",
+        )
     return EngineError(
         f"the registry {host} does not answer: {_reason(error)}",
         "see whether it runs and the network reaches it, then run this again",
@@ -50,8 +62,6 @@ def unreachable(host: str, error: Exception) -> EngineError:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate is not trusted here (SSL_CERT_FILE names the bundle)"
     if isinstance(error, requests.exceptions.Timeout):
         return "no answer in time"
     text = str(error)
@@ -71,9 +81,10 @@ def failure(host: str, image: str, method: str, answer: requests.Response, *, kn
         return Again(told, _retry_after(answer))
     if code == requests.codes.unauthorized:
         todo = "check user and password" if known else "give it credentials"
-        return EngineError(
+        return UnknownCaller(
             f"the registry {host} refuses {'these' if known else 'a caller without'} credentials (401)",
-            f"{todo}: docker login {host}, or NOXLIB_REGISTRY_USER and NOXLIB_REGISTRY_PASSWORD",
+            (None if known else meant_for_another(host))
+            or f"{todo}: docker login {host}, or NOXLIB_REGISTRY_USER and NOXLIB_REGISTRY_PASSWORD",
             cause="credentials",
         )
     if code == requests.codes.forbidden:
@@ -90,6 +101,14 @@ def failure(host: str, image: str, method: str, answer: requests.Response, *, kn
             cause="unsupported",
         )
     return EngineError(f"the registry {host} answers {code} to {method}{_said(answer)}", "see the registry's own log")
+
+
+def meant_for_another(host: str) -> Optional[str]:
+    """What to do where credentials are set, and for another host."""
+    other = os.environ.get(registryauth.HOST)
+    if not os.environ.get(registryauth.USER) or other in (None, "", host):
+        return None
+    return f"{registryauth.USER} is for {registryauth.HOST}={other!r:.100}: set that to {host}, or docker login {host}"
 
 
 def _said(answer: requests.Response) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import requests
 
 from noxlib.engines import registry as registries
 from noxlib.engines import registryauth, registryfailure
@@ -137,6 +138,23 @@ def test_each_refusal_is_two_lines(peer: Peer, code: int, text: str) -> None:
     assert len(str(caught.value).splitlines()) == 2
     assert "\x1b" not in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+def test_credentials_that_are_for_another_host_are_not_asked_for_once_more(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOXLIB_REGISTRY_USER", "me")
+    monkeypatch.setenv("NOXLIB_REGISTRY_HOST", "ghcr.io")
+    peer.answer = lambda *_: Answer(401)
+    with pytest.raises(EngineError) as caught:
+        peer.repository().tags()
+    assert caught.value.todo.startswith("NOXLIB_REGISTRY_USER is for NOXLIB_REGISTRY_HOST='ghcr.io'")
+
+
+def test_a_certificate_that_is_not_trusted_is_no_registry_that_does_not_run() -> None:
+    told = registryfailure.unreachable("here:5000", requests.exceptions.SSLError())
+    assert "does not answer" not in told.what
+    assert "certs.d/here:5000/ca.crt" in told.todo
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504])

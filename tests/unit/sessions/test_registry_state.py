@@ -9,6 +9,7 @@ import pytest
 
 from noxlib.config.detect import load_project
 from noxlib.engines.registryauth import Credentials
+from noxlib.engines.registryfailure import UnknownCaller
 from noxlib.errors import EngineError
 from noxlib.sessions import registry_state
 
@@ -28,6 +29,20 @@ def test_who_may_not_read_is_told_as_whom_and_never_by_the_password() -> None:
     assert found.value.startswith(f"you may not read {IMAGE}")
     assert "read:packages" in found.fix
     assert "correct horse" not in f"{found}"
+
+
+def test_a_wrong_password_is_no_question_of_rights() -> None:
+    unknown = UnknownCaller("the registry refuses these (401)", "check user and password", cause="credentials")
+    found = registry_state.refused(unknown, IMAGE, Credentials("you", "correct horse"))
+    assert found.fix == "check user and password"
+    assert "may not read" not in found.value
+    assert "correct horse" not in f"{found}"
+
+
+def test_credentials_for_another_host_are_no_login_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOXLIB_REGISTRY_USER", "you")
+    monkeypatch.setenv("NOXLIB_REGISTRY_HOST", "localhost:5000")
+    assert "NOXLIB_REGISTRY_HOST='localhost:5000'" in registry_state.refused(REFUSED, IMAGE, None).fix
 
 
 def test_a_registry_that_does_not_answer_is_no_question_of_rights() -> None:
