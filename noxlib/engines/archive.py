@@ -145,13 +145,6 @@ class Archive:
             raise ValueError(f"it would become {unpacked / 1e9:.0f} GB of {self.size / 1e9:.3f} GB")
 
 
-def verify(file: IO[bytes], name: str) -> Contents:
-    """Check every byte of an archive. Raises CacheError."""
-    opened = Archive(file, name)
-    opened.check(opened.contents.members)
-    return opened.contents
-
-
 def damaged(name: str, why: str) -> CacheError:
     """The two lines of an archive that is not taken."""
     return CacheError(

@@ -145,18 +145,6 @@ def _utc(seconds: str) -> str:
     return datetime.fromtimestamp(int(seconds), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def last_commit_time(root: Path, paths: Sequence[str]) -> Optional[str]:
-    """When the last commit touched one of the paths (relative to ``root``), RFC 3339 in UTC.
-
-    None if they have uncommitted changes, if no commit holds them, without git, and where a shallow clone ends before
-    that commit: git then says that the boundary made every file.
-    """
-    if _git(root, "status", "--porcelain", "--", *_literal(paths)) != "":
-        return None
-    commits = touching(root, paths, limit=1)
-    return commits[0][1] if commits and commits[0][0] not in boundary(root) else None
-
-
 def touching(root: Path, paths: Sequence[str], *, limit: int) -> list[tuple[str, str]]:
     """The newest commits that touched the paths, newest first: commit, and its time in RFC 3339."""
     output = _git(root, "log", f"--max-count={limit}", "--format=%H %ct", "--", *_literal(paths))

@@ -73,9 +73,7 @@ class Files(msgspec.Struct, frozen=True):
         return self.sockets / "qmp"
 
 
-def argv(
-    made: Golden, shape: Shape, files: Files, *, incoming: Optional[Path] = None, network: bool = True
-) -> list[str]:
+def argv(made: Golden, shape: Shape, files: Files, *, incoming: Optional[Path] = None) -> list[str]:
     """QEMU's command line for a machine that is reached by SSH. Pure.
 
     Args:
@@ -83,13 +81,12 @@ def argv(
         shape: Accelerator, CPUs and memory.
         files: The machine's own files.
         incoming: Saved RAM to go on from.
-        network: Whether the guest reaches anything but this machine's SSH client.
     """
     return [
         *(PROGRAM, "-nodefaults", "-display", "none"),
         *common(made, shape),
         *("-drive", disk(files.root), "-drive", disk(files.ground)),
-        *devices(network=network),
+        *devices(),
         *("-serial", f"file:{option(files.console)}"),
         *("-qmp", f"unix:{option(files.qmp)},server=on,wait=off"),
         *(("-incoming", incoming_from(incoming)) if incoming else ()),
@@ -108,11 +105,11 @@ def common(made: Golden, shape: Shape) -> list[str]:
     ]
 
 
-def devices(*, network: bool) -> list[str]:
+def devices() -> list[str]:
     """The words, again of both rungs, for network, random numbers, and the sign that RAM was saved."""
-    user = "user,id=n0,hostfwd=tcp:127.0.0.1:0-:22" + ("" if network else ",restrict=on")
     return [
-        *("-netdev", user, "-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci"),
+        *("-netdev", "user,id=n0,hostfwd=tcp:127.0.0.1:0-:22"),
+        *("-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci"),
         *("-device", "vmgenid,guid=auto"),
     ]
 

@@ -32,7 +32,6 @@ ATTEMPTS = 4
 _PAGES = 100_000  # a registry that gives a next page for ever is broken
 PATIENCE = 60.0  #: seconds for one answer in all, however often it is asked for; of a long one, between two bytes
 _CONNECT = 5.0  # seconds
-_LIMIT = 32 << 20  # bytes of a manifest or a configuration
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")  # it becomes part of a path
 _NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -36,13 +36,6 @@ class Saved(msgspec.Struct, frozen=True):
     @property
     def root(self) -> Path:
         return self.folder / "root.qcow2"
-
-
-def find(made: Golden, shape: Shape) -> Optional[Saved]:
-    """Saved RAM that fits; None where none was saved yet, or it is damaged."""
-    key = qemu.fingerprint(made, shape)
-    folder = golden.cache().get(key)
-    return Saved(key, folder) if folder is not None else None
 
 
 def find_or_make(made: Golden, shape: Shape, say: Callable[[str], None]) -> Saved:

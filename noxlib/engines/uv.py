@@ -114,7 +114,7 @@ def create_environment(folder: Path, interpreter: str) -> None:
     )
 
 
-def install(environment: Path, folder: Path, files: Sequence[str], *, compile_bytecode: bool = True) -> None:
+def install(environment: Path, folder: Path, files: Sequence[str]) -> None:
     """Install locked files (names below ``folder``) one after the other, with their hashes, and nothing besides.
 
     Without a network the wheels that came in a bundle are taken.
@@ -123,7 +123,7 @@ def install(environment: Path, folder: Path, files: Sequence[str], *, compile_by
         BuildError: In uv's own words.
     """
     for name in files:
-        flags = ["--quiet", "--no-deps", "--no-config"] + ["--compile-bytecode"] * compile_bytecode
+        flags = ("--quiet", "--no-deps", "--no-config", "--compile-bytecode")
         python = f"--python={environment / 'bin' / 'python'}"
         brought = folder / f"{name}{WHEELS}"
         file = brought if offline.wanted() and brought.is_file() else folder / name

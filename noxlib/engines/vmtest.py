@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from noxlib.engines.qemu import Files, Shape
 
 SHARE = "/mnt/vmtest"  #: where the guest sees the folder of the configuration
-NEVER_RAN = 69  #: vmtest's code where the machine did not run the command
 _TARGET = "noxlib"
 _WRAPPER = '#!/bin/sh\nprintf "%s\\n" "$@" >{}\nexec setpriv --pdeathsig KILL -- {} "$@"\n'
 _SOCKET = re.compile(r"unix:(/tmp/qmp-\d+\.sock),.*|socket,path=(/tmp/(?:qga|cmdout)-\d+\.sock),.*")
@@ -49,9 +48,7 @@ def configuration(shape: Shape, *, command: str, wrapper: Path, extra: list[str]
     )
 
 
-def beyond(
-    made: Golden, shape: Shape, files: Files, *, incoming: Optional[Path] = None, network: bool = True
-) -> list[str]:
+def beyond(made: Golden, shape: Shape, files: Files, *, incoming: Optional[Path] = None) -> list[str]:
     """The words beyond vmtest's own devices. Pure."""
     return [
         *qemu.common(made, shape),
@@ -59,7 +56,7 @@ def beyond(
         *("-drive", qemu.disk(files.ground, cache="writeback")),
         # vmtest's own drive: where it is full QEMU would stop the machine, and nobody would know why.
         *("-global", "virtio-blk-device.werror=report"),
-        *qemu.devices(network=network),
+        *qemu.devices(),
         *(("-incoming", qemu.incoming_from(incoming)) if incoming else ()),
     ]
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VERSION = 1
+MESSAGE = 2000  #: characters of a message in a record
 TIMEOUT = 124  # as timeout(1) has it
 GUARD = 78  # EX_CONFIG of sysexits.h: outside pytest's own 0 to 5
 NO_TESTS = 5
@@ -88,6 +89,6 @@ def write(folder: str, result: Mapping[str, Any]) -> None:
     os.replace(temporary, os.path.join(folder, "result.json"))
 
 
-def shorten(text: str | None, limit: int = 2000) -> str:
+def shorten(text: str | None) -> str:
     """Cut a message to what a record may hold, without characters that cannot be encoded."""
-    return (text or "").strip()[:limit].encode("utf-8", "replace").decode("utf-8")
+    return (text or "").strip()[:MESSAGE].encode("utf-8", "replace").decode("utf-8")

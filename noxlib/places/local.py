@@ -50,7 +50,6 @@ class Local:
     """
 
     name = "local"
-    detached = False
 
     def __init__(self, size: int, hosts: Hosts, carry: Carry = plainly) -> None:
         self._way = (hosts, carry)

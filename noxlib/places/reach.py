@@ -17,7 +17,6 @@ from noxlib.places import box, noted
 from noxlib.places.overlay import Overlay, remove_scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from noxlib.engines.docker import Docker
@@ -62,11 +61,6 @@ def _memory(docker: Docker, ledger: Ledger) -> Path:
     state = ledger.folder.parent
     text = "\0".join((docker.endpoint.url, identity().boot, str(os.getuid()), str(state)))
     return state / "engines" / f"{hashlib.sha256(os.fsencode(text)).hexdigest()[:24]}.json"
-
-
-def forget(ledger: Ledger) -> None:
-    """Try again next time: what was remembered proved wrong."""
-    atomic.remove_tree(ledger.folder.parent / "engines")
 
 
 def _try(docker: Docker, image: str, ledger: Ledger, labels: dict[str, str]) -> Reach:
@@ -120,9 +114,3 @@ class _Probe:
                 raise
             return error.what
         return None if code == 0 else "a container does not see this machine's files, or may not write them"
-
-
-def describe(reach: Reach) -> Sequence[str]:
-    """For ``doctor``: one line a fact."""
-    ways = {(True, True): "copy-on-write", (True, False): "copied, results by bind mount"}
-    return (f"workspace: {ways.get((reach.bind, reach.overlay), 'copied both ways')}", *filter(None, [reach.reason]))

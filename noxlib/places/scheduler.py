@@ -46,15 +46,11 @@ class Result(msgspec.Struct, frozen=True):
 class Scheduler(Protocol):
     """Ids are opaque and belong to the scheduler that gave them.
 
-    A detached scheduler's tasks go on without the process that submitted them; another process may ask for them.
-
     Attributes:
         name: ``local``, ``slurm``, …
-        detached: Whether tasks outlive the process.
     """
 
     name: str
-    detached: bool
 
     def submit(self, tasks: tuple[HostTask, ...]) -> tuple[str, ...]:
         """Accept tasks; one id each, in their order. Raises EngineError where they are refused."""

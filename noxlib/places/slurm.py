@@ -37,7 +37,6 @@ class Slurm:
     """
 
     name = "slurm"
-    detached = True
 
     def __init__(
         self, runner: Runner, *, way: Optional[Way] = None, job: Optional[Job] = None, secrets: tuple[str, ...] = ()

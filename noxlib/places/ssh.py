@@ -87,7 +87,6 @@ class SSHHost:
         self.connection = connection
         self._rootfs_of = rootfs
         self._rootfs = ""
-        self._checkout = checkout
         self._run_folder = run_folder.absolute()
         self._environment = dict(environment or {})
         self._platform = platform

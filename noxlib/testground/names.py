@@ -114,11 +114,6 @@ def version(text: str) -> Optional[Version]:
         return None
 
 
-def pull_request(number: int) -> str:
-    """``pr-12``."""
-    return f"pr-{number}"
-
-
 def fingerprint_tag(python: str, fingerprint: str) -> str:
     """The tag of the content itself: ``py3.10-fp-<16 hex digits>``."""
     return tag(python, f"fp-{fingerprint[:16]}")

@@ -33,14 +33,14 @@ class Puller(msgspec.Struct, frozen=True):
     credentials: Optional[Credentials]
     say: Callable[[str], None]
 
-    def fetch(self, python: str, asked: str, *, fresh: bool = False) -> tuple[Result, ImageInfo]:
+    def fetch(self, python: str, asked: str) -> tuple[Result, ImageInfo]:
         """What the registry has for a word.
 
         Raises:
             PlaceError: It is not published, or is no testground of that Python.
             EngineError: It cannot be pulled.
         """
-        return self.take(python, remote.find(self.registry, python, asked, self.project), asked, fresh=fresh)
+        return self.take(python, remote.find(self.registry, python, asked, self.project), asked)
 
     def take(self, python: str, found: Found, asked: str, *, fresh: bool = False) -> tuple[Result, ImageInfo]:
         """It comes under its published tag and its fingerprint, and is noted down. ``fresh``: the copy here goes first.

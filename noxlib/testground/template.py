@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from noxlib.config.project import Project
     from noxlib.testground.locked import Lock
 
-VERSION = 1
 _APT_NAME = re.compile(
     r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?([=/][A-Za-z0-9.+:~-]+)?"
 )  # apt-get(8): name, =version, /suite

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from noxlib.plan import Limits
 from noxlib.testground import sif
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 IMAGE = "python:3.10-slim"
 PYTHON = "/usr/local/bin/python3"
@@ -101,10 +100,3 @@ def task(code: str, folder: Path, *, timeout: float = 120.0) -> HostTask:
         log=str(folder / "log"),
         results=(("result", str(folder / "result")),),
     )
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = 180.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
-        time.sleep(0.2)

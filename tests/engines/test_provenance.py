@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,14 +27,12 @@ from noxlib.testground.retention_rules import Rules
 from tests.unit.testground.test_sbom import validate
 
 from .apptainers import assert_runs, with_apptainer
-from .conftest import Nox
 from .publishers import Publisher
 from .registries import PASSWORD, USER, OtherServer, ReferringServer, RegistryServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Adopt = Callable[..., Nox]
 
 pytestmark = [pytest.mark.registry, pytest.mark.docker]
 

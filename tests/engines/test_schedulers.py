@@ -16,7 +16,8 @@ from noxlib.places.local import Local
 from noxlib.places.scheduler import HostTask, Scheduler
 from noxlib.plan import Limits
 from tests.engines import clusters
-from tests.engines.clusters import Cluster, until
+from tests.engines.clusters import Cluster
+from tests.engines.conftest import wait_until
 from tests.engines.hosts import World
 
 if TYPE_CHECKING:
@@ -124,10 +125,10 @@ def test_a_waiting_task_is_cancelled_and_never_starts_and_a_running_one_is_stopp
     code = f"import os, time; open({kind.scratch} + '/began', 'w').close(); print('up', flush=True); time.sleep(100)"
     with kind.scheduler(at_once=1) as scheduler:
         first, second = scheduler.submit((kind.task(code, "first"), kind.task("print('never')", "second")))
-        until(lambda: scheduler.state(first) == "running", "the first task")
+        wait_until(lambda: scheduler.state(first) == "running", "the first task")
         assert scheduler.state(second) == "waiting"
         assert scheduler.cancel(second)
-        until(lambda: scheduler.state(second) == "cancelled", "its end")
+        wait_until(lambda: scheduler.state(second) == "cancelled", "its end")
         assert scheduler.cancel(first)
         results = [scheduler.fetch(one) for one in (first, second)]
         assert [result.state for result in results] == ["cancelled", "cancelled"]

@@ -24,8 +24,8 @@ from noxlib.places.slurm_job import Job, name_of
 from noxlib.records import store
 from noxlib.records.record import Record
 from noxlib.sessions import hpc
-from tests.engines.clusters import task, until
-from tests.engines.conftest import kill_group
+from tests.engines.clusters import task
+from tests.engines.conftest import kill_group, wait_until
 
 if TYPE_CHECKING:
     from tests.engines.clusters import Cluster
@@ -40,9 +40,9 @@ MEMBERS = 6  #: containers of a simulated cluster
 def test_slurms_own_time_limit_is_told_apart(cluster: Cluster, tmp_path: Path) -> None:
     with cluster.scheduler(tmp_path / "co") as slurm:
         (name,) = slurm.submit((task(SLEEP, tmp_path / "out"),))
-        until(lambda: slurm.state(name) == "running", "the task")
+        wait_until(lambda: slurm.state(name) == "running", "the task")
         limit = ("scontrol", "update", f"JobId={name}", "TimeLimit=0")
-        until(lambda: cluster.answers("controller", *limit), "the new limit")
+        wait_until(lambda: cluster.answers("controller", *limit), "the new limit")
         result = slurm.fetch(name)
     assert (result.word, result.state, result.node[0]) == ("TIMEOUT", "done", "c")
     assert result.exit is not None
@@ -52,18 +52,18 @@ def test_slurms_own_time_limit_is_told_apart(cluster: Cluster, tmp_path: Path) -
 def test_a_node_that_is_killed_is_told_and_the_task_is_not_run_again(cluster: Cluster, tmp_path: Path) -> None:
     with cluster.scheduler(tmp_path / "co", "--nodelist=c3") as slurm:
         (name,) = slurm.submit((task(SLEEP, tmp_path / "out"),))
-        until(lambda: slurm.state(name) == "running", "the task")
+        wait_until(lambda: slurm.state(name) == "running", "the task")
         cluster.docker("kill", "c3")
         try:
             down = ("scontrol", "update", "nodename=c3", "state=down", "reason=killed")
-            until(lambda: cluster.answers("controller", *down), "word of the node's end")
+            wait_until(lambda: cluster.answers("controller", *down), "word of the node's end")
             result = slurm.fetch(name)
         finally:
             cluster.docker("start", "c3")
             cluster.root("controller", "scontrol", "update", "nodename=c3", "state=resume", check=False)
     assert (result.word, result.state, result.cause) == ("NODE_FAIL", "failed", "node-fail")
     assert result.message == "the node c3 failed"
-    until(lambda: "idle" in cluster.root("login", "sinfo", "-h", "-n", "c3", "-o", "%t"), "the node")
+    wait_until(lambda: "idle" in cluster.root("login", "sinfo", "-h", "-n", "c3", "-o", "%t"), "the node")
 
 
 def test_a_task_that_takes_its_result_file_away_is_lost(cluster: Cluster, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_disk_without_room_for_the_result_is_told(cluster: Cluster, tmp_path: 
         folder = f"{job.folder}/tasks/0"
         cluster.privileged("c1", "sh", "-c", small, "sh", folder)
         try:
-            until(lambda: cluster.answers("controller", "scontrol", "release", job.id), "its start")
+            wait_until(lambda: cluster.answers("controller", "scontrol", "release", job.id), "its start")
             result = slurm.fetch(name)
         finally:
             cluster.privileged("c1", "sh", "-c", 'umount "$1"; rm -rf /tmp/its', "sh", folder)
@@ -275,7 +275,7 @@ def test_what_has_not_ended_is_said_and_cancelled_and_two_are_told_apart(cluster
     assert "1 of 1 tasks have not ended yet" in ended.output
     listed = project("-s", "hpc_status").output
     assert "PENDING" in listed
-    until(lambda: "RUNNING" in project("-s", "hpc_status").output, "the first one")
+    wait_until(lambda: "RUNNING" in project("-s", "hpc_status").output, "the first one")
     for outcome_of in ("before it started", "while it ran"):
         ended = project("-s", "hpc_cancel")
         assert ended.code == 0, ended.output
@@ -355,7 +355,7 @@ def test_what_a_killed_submission_left_is_removed_by_the_next_start(cluster: Clu
         process.kill()
     ended = project("-s", "reap")
     assert ended.code == 0, ended.output
-    until(lambda: remote(cluster) == "", "the end of the job")
+    wait_until(lambda: remote(cluster) == "", "the end of the job")
 
 
 def fake(project: Nox, host: str) -> str:
@@ -408,7 +408,7 @@ def test_a_cluster_that_is_not_up_yet_when_its_session_ends_is_removed(
     simulation = Simulation(docker, own_state)
     label = {PROJECT: simulation.project}
     process = nox.start("-s", "hpc_simulation")
-    until(lambda: len(docker.containers(label)) == MEMBERS, "its containers")
+    wait_until(lambda: len(docker.containers(label)) == MEMBERS, "its containers")
     for one in (signal.SIGSTOP, number, signal.SIGCONT):  # stopped, it cannot be ready before it is told to end
         kill_group(process, one)
     output, _ = process.communicate(timeout=120)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from noxlib.config import scaffold
-from noxlib.engines import archive
+from noxlib.engines.archive import Archive
 from noxlib.records import store
 from tests.engines.acting import PYTHONS, Repository, outputs, printed, summaries, tool
 from tests.engines.conftest import PROJECTS
@@ -163,7 +163,9 @@ def _tested(repository: Repository, python: str) -> str:
     """The id of the image in which the unit tests of a Python ran; it is that of the archive."""
     file = repository.artifacts / f"testground-{python}-amd64" / "testgrounds.tar.zst"
     with file.open("rb") as stream:
-        (image,) = archive.verify(stream, str(file)).images
+        found = Archive(stream, str(file))
+        found.check(found.contents.members)
+    (image,) = found.contents.images
     (run,) = (repository.artifacts / f"runs-unit-{python}-basic-amd64").iterdir()
     record = store.read_record(run)
     assert record.outcome == "passed"

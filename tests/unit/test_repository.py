@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 CHECKS = ROOT / "scripts" / "checks"
 SKIPPED = re.compile(r"/(\.git|\.noxlib|\.nox|\.\w+_cache|\.hypothesis|__pycache__|build|dist)/")
 

@@ -108,27 +108,23 @@ def test_no_repository_no_commit_and_no_git_are_no_error(tmp_path: Path, monkeyp
     assert git.commit(tmp_path) is None
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git.head(tmp_path) is None
-    assert git.last_commit_time(tmp_path, ["x"]) is None
     assert git.remote_url(tmp_path) is None
 
 
-def test_the_last_commit_of_a_path(repository: Path) -> None:
-    assert git.last_commit_time(repository, ["one.txt"]) == "2026-01-01T12:00:00Z"
-    assert git.last_commit_time(repository, ["one.txt", "two.txt"]) == "2026-01-02T12:00:00Z"
-    assert git.last_commit_time(repository, ["absent.txt"]) is None
-    assert git.last_commit_time(repository, ["*.txt"]) is None
+def test_the_newest_commit_of_a_path_is_told_with_its_time(repository: Path) -> None:
+    def newest(*paths: str) -> list[str]:
+        return [when for _, when in git.touching(repository, paths, limit=1)]
+
+    assert newest("one.txt") == ["2026-01-01T12:00:00Z"]
+    assert newest("one.txt", "two.txt") == ["2026-01-02T12:00:00Z"]
+    assert newest("absent.txt") == newest("*.txt") == []
 
 
-def test_an_uncommitted_path_has_no_time(repository: Path) -> None:
-    (repository / "one.txt").write_text("other")
-    assert git.last_commit_time(repository, ["one.txt"]) is None
-    assert git.last_commit_time(repository, ["two.txt"]) == "2026-01-02T12:00:00Z"
-
-
-def test_a_shallow_clone_does_not_pass_its_boundary_off_as_the_time(repository: Path, tmp_path: Path) -> None:
+def test_the_boundary_of_a_shallow_clone_is_told(repository: Path, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     run(tmp_path, "clone", "--depth=1", f"file://{repository}", str(clone))
-    assert git.last_commit_time(clone, ["one.txt"]) is None
+    assert git.boundary(clone) == {run(repository, "rev-parse", "HEAD")}
+    assert git.boundary(repository) == frozenset()
 
 
 def test_contents_of_files_at_commits(repository: Path) -> None:

@@ -27,7 +27,6 @@ from noxlib.sessions.arguments import Arguments
 from noxlib.sessions.placing import Placement
 from tests.unit.places.test_local import HereHost, seen
 
-KILLED = Exit(137, "signal")
 PLAN = Plan(
     *("unit-3.10", "unit", "3.10", "p", "venv", "asked"),
     task=Task("unit-3.10", "unit", "3.10", "/workspace", "result", timeout=60),
