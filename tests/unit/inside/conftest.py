@@ -45,6 +45,21 @@ class Run:
 
 StartRun = Callable[..., Run]
 
+#: For Pythons that begin with it: an hour later, once a file is there.
+CLOCK = """
+import os, time
+clock, later = time.monotonic, os.environ["LATER"]
+time.monotonic = lambda: clock() + 3600 * os.path.exists(later)
+"""
+
+
+@pytest.fixture
+def later(tmp_path: Path) -> dict[str, str]:
+    """Variables of a run whose time is up when a test of its own says so: how fast it gets there is then no matter."""
+    (tmp_path / "clock").mkdir()
+    (tmp_path / "clock" / "sitecustomize.py").write_text(CLOCK)
+    return {"LATER": str(tmp_path / "later"), "PYTHONPATH": f"{tmp_path}/clock:{tmp_path}/workspace/src"}
+
 
 @pytest.fixture(scope="session")
 def bytecode(tmp_path_factory: pytest.TempPathFactory) -> str:

@@ -125,16 +125,17 @@ def test_each_phase_has_its_own_deadline_and_fails_its_test_only(run: StartRun) 
     assert "in test_waits_for_a_lock" in done.output  # the stacks
 
 
-def test_a_test_that_hangs_in_c_ends_its_process_which_says_so(run: StartRun) -> None:
-    done = run("phases", "-s", paths=["in_c.py"], profile=of("local", test_timeout=1.0))
+def test_a_test_that_hangs_in_c_ends_its_process_which_says_so(run: StartRun, later: dict[str, str]) -> None:
+    done = run("phases", "-s", paths=["in_c.py"], profile=of("local"), environment=later, timeout=100_000)
     assert done.result["cause"] == "timeout", done.output
     assert done.result["message"] == "a test hangs; running: in_c.py::test_hangs_in_c"
     assert done.counts["passed"] == 1
     assert "in test_hangs_in_c" in done.output  # the stacks
 
 
-def test_a_test_that_hangs_in_c_ends_its_worker_and_the_others_run(run: StartRun) -> None:
-    done = run("phases", "-p", "xdist.plugin", "-n1", paths=["in_c.py"], profile=of("local", test_timeout=1.0))
+def test_a_test_that_hangs_in_c_ends_its_worker_and_the_others_run(run: StartRun, later: dict[str, str]) -> None:
+    words = ["-p", "xdist.plugin", "-n1"]
+    done = run("phases", *words, paths=["in_c.py"], profile=of("local"), environment=later, timeout=100_000)
     assert done.counts == {"passed": 2, "failed": 1}, done.output
     assert [failure["id"] for failure in done.result["failures"]] == ["in_c.py::test_hangs_in_c"]
 
@@ -161,7 +162,7 @@ def test_pytest_timeout_is_left_alone_where_it_is_configured(words: list[str], r
 
 def test_where_pytest_timeout_is_only_installed_it_sees_to_its_marker(run: StartRun) -> None:
     choice = "has_more_time or hangs_in_call"
-    done = run("phases", "-p", "pytest_timeout", "-k", choice, profile=of("local", test_timeout=0.1))
+    done = run("phases", "-p", "pytest_timeout", "-k", choice, profile=of("local", test_timeout=0.5))
     assert done.counts == {"passed": 1, "failed": 1, "deselected": 7}, done.output
 
 
@@ -227,7 +228,7 @@ def test_the_places_for_operations_are_never_more_than_so_many(tmp_path: Path) -
     )
     argv = [sys.executable, "-c", code, str(tmp_path)]
     started = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(5)]
-    spans = [json.loads(process.communicate(timeout=60)[0]) for process in started]
+    spans = [json.loads(process.communicate(timeout=120)[0]) for process in started]
     at_once = [sum(begin <= moment < end for begin, end in spans) for moment, _ in spans]
     assert max(at_once) <= 2
 

@@ -122,8 +122,8 @@ def test_another_python_is_refused(run: StartRun) -> None:
     assert (done.code, done.result["cause"]) == (result.GUARD, "guard")
 
 
-def test_a_hanging_suite_ends_with_its_stacks_and_a_result(run: StartRun) -> None:
-    done = run("hangs", "-m", "not deep", timeout=15, coverage=True)
+def test_a_hanging_suite_ends_with_its_stacks_and_a_result(run: StartRun, later: dict[str, str]) -> None:
+    done = run("hangs", "-m", "not deep", timeout=300, coverage=True, environment=later)
     assert done.code == result.TIMEOUT
     assert done.result["cause"] == "timeout"
     assert "tests/test_hangs.py::test_hangs" in done.result["message"]
@@ -135,7 +135,7 @@ def test_a_hanging_suite_ends_with_its_stacks_and_a_result(run: StartRun) -> Non
 def test_sigterm_ends_a_suite_as_ctrl_c_does(start: StartRun) -> None:
     begun = start("hangs", "-m", "not deep")
     report = begun.folder / "result/report.jsonl"
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while time.monotonic() < end and not (report.exists() and "::test_hangs" in report.read_text()):
         time.sleep(0.05)
     begun.process.send_signal(signal.SIGTERM)
@@ -227,7 +227,7 @@ def test_a_task_that_is_none_ends_in_one_line(tmp_path: object, text: str, run: 
 
 def test_a_process_that_ends_is_not_waited_for() -> None:
     child = subprocess.Popen(["sleep", "0.1"])
-    assert not deadline.outlives(child.pid, 20)
+    assert not deadline.outlives(child.pid, 600)
     child.wait()
     assert deadline.outlives(os.getpid(), 0.01)
 
