@@ -225,7 +225,11 @@ LEVEL_CHECKS: dict[str, Check] = {
     "args": check_text,
     **dict.fromkeys(("timeout", "test_timeout", "new_test_runs"), values.check_positive),
 }
-COMPOSE_CHECKS: dict[str, Check] = {"ready_timeout": values.check_positive, "keep_hours": values.check_hours}
+COMPOSE_CHECKS: dict[str, Check] = {
+    **dict.fromkeys(("file", "runner"), values.check_said),
+    "ready_timeout": values.check_positive,
+    "keep_hours": values.check_hours,
+}
 RETENTION_CHECKS: dict[str, Check] = {
     **dict.fromkeys(("release", "main", "branch", "sha", "pr", "cache"), values.parse_age),
     "keep_last": values.check_not_negative,

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -62,9 +63,11 @@ class Compose:
         if done.returncode == 0:
             return dict(json.loads(done.stdout))
         said = process.last_line(mask(done.stderr, known_secrets(os.environ)), _SILENT)
-        name = self._files[0].name
+        files = "".join(f" -f {shlex.quote(shown(file))}" for file in self._files)
         raise PlaceError(
-            f"{name}: {said}", f"correct it; `docker compose -f {name} config` shows the same", cause="compose"
+            f"{self._files[0].name}: {said}",
+            f"correct it; `docker compose{files} config` shows the same",
+            cause="compose",
         )
 
     def argv(self, *words: str, colours: bool = False) -> tuple[str, ...]:
@@ -184,8 +187,20 @@ def command() -> str:
     return client.command("compose", "no services can be started", _INSTALL)
 
 
-def refusal(output: str) -> PlaceError:
-    """What compose says where it could not start the services, in two lines."""
+def shown(file: Path) -> str:
+    """A file as it is told: from the folder of the command, where it lies below it."""
+    name = os.path.relpath(file)
+    return str(file) if name.startswith(os.pardir) else name
+
+
+def refusal(log: Path, secrets: Sequence[str] = ()) -> PlaceError:
+    """What compose says where it could not start the services, in two lines.
+
+    Args:
+        log: What it printed.
+        secrets: Are not told.
+    """
+    output = mask(log.read_text(encoding="utf-8", errors="replace"), secrets)
     said = process.last_line(output, _SILENT)
     if "no space left on device" in output.lower():
         return PlaceError(
@@ -210,4 +225,4 @@ def refusal(output: str) -> PlaceError:
         return PlaceError(
             f"a fixed container_name is taken: {said}", "leave container_name out of the compose file", cause="compose"
         )
-    return PlaceError(f"the services could not be started: {said}", "see logs/compose.log of the run", cause="compose")
+    return PlaceError(f"the services could not be started: {said}", f"see {shown(log)}", cause="compose")

@@ -86,11 +86,15 @@ def beside(services: Stack) -> Addresses:
 
 
 class LocalProbe:
-    """A context manager that gives ``Listening``, which asks from this machine by the ports that are published."""
+    """A context manager that gives ``Listening``, which asks from this machine by the ports that are published.
+
+    A service that is started anew gets other ports: it is asked at those from then on.
+    """
 
     def __init__(self, services: Stack, reached: Callable[[], Addresses]) -> None:
         self._services = services
         self._reached = reached
+        self._asked: Optional[dict[str, list[End]]] = None
         self._running: Optional[subprocess.Popen[str]] = None
         self._said: set[str] = set()
         self._reader: Optional[threading.Thread] = None
@@ -105,15 +109,21 @@ class LocalProbe:
                 self._reader.join()
 
     def _listening(self) -> frozenset[str]:
-        if self._running is None:
-            wanted = ends(self._services, self._reached())
+        wanted = ends(self._services, self._reached())
+        if wanted != self._asked:
+            self.__exit__()
+            before, self._asked = self._asked or {}, wanted
+            self._said = {name for name in self._said if name not in wanted or wanted[name] == before.get(name)}
             self._said |= targets(self._services) - set(wanted)  # not to be asked from here
-            program = argv(sys.executable, wanted, PATIENCE, os.getpid())
-            # In a session of its own: Ctrl-C at the terminal is ours to answer, and it would tell a traceback.
-            self._running = subprocess.Popen(program, stdout=subprocess.PIPE, text=True, start_new_session=True)
-            self._reader = threading.Thread(target=self._listen, args=(self._running.stdout,), daemon=True)
-            self._reader.start()
+            self._ask({name: wanted[name] for name in wanted if name not in self._said})
         return frozenset(self._said)
+
+    def _ask(self, wanted: Mapping[str, list[End]]) -> None:
+        program = argv(sys.executable, wanted, PATIENCE, os.getpid())
+        # In a session of its own: Ctrl-C at the terminal is ours to answer, and it would tell a traceback.
+        self._running = subprocess.Popen(program, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        self._reader = threading.Thread(target=self._listen, args=(self._running.stdout,), daemon=True)
+        self._reader.start()
 
     def _listen(self, lines: Iterable[str]) -> None:
         self._said.update(line.strip() for line in lines)

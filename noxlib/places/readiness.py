@@ -103,7 +103,7 @@ class Waiting:
             if made is None and (code == 0 or there == set(self._stack.services)):
                 made = seconds
             if code:
-                raise engine.refusal(self._log.read_text(encoding="utf-8", errors="replace"))
+                raise engine.refusal(self._log)
             if code == 0 and there <= set(self._ready):  # of a service with no replicas there is no container
                 return self._ready
             if made is not None and seconds - made > self._limit:
@@ -146,7 +146,7 @@ class Waiting:
             text = f"no log of it: {error.what}"
         for line in mask(text, self._stack.secrets).splitlines():
             print(f"  {name} | {line}", flush=True)
-        todo = f"its whole log is in logs/{name}.log of the run"
+        todo = f"its whole log is in {engine.shown(self._log.with_name(f'{name}.log'))}"
         if reason == "ended with 0":
             todo = f"if it is meant to end, what needs it waits by condition: service_completed_successfully; {todo}"
         what = f"the service {name} {reason} before the services were ready"
@@ -162,7 +162,8 @@ class Waiting:
         names = ", ".join(f"{name}{at.get(name, '')}" for name in waiting) or "compose"
         raise PlaceError(
             f"not ready after {self._limit:g} s: {names}",
-            "their logs are in logs/ of the run; ready_timeout in [tool.noxlib.compose_integration] gives more time",
+            f"their logs are in {engine.shown(self._log.parent)}; "
+            "ready_timeout in [tool.noxlib.compose_integration] gives more time",
             cause="service",
         )
 

@@ -48,9 +48,10 @@ def parse(texts: Iterable[str], servers: Collection[str]) -> dict[str, Peer]:
         service, _, url = text.partition("=")
         if service not in servers:
             near = get_close_matches(service, servers, 1, 0)
+            meant = f"; did you mean {near[0]}?" if near else ""
             raise UsageError(
-                f"--record {text}: there is no mock peer {service!r}",
-                f"did you mean {near[0]}?" if near else "the stack has no MockServer",
+                f"--record {text}: there is no mock peer {service!r}{meant}",
+                f"there are {', '.join(sorted(servers))}" if near else "the stack has no MockServer",
             )
         found[service] = _peer(text, url)
     return found

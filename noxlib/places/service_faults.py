@@ -46,7 +46,8 @@ def parse(texts: Iterable[str], services: Collection[str]) -> tuple[Fault, ...]:
     for name in found:
         if name not in services:
             near = difflib.get_close_matches(name, services, 1, 0)
-            raise UsageError(f"--fault: there is no service {name!r}", f"did you mean {near[0]}?" if near else "")
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise UsageError(f"faults: there is no service {name!r}{meant}", f"there are {', '.join(sorted(services))}")
     return tuple(found.values())
 
 
@@ -61,10 +62,10 @@ def _parse(text: str) -> Fault:
         elif key in KINDS:
             values.update(KINDS[key](text, value))
         else:
-            known = (*KINDS, *PROFILES)
+            known = tuple(dict.fromkeys((*KINDS, *PROFILES)))
             near = difflib.get_close_matches(key, known, 1, 0.4)
             hint = f"did you mean {near[0]}? " if near else ""
-            raise UsageError(f"--fault {text}: there is no fault {name!r}", f"{hint}there are {', '.join(known)}")
+            raise UsageError(f"the fault {text!r}: there is no fault {name!r}", f"{hint}there are {', '.join(known)}")
     return Fault(service.strip(), profile, values, rest or "none")
 
 
@@ -74,10 +75,12 @@ def _measured(field: str, units: dict[str, float], example: str) -> Callable[[st
     def read(text: str, value: str) -> dict[str, Any]:
         found = _NUMBER.fullmatch(value.lower())
         if not found or found[2] not in units:
-            raise UsageError(f"--fault {text}: {value!r} is no value for {field}", f"give one as {example}")
+            raise UsageError(f"the fault {text!r}: {value!r} is no value for {field}", f"give one as {example}")
         number = float(found[1]) * units[found[2]]
+        if units is _RATES and not number:
+            raise UsageError(f"the fault {text!r}: nothing ever comes at {value!r}", "that is called timeout")
         if units is _SHARES and number > 1:
-            raise UsageError(f"--fault {text}: {value!r} is more than all of it", f"give one as {example}")
+            raise UsageError(f"the fault {text!r}: {value!r} is more than all of it", f"give one as {example}")
         return {field: int(number) if units is _BYTES else number}
 
     return read
@@ -88,7 +91,7 @@ def _plain(**values: Any) -> Callable[[str, str], dict[str, Any]]:
 
     def read(text: str, value: str) -> dict[str, Any]:
         if value:
-            raise UsageError(f"--fault {text}: it takes no value, found {value!r}", "leave it out")
+            raise UsageError(f"the fault {text!r}: it takes no value, found {value!r}", "leave it out")
         return values
 
     return read

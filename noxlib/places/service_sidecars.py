@@ -22,7 +22,6 @@ from noxlib.places import addresses, box, readiness, sidecar_addresses, stack_ov
 from noxlib.places.files import INSIDE
 from noxlib.places.sidecar_addresses import SETTINGS, TOKEN, name_of
 from noxlib.places.stack_lint import Reset, merged
-from noxlib.secret import mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,8 +54,8 @@ def added(services: Stack, faulted: Mapping[str, Optional[ImageInfo]], python: s
         service = services.services[name]
         mode = service.get("network_mode")
         if mode:
-            what = f"{name} has network_mode: {mode}, so nothing can be put before it"
-            raise PlaceError(what, "give it networks", cause="compose")
+            what = f"{name} has network_mode: {mode}, and so no name of its own that a proxy could stand for"
+            raise PlaceError(what, f"give {name} networks, or leave its faults out", cause="compose")
         listens = tuple(dict.fromkeys((*addresses.ports(service), *(image.ports if image else ()))))
         sidecar = _sidecar(name, service, listens, python, publish=publish)
         services = _moved(services, name)
@@ -157,7 +156,7 @@ def _with_ports(compose: Compose, services: Stack, log: Path, *, build: bool) ->
         while making.poll() is None:
             time.sleep(readiness.PAUSE)
         if making.poll():
-            raise engine.refusal(mask(log.read_text(encoding="utf-8", errors="replace"), services.secrets))
+            raise engine.refusal(log, services.secrets)
     containers = compose.containers()
     listens = {name: tcp_ports(containers[name]["Config"]) for name in unknown}
     for name in unknown:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 from noxlib.engines.compose import Compose
 from noxlib.engines.output import Output
 from noxlib.errors import EngineError, PlaceError
-from noxlib.places import emptying, kept, readiness, service_sidecars, sidecar_addresses
+from noxlib.places import emptying, kept, kept_elsewhere, readiness, service_sidecars, sidecar_addresses
 from noxlib.places.host import Facts, Service
 from noxlib.places.kept import KIND
 from noxlib.secret import mask
@@ -140,14 +140,16 @@ class Services:
         if code:
             last = (said.strip().splitlines() or ["it printed nothing"])[-1]
             raise PlaceError(
-                f"{command[0]} in the service {service} ended with {code}: {last}", "correct it", cause="service"
+                f"{command[0]} in the service {service} ended with {code}: {last}",
+                "correct its command: reset in [tool.noxlib.compose_integration]",
+                cause="service",
             )
         return said
 
     def _take_over(self, kept_: Kept) -> bool:
         """Whether the stack is up and made of the same; one that differs is told and removed."""
         entry = kept_.entry
-        if entry is None:
+        if entry is None or kept_elsewhere.remove(self._ledger, entry, self.docker):
             return False
         before = json.loads(entry.details.get("configuration", "{}"))
         different = kept.differences(before, self._configuration())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 import msgspec
 
+from noxlib.engines.compose import shown
 from noxlib.errors import CacheError, EngineError, PlaceError
 from noxlib.places import stack_postgres
 from noxlib.places.host import Command
@@ -152,5 +153,5 @@ def _failure(step: Step, how: str, log: Path) -> PlaceError:
     for line in lines:
         print(f"  {step.kind} | {line}", flush=True)
     return PlaceError(
-        f"the {step.kind} `{step.text}` {how}", f"all that it printed is in logs/{log.name} of the run", cause=step.kind
+        f"the {step.kind} `{step.text}` {how}", f"all that it printed is in {shown(log)}", cause=step.kind
     )

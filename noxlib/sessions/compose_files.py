@@ -28,7 +28,7 @@ def of(project: Project) -> tuple[Path, ...]:
     file = project.root / name
     if not file.is_file():
         raise PlaceError(
-            f"there is no {name}, so there are no services to start",
+            f"there is no file {name}, so there are no services to start",
             "`python -m noxlib init --compose` writes one; or name it by file in [tool.noxlib.compose_integration]",
             cause="compose",
         )

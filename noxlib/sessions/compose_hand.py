@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from noxlib import atomic
+from noxlib.config.checks import nearest
 from noxlib.config.detect import load_project
 from noxlib.config.models import Config
 from noxlib.config.project import Project
 from noxlib.engines import compose, process
 from noxlib.engines.docker import Docker
 from noxlib.errors import NoxlibError, PlaceError, UsageError
-from noxlib.places import carry, stack
+from noxlib.places import carry, kept_elsewhere, stack
 from noxlib.places.mirror import SKIPPED
 from noxlib.places.probe import LocalProbe
 from noxlib.sessions import compose_files, compose_stack, making, reaping
@@ -114,6 +115,7 @@ def down(context: Context, project: Project, docker: Docker) -> None:
     if not kept.take():
         raise UsageError(f"{context.session}: a run has the services that are up", "stop it, or wait for it")
     try:
+        docker = kept_elsewhere.engine_of(kept.entry, docker)
         found = docker.containers({compose.PROJECT: kept.project})
         compose.remove(docker, kept.project)
         kept.forget()
@@ -129,12 +131,13 @@ def show(context: Context, project: Project, placement: OfServices, words: tuple
         PlaceError: none are up, or compose refuses.
     """
     own = project.config.compose_integration
-    docker = placement.engine
-    assert docker is not None
-    name = compose_stack.kept_of(context, own).project
+    assert placement.engine is not None
+    kept = compose_stack.kept_of(context, own)
+    docker, name = kept_elsewhere.engine_of(kept.entry, placement.engine), kept.project
     if not docker.containers({compose.PROJECT: name}):
         raise PlaceError(f"{context.session}: no services are up", f"nox -s {context.session} -- --up")
     config = compose.Compose(docker, compose_files.of(project), name).config()
+    check_names(context.session, words[1:], config["services"])
     seen = sys.stdout.isatty()
     ended = process.stream(
         compose.Compose(docker, (), name).argv(*words, colours=seen and not os.environ.get("NO_COLOR")),
@@ -144,6 +147,21 @@ def show(context: Context, project: Project, placement: OfServices, words: tuple
     )
     if ended.code:
         raise PlaceError(f"{context.session}: compose {words[0]} ended with {ended.code}", "its own line stands above")
+
+
+def check_names(session: str, words: Iterable[str], services: Iterable[str]) -> None:
+    """Refuse what names no service: compose shows nothing of it, and is content.
+
+    Raises:
+        UsageError: there is such a word.
+    """
+    known = tuple(sorted(services))
+    for word in words:
+        if not word.startswith("-") and word not in known:
+            raise UsageError(
+                f"{session}: there is no service {word!r}; did you mean {nearest(word, known)}?",
+                f"there are {', '.join(known)}",
+            )
 
 
 def watch(context: Context, place_of: PlaceOf, arguments: Arguments, tests: Callable[[Context], None]) -> None:

@@ -146,10 +146,10 @@ def check_reset(own: ComposeConfig, config: Table) -> None:
     known = tuple(config.get("services") or {})
     for name in own.reset:
         if name not in known:
-            near = nearest(name, known)
             raise ConfigError(
-                f"tool.noxlib.compose_integration.reset: {own.file} has no service {name!r}",
-                f"did you mean {near}?" if near else "leave it out",
+                f"tool.noxlib.compose_integration.reset: {own.file} has no service {name!r}; "
+                f"did you mean {nearest(name, known)}?",
+                "rename or remove it",
             )
 
 

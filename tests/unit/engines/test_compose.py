@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -25,10 +26,22 @@ if TYPE_CHECKING:
         ("", "compose said nothing", "compose"),
     ],
 )
-def test_what_compose_says_becomes_two_lines(said: str, what: str, cause: str) -> None:
-    error = refusal(said)
+def test_what_compose_says_becomes_two_lines(said: str, what: str, cause: str, tmp_path: Path) -> None:
+    log = tmp_path / "compose.log"
+    log.write_text(said)
+    error = refusal(log)
     assert what in error.what
     assert (error.cause, bool(error.todo)) == (cause, True)
+
+
+def test_a_log_is_named_so_that_it_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "runs" / "compose.log"
+    log.parent.mkdir()
+    log.write_text("it has hunter22\n")
+    error = refusal(log, ["hunter22"])
+    assert (error.what, error.todo) == ("the services could not be started: it has ***", f"see {log}")
+    monkeypatch.chdir(tmp_path)
+    assert refusal(log).todo == "see runs/compose.log"
 
 
 def test_what_was_asked_for_and_not_confirmed_is_known_from_what_compose_said() -> None:

@@ -167,6 +167,29 @@ def test_from_this_machine_a_port_that_is_published_for_nobody_is_not_taken_for_
         listener.close()
 
 
+def test_from_this_machine_a_service_that_is_started_anew_is_asked_at_its_new_port() -> None:
+    services: dict[str, dict[str, Any]] = {name: {"ports": [{"target": 80}]} for name in ("stays", "looping")}
+    with contextlib.ExitStack() as servers:
+        old, new, stays = (servers.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3))
+        reached = {name: {80: one.getsockname()[:2]} for name, one in (("stays", stays), ("looping", old))}
+        with probe.LocalProbe(Stack("f", "runner", services, box.ALONE), lambda: reached) as listening:
+
+            def wait_for(names: set[str]) -> None:
+                deadline = time.monotonic() + 60
+                while listening() != names:
+                    assert time.monotonic() < deadline, listening()
+                    time.sleep(0.05)
+
+            wait_for({"stays", "looping"})
+            old.close()
+            with socket.socket() as nobody:
+                nobody.bind(("127.0.0.1", 0))
+                reached["looping"] = {80: nobody.getsockname()}
+                assert listening() == {"stays"}
+                reached["looping"] = {80: new.getsockname()}
+                wait_for({"stays", "looping"})
+
+
 class Starting:
     """A project, and the command that brings it up: one service never says that it is healthy, one never listens."""
 
@@ -203,7 +226,11 @@ def test_services_that_never_get_ready_are_given_up_and_named(tmp_path: Path) ->
     with pytest.raises(PlaceError) as told:
         waiting.follow(cast("Background", starting))
     assert told.value.what == "not ready after 0.2 s: silent (nothing listens at 8000), starting"
-    assert (told.value.cause, "logs/" in told.value.todo, "ready_timeout" in told.value.todo) == ("service", True, True)
+    assert (told.value.cause, str(tmp_path) in told.value.todo, "ready_timeout" in told.value.todo) == (
+        "service",
+        True,
+        True,
+    )
 
 
 class Full:
@@ -223,7 +250,7 @@ def test_a_service_that_had_no_room_is_told_as_that(tmp_path: Path, capsys: pyte
     waiting = Waiting(cast("Compose", full), Stack("f", "runner", {"db": {}}, box.ALONE), frozenset, tmp_path / "log")
     with pytest.raises(PlaceError, match=r"db ended with 1 before .* ready: a disk that it writes to is full") as told:
         waiting.follow(cast("Background", full))
-    assert (told.value.cause, "logs/db.log" in told.value.todo) == ("disk-full", True)
+    assert (told.value.cause, str(tmp_path / "db.log") in told.value.todo) == ("disk-full", True)
     assert "  db | initdb: error" in capsys.readouterr().out
 
 

@@ -64,6 +64,7 @@ def test_the_profiles_are_those_of_the_proxy() -> None:
         ("redis-test:latency", "'' is no value for latency"),
         ("redis-test:loss=200%", "more than all of it"),
         ("redis-test:timeout=5s", "it takes no value"),
+        ("redis-test:bandwidth=0kbit", "nothing ever comes at '0kbit'"),
     ],
 )
 def test_what_makes_no_sense_is_refused(text: str, said: str) -> None:

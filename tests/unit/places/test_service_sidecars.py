@@ -121,7 +121,7 @@ def test_from_this_machine_it_is_reached_in_the_services_place() -> None:
 
 
 def test_what_nothing_can_be_put_before_is_told_before_the_start() -> None:
-    with pytest.raises(PlaceError, match="inside has network_mode: service:app"):
+    with pytest.raises(PlaceError, match="inside has network_mode: service:app, and so no name of its own"):
         with_faults("inside")
 
 

@@ -64,9 +64,9 @@ EXITED = {"Status": "exited", "ExitCode": 0}
 def entered(services: Any, state: dict[str, Any], *, fresh: bool, filled: bool = True) -> list[str]:
     """What is done to services that are up already, in that state, when they are entered."""
     done: list[str] = []
-    services.docker = SimpleNamespace(image=lambda _: None)
+    services.docker = SimpleNamespace(image=lambda _: None, endpoint=Engine.endpoint)
     configuration = json.dumps(services._configuration())
-    entry = SimpleNamespace(details={"configuration": configuration})
+    entry = SimpleNamespace(details={"configuration": configuration, "endpoint": Engine.endpoint})
     services._kept = SimpleNamespace(entry=entry, forget=lambda: None, release=lambda: None)
     services.compose.containers = lambda: {name: {"Id": name, "State": state} for name in ("mute", "db")}
     services._start = lambda *, empty: done.append("empty" if empty else "start")

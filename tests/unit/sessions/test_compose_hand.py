@@ -21,6 +21,13 @@ def test_two_things_at_once_are_refused(tmp_path: Path) -> None:
         compose_integration.run(context(tmp_path, "--up", "--down"))
 
 
+def test_logs_are_those_of_services_that_there_are() -> None:
+    compose_hand.check_names("s", ("--follow", "db", "cache"), {"db": {}, "cache": {}})
+    with pytest.raises(UsageError, match=r"there is no service 'cach'; did you mean cache\?") as raised:
+        compose_hand.check_names("s", ("db", "cach"), {"db": {}, "cache": {}})
+    assert raised.value.todo == "there are cache, db"
+
+
 def test_to_watch_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "watchfiles", None)
     with pytest.raises(UsageError, match="watchfiles") as raised:
