@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,14 +23,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUILD_SLOWLY = """
-import pathlib, sys, time
+import pathlib, sys
 from noxlib.cache import Cache
 def builder(folder):
     with open(sys.argv[2], "a") as built:
         built.write("x")
     (folder / "half").write_text("half")
     print("building", flush=True)
-    time.sleep(float(sys.argv[3]))
+    sys.stdin.readline()
     (folder / "whole").write_text("whole")
 print(Cache(pathlib.Path(sys.argv[1])).make("key", builder).name, flush=True)
 """
@@ -41,7 +39,7 @@ import pathlib, random, sys
 from noxlib.cache import Cache
 cache = Cache(pathlib.Path(sys.argv[1]), budget_bytes=5000)
 chance = random.Random(int(sys.argv[2]))
-for _ in range(60):
+for number in range(60):
     key = f"key-{chance.randrange(8)}"
     def builder(folder):
         (folder / "sub").mkdir()
@@ -50,6 +48,8 @@ for _ in range(60):
     files = cache.make(key, builder)
     assert (files / "b").read_text() == key * 100, key
     assert sorted(path.name for path in files.iterdir()) == ["b", "sub"]
+    if number == 10:
+        print("in the middle", flush=True)
     if chance.random() < 0.7:
         cache.release(key)
 """
@@ -68,7 +68,8 @@ def writing(text: str) -> Callable[[Path], None]:
 
 
 def start(program: str, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+    argv = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def never(folder: Path) -> None:
@@ -122,15 +123,19 @@ def test_a_cache_that_cannot_be_written_is_said_in_two_lines(tmp_path: Path) -> 
 
 def test_one_process_builds_while_the_others_wait_and_say_so(cache: Cache, tmp_path: Path) -> None:
     built = tmp_path / "built"
-    processes = [start(BUILD_SLOWLY, cache.folder, built, 1.5) for _ in range(3)]
-    outputs = [process.communicate()[0] for process in processes]
+    processes = [start(BUILD_SLOWLY, cache.folder, built) for _ in range(3)]
+    said = [process.stdout.readline() for process in processes if process.stdout]
+    assert sorted("waiting for another noxlib" in line for line in said) == [False, True, True]
+    builder = said.index("building\n")
+    processes[builder].communicate("go on\n")
+    others = [process for number, process in enumerate(processes) if number != builder]
+    assert [process.communicate()[0] for process in others] == ["files\n"] * 2
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert built.read_text() == "x"
-    assert sum("waiting for another noxlib" in output for output in outputs) == 2
 
 
 def test_a_killed_builder_leaves_nothing_that_counts(cache: Cache, tmp_path: Path) -> None:
-    process = start(BUILD_SLOWLY, cache.folder, tmp_path / "built", 60)
+    process = start(BUILD_SLOWLY, cache.folder, tmp_path / "built")
     assert process.stdout
     assert process.stdout.readline() == "building\n"
     assert cache.sweep() == ()  # it builds still
@@ -243,14 +248,14 @@ def test_an_entry_in_use_by_another_process_is_never_evicted(tmp_path: Path) -> 
 
 
 def test_processes_that_build_read_and_evict_at_once_never_meet_half_an_entry(tmp_path: Path) -> None:
-    seeds = random.sample(range(1000), 4)
-    processes = [start(STRESS, tmp_path, seed) for seed in seeds]
-    time.sleep(0.1)
-    processes[0].send_signal(signal.SIGKILL)
-    assert [process.wait() for process in processes[1:]] == [0, 0, 0], seeds
-    processes[0].wait()
+    processes = [start(STRESS, tmp_path, seed) for seed in range(4)]
+    killed, *others = processes
+    assert killed.stdout
+    assert killed.stdout.readline() == "in the middle\n"
+    killed.send_signal(signal.SIGKILL)
     for process in processes:
         process.communicate()
+    assert [process.returncode for process in others] == [0, 0, 0]
     cache = Cache(tmp_path, budget_bytes=5000)
     cache.sweep()
     assert list((tmp_path / "building").iterdir()) == []
