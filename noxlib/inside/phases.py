@@ -55,12 +55,17 @@ class Phases:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
-        self.base = self.base_of(item)
+        try:
+            self.base, wrong = self.base_of(item), None
+        except ValueError as error:
+            self.base, wrong = self.default, error
         armed = self.arm("setup")
         try:
-            yield
+            outcome: Any = yield
         finally:
             self.disarm(armed)
+        if wrong is not None:  # here, since pytest's own teardown wants its set-up
+            outcome.force_exception(pytest.fail.Exception(str(wrong), pytrace=False))
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_call(self) -> Iterator[None]:
@@ -91,7 +96,7 @@ class Phases:
     def base_of(self, item: pytest.Item) -> float | None:
         """Seconds before they are multiplied; None: no deadline, or pytest-timeout sees to it.
 
-        Fails the test where its marker makes no sense.
+        Raises ValueError for a marker that makes no sense.
         """
         marker = item.get_closest_marker("timeout")
         if marker is None:
@@ -99,10 +104,12 @@ class Phases:
         if not self.markers:
             return None
         given = [*marker.args, *(marker.kwargs[name] for name in SECONDS if name in marker.kwargs)]
+        if marker.kwargs and not given:  # other words of pytest-timeout's
+            return self.default
         try:
             seconds = float(given[0])
         except (IndexError, TypeError, ValueError):
-            pytest.fail("the marker timeout takes seconds: @pytest.mark.timeout(60)", pytrace=False)
+            raise ValueError("the marker timeout takes seconds: @pytest.mark.timeout(60)") from None
         return seconds if seconds > 0 else None
 
     def arm(self, phase: str) -> bool:

@@ -88,10 +88,15 @@ def refusal(profile: Mapping[str, Any], item: pytest.Item) -> str | None:
     if item.get_closest_marker("large_files") and not profile["large_files"]:
         return "large_files = false"
     for marker in item.iter_markers("backend"):
-        for name in marker.args:
+        for name in named(marker):
             if name not in profile["backends"] and only in (None, name):
                 return f"backends = {', '.join(profile['backends'])}; not {name}"
     return None
+
+
+def named(marker: pytest.Mark) -> list[str]:
+    """The storage backends of a marker ``backend``."""
+    return [*marker.args, *(marker.kwargs[key] for key in ("name",) if key in marker.kwargs)]
 
 
 class Environment:
@@ -137,7 +142,7 @@ class Environment:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """A test of ``storage`` runs once for each of its backends: those that it is marked for, else all there are."""
         if "noxlib_storage" in metafunc.fixturenames:
-            marked = [name for marker in metafunc.definition.iter_markers("backend") for name in marker.args]
+            marked = [name for marker in metafunc.definition.iter_markers("backend") for name in named(marker)]
             names = list(dict.fromkeys(marked or self.profile["backends"]))
             metafunc.parametrize("noxlib_storage", names, indirect=True, scope="session")
 

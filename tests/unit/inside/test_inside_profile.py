@@ -145,6 +145,14 @@ def test_a_tests_own_clock_and_endless_deadlines_are_no_error(run: StartRun) -> 
     assert (done.code, done.counts) == (0, {"passed": 4}), done.output
 
 
+def test_a_marker_without_seconds_is_one_error_of_its_test(run: StartRun) -> None:
+    done = run("phases", paths=["marked.py"], profile=of("local"))
+    assert done.counts == {"passed": 2, "errors": 1, "skipped": 1}, done.output
+    (failure,) = done.result["failures"]
+    assert failure["message"] == "Failed: the marker timeout takes seconds: @pytest.mark.timeout(60)"
+    assert done.result["profile"]["skipped"] == {"backends = file; not tape": 1}
+
+
 def test_a_hook_that_fails_when_all_is_over_loses_no_result(run: StartRun, tmp_path: Path) -> None:
     variables = {"PYTHONPATH": str(tmp_path / "workspace")}
     done = run("phases", "-p", "ends_badly", "-k", "quick", environment=variables, profile=of("local"))
