@@ -9,10 +9,11 @@ import contextlib
 import hashlib
 import json
 import re
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Callable, Optional
 from urllib.parse import parse_qs, urlsplit
+
+from tests import answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,11 +133,5 @@ def serving(world: Oci) -> Iterator[Oci]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"world": world}))
     server.daemon_threads = True
     world.host = f"127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with answering.serving(server):
         yield world
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

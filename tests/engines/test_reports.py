@@ -14,7 +14,7 @@ import pytest
 
 from noxlib.engines.docker import Docker
 from noxlib.records import store
-from tests.unit.engines.test_webhook import TOKEN, Server
+from tests.unit.engines.test_webhook import TOKEN, Server, webhook_server
 
 from .checks import commit_all, git, left_in_engine, told
 from .conftest import Nox
@@ -48,7 +48,7 @@ def nox(adopt: Adopt) -> Nox:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as running:
+    with webhook_server() as running:
         yield running
 
 

@@ -7,8 +7,6 @@ https://distribution.github.io/distribution/spec/auth/oauth/
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +19,7 @@ from noxlib.engines.layers import Layers
 from noxlib.engines.registry import Manifest, Registry, sha256
 from noxlib.engines.registryauth import Credentials
 from noxlib.errors import EngineError
+from tests.answering import Answer, Request, answering, host_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,60 +41,39 @@ class TokenServer:
         self.form: dict[str, str] = {}  #: the last one that was posted for a token
         self.speaks_oauth2 = True
         self.elsewhere = ""  #: where a POST for a token is redirected to
-        server = self
+        self.host = ""
 
-        class Handler(BaseHTTPRequestHandler):
-            disable_nagle_algorithm = True
-            protocol_version = "HTTP/1.1"
+    def answer_to(self, request: Request) -> Answer:
+        body = request.body.decode()
+        self.asked.append((request.method, request.path, request.headers.get("Authorization", ""), body))
+        return self.token(request, body) if urlsplit(request.path).path == "/token" else self.registry(request)
 
-            def handle_any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-                server.asked.append((self.command, self.path, self.headers.get("Authorization", ""), body))
-                path = urlsplit(self.path).path
-                code, headers, content = server.token(self, body) if path == "/token" else server.registry(self)
-                self.send_response(code)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content)
-
-            do_GET = do_HEAD = do_PUT = do_POST = handle_any  # noqa: N815 - the standard library's names
-
-            def log_message(self, *_: object) -> None:
-                return
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.host = f"127.0.0.1:{self.server.server_port}"
-
-    def token(self, request: BaseHTTPRequestHandler, body: str) -> tuple[int, dict[str, str], bytes]:
+    def token(self, request: Request, body: str) -> Answer:
         """A token for the scope that is asked for, by POST with each parameter that the specification requires."""
-        if request.command != "POST":
-            return 401, {}, b"{}"
+        if request.method != "POST":
+            return Answer(401)
         if self.elsewhere:
-            return 307, {"Location": self.elsewhere}, b""
+            return Answer(307, (("Location", self.elsewhere),))
         if not self.speaks_oauth2:
-            return 404, {}, b"{}"
+            return Answer(404)
         self.form = {name: value for name, (value,) in parse_qs(body, strict_parsing=True).items()}
         required = (request.headers.get_content_type(), self.form["grant_type"], self.form["service"])
         if required != ("application/x-www-form-urlencoded", "refresh_token", SERVICE) or not self.form["client_id"]:
-            return 400, {}, b'{"error": "invalid_request"}'
+            return Answer(400, body=b'{"error": "invalid_request"}')
         if self.form["refresh_token"] != REFRESH:
-            return 401, {}, b'{"error": "invalid_grant"}'
+            return Answer(401, body=b'{"error": "invalid_grant"}')
         given = {"access_token": f"for {self.form['scope']}", "scope": self.form["scope"], "expires_in": 60}
-        return 200, {"Content-Type": "application/json"}, json.dumps(given).encode()
+        return Answer(200, (("Content-Type", "application/json"),), json.dumps(given).encode())
 
-    def registry(self, request: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
+    def registry(self, request: Request) -> Answer:
         """One manifest, for who has a token of the scope that the method needs."""
+        realm = f'realm="http://{self.host}/token",service="{SERVICE}"'
         if request.path == "/v2/":
-            return 401, {"WWW-Authenticate": f'Bearer realm="http://{self.host}/token",service="{SERVICE}"'}, b"{}"
-        scope = f"repository:owner/demo:{'pull,push' if request.command == 'PUT' else 'pull'}"
+            return Answer(401, (("WWW-Authenticate", f"Bearer {realm}"),))
+        scope = f"repository:owner/demo:{'pull,push' if request.method == 'PUT' else 'pull'}"
         if request.headers.get("Authorization") == f"Bearer for {scope}":
-            return 200, {"Content-Type": MEDIA_TYPE, "Docker-Content-Digest": sha256(BODY)}, BODY
-        realm = f'Bearer realm="http://{self.host}/token",service="{SERVICE}",scope="{scope}"'
-        return 401, {"WWW-Authenticate": realm}, b"{}"
+            return Answer(200, (("Content-Type", MEDIA_TYPE), ("Docker-Content-Digest", sha256(BODY))), BODY)
+        return Answer(401, (("WWW-Authenticate", f'Bearer {realm},scope="{scope}"'),))
 
     def repository(self, credentials: Credentials | None) -> Registry:
         return Registry(f"{self.host}/owner/demo", credentials)
@@ -104,12 +82,9 @@ class TokenServer:
 @pytest.fixture
 def server() -> Iterator[TokenServer]:
     server = TokenServer()
-    thread = threading.Thread(target=server.server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.server.shutdown()
-    thread.join()
-    server.server.server_close()
+    with answering(server.answer_to) as running:
+        server.host = host_of(running)
+        yield server
 
 
 def in_the_file(host: str) -> dict[str, Any]:
@@ -178,7 +153,7 @@ def test_no_redirect_takes_it_to_somebody_else(server: TokenServer) -> None:
 
 
 def test_a_registry_that_wants_a_password_is_given_none(server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "registry", lambda _: (401, {"WWW-Authenticate": 'Basic realm="x"'}, b"{}"))
+    monkeypatch.setattr(server, "registry", lambda _: Answer(401, (("WWW-Authenticate", 'Basic realm="x"'),)))
     with pytest.raises(EngineError, match="refuses these credentials"):
         server.repository(Credentials(registryauth.IDENTITY, REFRESH)).digest("x")
     assert {authorization for _, _, authorization, _ in server.asked} == {""}

@@ -6,9 +6,8 @@ import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import requests
@@ -18,50 +17,30 @@ from noxlib.engines import registryauth, registryfailure
 from noxlib.engines.registry import Registry
 from noxlib.engines.registryauth import Credentials
 from noxlib.errors import ConfigError, EngineError
+from tests.answering import Answer, Request, answering, host_of
 
 SECRET = "a-secret-of-nobody"
 BODY = b'{"schemaVersion": 2}'
 DIGEST = registries.sha256(BODY)
 
 
-class Answer(NamedTuple):
-    code: int = 200
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b"{}"
-
-
 class Peer:
     """Answers as it is told, and remembers what it was asked."""
 
+    server: ThreadingHTTPServer
+
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str, str]] = []
+        self.asked: list[tuple[str, str, str]] = []  #: method, path, authorization
         self.answer: Callable[[str, str, str], Answer] = lambda *_: Answer()
-        peer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            disable_nagle_algorithm = True
-            protocol_version = "HTTP/1.1"
+    def answer_to(self, request: Request) -> Answer:
+        asked = (request.method, request.path, request.headers.get("Authorization", ""))
+        self.asked.append(asked)
+        return self.answer(*asked)
 
-            def handle_any(self) -> None:
-                request = (self.command, self.path, self.headers.get("Authorization", ""))
-                peer.asked.append(request)
-                answer = peer.answer(*request)
-                self.send_response(answer.code)
-                for name, value in answer.headers:
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.body)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(answer.body)
-
-            do_GET = do_HEAD = do_PUT = do_DELETE = handle_any  # noqa: N815 - the standard library's names
-
-            def log_message(self, *_: object) -> None:
-                return
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.host = f"127.0.0.1:{self.server.server_port}"
+    @property
+    def host(self) -> str:
+        return host_of(self.server)
 
     def repository(self, credentials: Credentials | None = None) -> Registry:
         return Registry(f"{self.host}/owner/demo", credentials)
@@ -72,12 +51,8 @@ def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
     monkeypatch.setattr(registryfailure, "_LONGEST", 0.0)
     monkeypatch.setattr(registries, "seconds_to_wait", lambda _state: 0.0)
     peer = Peer()
-    thread = threading.Thread(target=peer.server.serve_forever, args=(0.01,))
-    thread.start()
-    yield peer
-    peer.server.shutdown()
-    thread.join()
-    peer.server.server_close()
+    with answering(peer.answer_to) as peer.server:
+        yield peer
 
 
 def test_a_token_is_fetched_with_the_credentials_and_used_without_them(peer: Peer) -> None:

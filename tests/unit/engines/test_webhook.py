@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typing_extensions import Self
 
 from noxlib.engines import webhook
 from noxlib.errors import ConfigError, EngineError
 from noxlib.secret import Secret
+from tests.answering import Answer, Request, answering, host_of
 
 PAYLOAD = {"text": "🚨 CRITICAL", "color": "danger"}
 TOKEN = "T0123456789"
@@ -26,44 +25,30 @@ class Server:
     def __init__(self) -> None:
         self.answers: list[int] = []
         self.got: list[tuple[str, Any]] = []
-        outer = self
+        self.url = ""
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                found = json.loads(body)
-                outer.got.append((self.path, found))
-                good = self.headers["Content-Type"] == "application/json" and isinstance(found["text"], str)
-                code = outer.answers.pop(0) if outer.answers else 200
-                self.send_response(code if good else 400)
-                if 300 <= code < 400:
-                    self.send_header("Location", "/elsewhere")
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"ok")
+    def answer_to(self, request: Request) -> Answer:
+        found = json.loads(request.body)
+        self.got.append((request.path, found))
+        good = request.headers["Content-Type"] == "application/json" and isinstance(found["text"], str)
+        code = self.answers.pop(0) if self.answers else 200
+        elsewhere = (("Location", "/elsewhere"),) if 300 <= code < 400 else ()
+        return Answer(code if good else 400, elsewhere, b"ok")
 
-            def log_message(self, *_: object) -> None:
-                pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/services/{TOKEN}"
-
-    def __enter__(self) -> Self:
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+@contextlib.contextmanager
+def webhook_server() -> Iterator[Server]:
+    server = Server()
+    with answering(server.answer_to) as running:
+        server.url = f"http://{host_of(running)}/services/{TOKEN}"
+        yield server
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    with Server() as running:
+    with webhook_server() as running:
         monkeypatch.setenv("HOOK_TOKEN", running.url)
         yield running
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +12,7 @@ import pytest
 
 from noxlib.places import box, emptying
 from noxlib.places.stack import Stack
+from tests.answering import Answer, Request, answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,31 +38,20 @@ class Peer:
     def __init__(self) -> None:
         self.put: list[tuple[str, Any]] = []
         self.status = 200
-        peer = self
+        self.end = ("", 0)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_PUT(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                peer.put.append((self.path, json.loads(body) if body else None))
-                self.send_response(peer.status)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.end = ("127.0.0.1", int(self.server.server_address[1]))
+    def answer_to(self, request: Request) -> Answer:
+        assert request.method == "PUT"
+        self.put.append((request.path, json.loads(request.body) if request.body else None))
+        return Answer(self.status)
 
 
 @pytest.fixture
 def peer() -> Iterator[Peer]:
-    made = Peer()
-    thread = threading.Thread(target=made.server.serve_forever)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    peer = Peer()
+    with answering(peer.answer_to) as server:
+        peer.end = ("127.0.0.1", server.server_port)
+        yield peer
 
 
 class Engine:
