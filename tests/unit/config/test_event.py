@@ -1,3 +1,5 @@
+"""What CI's variables and payload say of an event; what comes from others, or says nothing, is no push of ours."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Apptainer that is missing or fails is told in two lines."""
+
 from __future__ import annotations
 
 from pathlib import Path

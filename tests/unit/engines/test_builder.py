@@ -1,3 +1,5 @@
+"""What buildx said, told as a failure of a build: the line that counts, the cause, what to do."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""What git says of a checkout: its commit, branch and changes, and files at commits."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""How uv is called, and what it said, told as a failure: the cause, and what to do."""
+
 from __future__ import annotations
 
 from pathlib import Path

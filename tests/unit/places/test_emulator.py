@@ -1,3 +1,5 @@
+"""Whether the kernel has an emulator for programs of another architecture, by what binfmt_misc says."""
+
 from __future__ import annotations
 
 from pathlib import Path

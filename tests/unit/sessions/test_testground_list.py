@@ -1,3 +1,5 @@
+"""The rows of ``testground_list``: their order, ages and sizes."""
+
 from __future__ import annotations
 
 from noxlib.sessions import testground_list

@@ -1,3 +1,5 @@
+"""Files that a user or a workflow names to be written."""
+
 from __future__ import annotations
 
 from pathlib import Path

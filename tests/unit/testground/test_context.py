@@ -1,3 +1,5 @@
+"""The files of a build context that count for the fingerprint, by path, mode and content."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

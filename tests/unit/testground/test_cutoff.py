@@ -1,3 +1,5 @@
+"""As of when dependencies are resolved: the last commit that changed what declares them."""
+
 from __future__ import annotations
 
 import os

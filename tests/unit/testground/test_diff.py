@@ -1,3 +1,5 @@
+"""What differs between the packages of two images."""
+
 from __future__ import annotations
 
 from noxlib.testground import diff

@@ -1,3 +1,5 @@
+"""A project's own Dockerfile: its stages, base images, arguments, and what it takes from the context."""
+
 from __future__ import annotations
 
 import pytest

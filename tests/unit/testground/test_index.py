@@ -1,3 +1,5 @@
+"""Image indexes of several platforms: how they are made, read, and one part is found."""
+
 from __future__ import annotations
 
 import json

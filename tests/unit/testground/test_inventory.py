@@ -1,3 +1,5 @@
+"""The packages of an image, read from its files."""
+
 from __future__ import annotations
 
 import pytest

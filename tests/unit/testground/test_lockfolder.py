@@ -1,3 +1,5 @@
+"""Locks as files: found, damaged, written beside pyproject.toml, their digest."""
+
 from __future__ import annotations
 
 import subprocess

@@ -1,3 +1,5 @@
+"""What the key of a lock is made of: declarations of dependencies, and nothing else."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""Names of images and tags: valid for OCI whatever they are made from, and never two for one."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Platforms: one name for each, and whether an image is of one."""
+
 from __future__ import annotations
 
 import contextlib

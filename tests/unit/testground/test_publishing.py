@@ -1,3 +1,5 @@
+"""The tags that an event publishes under; what is no branch or version of ours gives none."""
+
 from __future__ import annotations
 
 import random

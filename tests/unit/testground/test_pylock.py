@@ -1,3 +1,5 @@
+"""What of a pylock.toml applies to a Python, and whether it satisfies the requirements."""
+
 from __future__ import annotations
 
 import pytest

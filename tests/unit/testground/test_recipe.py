@@ -1,3 +1,5 @@
+"""What a testground is built from, and what its fingerprint counts."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

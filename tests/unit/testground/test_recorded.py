@@ -1,3 +1,5 @@
+"""What jobs of CI wrote of the platforms that they published, read by the job that joins them."""
+
 from __future__ import annotations
 
 import contextlib

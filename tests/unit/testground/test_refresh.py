@@ -1,3 +1,5 @@
+"""The summary of newer packages, bases and vulnerabilities."""
+
 from __future__ import annotations
 
 from noxlib.engines.pipaudit import Audit, Vulnerability

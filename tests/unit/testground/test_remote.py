@@ -1,3 +1,5 @@
+"""What a user's word for a testground means, as tags in the registry."""
+
 from __future__ import annotations
 
 import subprocess

@@ -1,3 +1,5 @@
+"""The files that tell a workflow what was published or pulled."""
+
 from __future__ import annotations
 
 import threading

@@ -1,3 +1,5 @@
+"""What a clean-up keeps and deletes: pure rules over what is published."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Where published testgrounds are listed and deleted: the registry itself, or GitHub's API."""
+
 from __future__ import annotations
 
 from pathlib import Path

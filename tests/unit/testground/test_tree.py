@@ -1,3 +1,5 @@
+"""The files of two images compared: what counts, and what a difference is called."""
+
 from __future__ import annotations
 
 from typing import Any
