@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -32,6 +33,14 @@ def test_leaves_a_process():
 def test_leaves_a_process_whose_parent_has_ended():
     argv = ["sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"]
     orphans.append(int(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout))
+    while not is_sleep(orphans[-1]):
+        time.sleep(0.01)
+
+
+def is_sleep(pid):
+    """Whether what the shell has forked is the program by now, with its environment."""
+    with open(f"/proc/{pid}/comm") as name, open(f"/proc/{pid}/environ") as environment:
+        return name.read() == "sleep\n" and environment.read() != ""
 
 
 def test_leaves_a_port():
