@@ -53,7 +53,10 @@ def test_a_child_is_told_whichever_run_of_its_test_counts(run: StartRun) -> None
 
 
 def test_a_child_that_is_looked_for_can_still_be_waited_for() -> None:
-    process = subprocess.Popen(["sh", "-c", "read line; exit 7"], stdin=subprocess.PIPE)
+    argv = ["sh", "-c", "echo up; read line; exit 7"]
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"  # in the middle of exec it has next to no memory
     assert budgets.has_children()
     assert budgets.below("self")[str(process.pid)] > 0
     process.communicate(b"\n")
