@@ -6,6 +6,7 @@ import contextlib
 import io
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
@@ -53,7 +54,10 @@ def test_a_process_that_ends_while_it_is_looked_at_keeps_its_name(
 def marked(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
     """A process of which only its environment tells whose it is."""
     monkeypatch.setenv(leaks.MARK, "here")
+    monkeypatch.setattr(leaks, "strangers", set())
     with subprocess.Popen(SLEEP) as process:
+        while not Path(f"/proc/{process.pid}/environ").read_bytes():  # it is in the middle of exec
+            time.sleep(0.01)
         reading = leaks._status
 
         def orphaned(pid: str) -> leaks.Status:
