@@ -136,9 +136,8 @@ def test_a_hostile_boot_text_is_no_crash(boot: str) -> None:
 
 def test_without_proc_an_owner_is_known_by_its_creation_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owner_module, "_start", owner_module._start_by_psutil)
-    owner_module._identity.cache_clear()
+    monkeypatch.setattr(owner_module, "_identity", owner_module._identity.__wrapped__)
     here = identity()
-    owner_module._identity.cache_clear()
     assert alive(here)
     assert not alive(msgspec.structs.replace(here, start="1.0"))
     assert not alive(msgspec.structs.replace(here, pid=2**22 + 1))
