@@ -175,7 +175,7 @@ def path() -> Iterator[Path]:
 def test_an_event_before_an_answer_is_no_answer(path: Path) -> None:
     peer = Peer(path, [{"event": "RESUME"}, {"return": {"status": "running"}}])
     with Qmp(path, time.monotonic() + 60) as connection:
-        connection.await_running(5)
+        connection.await_running(60)
     assert [heard["execute"] for heard in peer.heard] == ["qmp_capabilities", "query-status"]
 
 
