@@ -17,13 +17,13 @@ import pytest
 pytestmark = pytest.mark.integration
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # PostgreSQL, "Message Formats"; the answer is one letter
-SECONDS = 30.0  #: plain compose does not wait for the mock peers
+SECONDS = 120.0  #: plain compose does not wait for the mock peers
 
 
 def said(url: str, request: bytes) -> bytes:
     """What a server answers first."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname or "", parts.port or 0), 10) as connection:
+    with socket.create_connection((parts.hostname or "", parts.port or 0), SECONDS) as connection:
         connection.sendall(request)
         return connection.recv(4096)
 
@@ -33,7 +33,7 @@ def asked(method: str, url: str) -> tuple[int, Any]:
     deadline = time.monotonic() + SECONDS
     while True:
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10) as answer:
+            with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=SECONDS) as answer:
                 text = answer.read()
                 return answer.status, json.loads(text) if text else None
         except urllib.error.HTTPError:
