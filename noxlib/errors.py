@@ -76,11 +76,13 @@ class MachineError(NoxlibError):
 
 
 _REFUSALS = {
-    errno.ENOSPC: "free space (`df -h` shows where), or set NOXLIB_CACHE_DIR to a folder on another disk",
-    errno.EDQUOT: "free space (`quota` shows how much is yours), or set NOXLIB_CACHE_DIR to a folder elsewhere",
-    errno.EROFS: "make it writable, or set NOXLIB_CACHE_DIR to a folder elsewhere",
+    errno.ENOSPC: "free space (`df -h` shows where); NOXLIB_CACHE_DIR puts noxlib's cache on another disk",
+    errno.EDQUOT: "free space (`quota` shows how much is yours); NOXLIB_CACHE_DIR puts noxlib's cache elsewhere",
+    errno.EROFS: "make it writable; NOXLIB_CACHE_DIR puts noxlib's cache elsewhere",
     errno.EACCES: "make it readable and writable for you",
     errno.EPERM: "make it yours",
+    errno.ENAMETOOLONG: "name a shorter one",
+    errno.ELOOP: "see where its links lead: round in a circle",
     errno.EIO: "the disk may be failing: see the system's log",
     errno.EMFILE: "raise the limit of open files: ulimit -n",
     errno.ENFILE: "end other programs, or raise the machine's limit of open files",
@@ -93,6 +95,6 @@ def of_machine(error: OSError) -> Optional[MachineError]:
     todo = _REFUSALS.get(error.errno or 0)
     if todo is None:
         return None
-    at = f"{error.filename}: " if error.filename is not None else ""
+    at = f"{error.filename!s:.300}: " if error.filename is not None else ""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return MachineError(f"{at}{error.strerror}", todo, cause="disk-full" if full else "machine")

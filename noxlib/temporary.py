@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from noxlib import atomic
+from noxlib.errors import MachineError
 from noxlib.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -23,13 +24,14 @@ def folder(parent: Optional[Path] = None, prefix: str = "noxlib-") -> Iterator[P
 
     Raises:
         CacheError: It cannot be noted in the ledger.
+        MachineError: There is no such parent, or it takes no folders, as ``/proc`` does not.
         OSError: It cannot be made.
     """
     path = Path(parent or tempfile.gettempdir()).absolute() / f"{prefix}{secrets.token_hex(8)}"
     ledger = Ledger()
     entry = ledger.add(KIND, str(path))
     try:
-        path.mkdir(mode=0o700)
+        _make(path)
         yield path
     finally:
         try:
@@ -38,3 +40,10 @@ def folder(parent: Optional[Path] = None, prefix: str = "noxlib-") -> Iterator[P
             print(f"noxlib: {path} is left for `nox -s reap`: {error.strerror}", flush=True)
         else:
             ledger.strike(entry)
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700)
+    except FileNotFoundError as error:
+        raise MachineError(f"no folder can be made in {path.parent}", "name another folder", cause="machine") from error

@@ -23,9 +23,17 @@ def event(session: str, root: Path, *, push: bool) -> Event:
     found = events.read(os.environ)
     head = git.head(root)
     if push:
-        if head is None or head.dirty:
-            why = f"the tree has uncommitted changes ({_some(head.changed)})" if head else "there is no commit here"
-            raise UsageError(f"{session}: {why}, so no commit names what would be pushed", "commit first, or ignore it")
+        if head is None:
+            raise UsageError(
+                f"{session}: git knows no commit here that would name what is pushed",
+                "commit first; what is in no git repository yet: git init",
+            )
+        if head.dirty:
+            raise UsageError(
+                f"{session}: the tree has uncommitted changes ({_some(head.changed)}), "
+                "so no commit names what would be pushed",
+                "commit them first, or name what is no part of the project in .gitignore",
+            )
         return Event("push", name="--push", branch=head.branch, commit=head.commit)
     if found.kind == "none":
         raise UsageError(

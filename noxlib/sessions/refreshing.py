@@ -46,7 +46,8 @@ def run(context: Context, project: Project, platform: str) -> None:
         append(Path(os.environ[_STEP_SUMMARY]), text)
     changed = any(one.is_changed for one in found)
     tell_workflow(f"changed={str(changed).lower()}\n", os.environ)
-    say(f"{context.session}: {'there is something newer' if changed else 'nothing is newer'}; written: {path}")
+    found_out = "there is something newer" if changed else "nothing is newer"
+    say(f"{context.session}: {found_out}; written: {os.path.relpath(path, project.root)}")
 
 
 def _one(context: Context, project: Project, python: str, platform: str, docker: Optional[Docker]) -> Refreshed:

@@ -28,7 +28,7 @@ def run(context: Context) -> None:
     """
     arguments = context.parse(PYTHON, JSON, DRY_RUN)
     words = arguments.rest
-    if not 1 <= len(words) <= 2 or any(word.startswith("-") for word in words):  # noqa: PLR2004 - A and B
+    if not 1 <= len(words) <= 2 or any(word.startswith("-") or not word for word in words):  # noqa: PLR2004 - A and B
         raise UsageError(
             f"{context.session} takes two words, not {' '.join(words)!r:.200}",
             f"nox -s {context.session} -- v1.1.0 main; or one, to compare it with what was built here",

@@ -76,16 +76,16 @@ def shown(context: Context, path: Path) -> str:
 
 def file_of(context: Context, arguments: Arguments) -> Path:
     """The archive that is meant. Raises UsageError."""
-    if len(arguments.rest) > 1 or any(word.startswith("-") for word in arguments.rest):
+    if len(arguments.rest) > 1 or any(word.startswith("-") or not word for word in arguments.rest):
         raise UsageError(
-            f"{context.session} takes one file, not {' '.join(arguments.rest)!r}",
+            f"{context.session} takes one file, not {' '.join(arguments.rest)!r:.200}",
             f"nox -s {context.session} -- {FILE}",
         )
     if not arguments.rest:
         return results.own_folder(context.root) / FILE
     target = context.root / Path(arguments.rest[0]).expanduser()
     if target.is_dir() or not target.parent.is_dir():
-        why = "it is a folder" if target.is_dir() else f"there is no folder {os.path.relpath(target.parent)}"
+        why = "it is a folder" if target.is_dir() else f"there is no folder {shown(context, target.parent)}"
         raise UsageError(f"{context.session}: {arguments.rest[0]}: {why}", "name a file in a folder that is there")
     return target
 

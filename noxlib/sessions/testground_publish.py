@@ -105,10 +105,10 @@ def _publish(
         uploaded=sent and settled.digest == manifest.digest,
         time=timestamp(datetime.now(timezone.utc)),
     )
-    results.write(context.root, results.PUBLISHED, result)
-    writing.tell_workflow(results.outputs(result), os.environ)
     how = "sent" if result.uploaded else "already there"
     say(f"{context.session}: {result.reference} ({how}) as {', '.join(tags)}")
+    writing.tell_workflow(results.outputs(result), os.environ)
+    results.write(context.root, results.PUBLISHED, result)  # last: it is published, whether or not the disk is full
     completing.complete(settled, sif=sif)
 
 

@@ -15,7 +15,7 @@ from noxlib.sessions import container_ground, placing, reaping, writing
 from noxlib.sessions.arguments import DRY_RUN, NO_BUILD, PLATFORM, Arguments, Option
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.grounds import Effort
-from noxlib.testground import chain, image, remote, results
+from noxlib.testground import chain, image, platforms, remote, results
 from noxlib.testground.chain import Here
 from noxlib.testground.pulled import Puller
 from noxlib.testground.remote import Found
@@ -33,12 +33,14 @@ def run(context: Context) -> None:
         EngineError: the registry or the engine fails.
     """
     arguments = context.parse(FRESH, PLATFORM, NO_BUILD, DRY_RUN)
-    if len(arguments.rest) > 1 or any(word.startswith("-") for word in arguments.rest):
+    if len(arguments.rest) > 1 or any(word.startswith("-") or not word for word in arguments.rest):
         raise UsageError(
-            f"{context.session} takes one word, not {' '.join(arguments.rest)!r}",
+            f"{context.session} takes one word, not {' '.join(arguments.rest)!r:.200}",
             f"nox -s {context.session} -- v1.1.0, or a branch, a commit, pr-12, sha256:…",
         )
     asked = arguments.rest[0] if arguments.rest else ""
+    if arguments["platform"]:
+        platforms.parse(arguments["platform"])
     project = load_project(context.root)
     reaping.sweep(context.root)
     registry = remote.open_registry(remote.image_of(project))

@@ -38,7 +38,7 @@ def run(context: Context) -> None:
         EngineError: the registry, the engine or the builder fails.
     """
     arguments = context.parse(JSON, DRY_RUN)
-    if len(arguments.rest) > 1 or any(word.startswith("-") for word in arguments.rest):
+    if len(arguments.rest) > 1 or any(word.startswith("-") or not word for word in arguments.rest):
         raise UsageError(
             f"{context.session} takes one word, not {' '.join(arguments.rest)!r:.200}",
             f"nox -s {context.session} -- v1.1.0, or a branch, a commit, sha256:…",

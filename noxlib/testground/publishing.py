@@ -45,7 +45,8 @@ def tags(event: Event) -> Tags:
             reason = f"the rebuild {event.tag!r} of a release; latest, if it is the highest"
             return Tags((found,), reason, release=found, rebuild=True)
         return Tags((event.commit, found), f"the release {event.tag!r}; latest, if it is the highest", release=found)
-    return Tags((), f"the event {event.name!r} publishes nothing")
+    why = "" if event.commit else ": it names no commit that is there"
+    return Tags((), f"the event {event.name!r} publishes nothing{why}")
 
 
 def is_latest(release: str, published: Iterable[str], python: str) -> bool:

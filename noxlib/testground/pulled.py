@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 import msgspec
 
 from noxlib.engines import images
-from noxlib.errors import EngineError, PlaceError
+from noxlib.errors import EngineError, PlaceError, RecordError
 from noxlib.places import box
 from noxlib.records.record import timestamp
 from noxlib.testground import index, names, platforms, provenance, remote, results
@@ -71,7 +71,10 @@ class Puller(msgspec.Struct, frozen=True):
             asked=asked or "HEAD",
             time=timestamp(datetime.now(timezone.utc)),
         )
-        results.write(self.project.root, results.PULLED, result)
+        try:
+            results.write(self.project.root, results.PULLED, result)
+        except RecordError as error:  # it is here all the same; only where that is noted is lost
+            self.say(f"noxlib: what was pulled is not noted: {error.what}")
         return result, info
 
     @property

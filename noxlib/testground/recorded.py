@@ -66,8 +66,17 @@ def read(root: Path, words: Sequence[str], python: str) -> Iterator[tuple[str, O
         yield from _read(own, python)
 
 
+def _files(path: Path) -> list[Path]:
+    try:
+        return sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    except OSError as error:
+        raise UsageError(
+            f"{str(path)[:100]!r} cannot be searched: {error.strerror}", "name the folder of the files alone"
+        ) from error
+
+
 def _read(path: Path, python: str) -> Iterator[tuple[str, Result]]:
-    for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
+    for file in _files(path):
         found = _file(file)
         if found.python == python:
             yield found.digest, found

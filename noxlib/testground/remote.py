@@ -107,12 +107,22 @@ def find(registry: Registry, python: str, asked: str, project: Project) -> Found
         if digest is not None:
             return Found(digest, tag)
         tried.append(tag or identifier)
-    what = f"no testground is published for {asked or 'the checked out commit'}"
+    what = f"no testground is published for {f'{asked:.200}' or 'the checked out commit'}"
     raise PlaceError(
-        f"{what}: {registry.image} has no {' and no '.join(tried) or 'tag for it, since there is no git here'}",
-        f"name a branch, a release or a commit that was published (nox -s testground_pull-{python} -- main)",
+        f"{what}: {registry.image} has no {' and no '.join(tried) or 'tag for it, since git knows no commit here'}",
+        _other(asked, python),
         cause="absent",
     )
+
+
+def _other(asked: str, python: str) -> str:
+    """What to name instead."""
+    of = names.read(asked).python
+    if of and of != python:
+        return f"that is a tag of Python {of}: nox -s testground_pull-{of} -- {asked:.200}"
+    if asked.startswith("sha256:"):
+        return "a digest has 64 hex digits: nox -s testground_list -- --json shows them whole"
+    return f"name a branch, a release or a commit that was published (nox -s testground_pull-{python} -- main)"
 
 
 def fingerprint(registry: Registry, manifest: Manifest) -> Optional[str]:

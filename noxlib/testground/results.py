@@ -49,10 +49,15 @@ def write(root: Path, name: str, result: Result) -> None:
     from filelock import FileLock  # noqa: PLC0415 - not on the warm path
 
     folder = own_folder(root)
-    with FileLock(folder / f"{name}.lock"):
-        known = dict(read(root, name))
-        known[result.python] = result
-        atomic.write(folder / name, atomic.to_json(_File(known), indent=1), mode=0o644)
+    try:
+        with FileLock(folder / f"{name}.lock"):
+            known = dict(read(root, name))
+            known[result.python] = result
+            atomic.write(folder / name, atomic.to_json(_File(known), indent=1), mode=0o644)
+    except OSError as error:
+        raise RecordError(
+            f"{folder / name} cannot be written: {error.strerror}", "make the checkout writable, with space on its disk"
+        ) from error
 
 
 def read(root: Path, name: str) -> Mapping[str, Result]:

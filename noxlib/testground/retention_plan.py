@@ -53,18 +53,18 @@ def read(path: Path, image: str, session: str) -> Plan:
     Raises:
         UsageError: It cannot be read, is no plan, or is about another repository.
     """
-    make = f"nox -s {session}"
+    make, name = f"nox -s {session}", f"{path!s:.300}"
     try:
-        if path.stat().st_size > _LIMIT:
-            raise ValueError("it is too large")  # noqa: TRY301 - a damage like the others
+        if not path.is_file() or path.stat().st_size > _LIMIT:  # of a device there is no end
+            raise ValueError("it is too large" if path.is_file() else "there is no such file")  # noqa: TRY301
         plan = msgspec.json.decode(path.read_bytes(), type=Plan)
         _refuse_twice(plan)
     except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"the plan {path.name} cannot be read: {why}", f"make one: {make}") from error
+        raise UsageError(f"the plan {name} cannot be read: {why}", f"make one: {make}") from error
     if plan.image != image:
         raise UsageError(
-            f"the plan {path.name} is about {plan.image}, and this project's repository is {image}",
+            f"the plan {name} is about {plan.image}, and this project's repository is {image}",
             f"make one for this repository: {make}",
         )
     return plan

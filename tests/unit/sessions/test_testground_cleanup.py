@@ -254,6 +254,14 @@ def test_a_dry_run_changes_nothing(world: World) -> None:
     assert {method for method, _ in world.server.asked} <= {"GET", "HEAD"}
 
 
+@pytest.mark.parametrize("path", ["/dev/zero", "/nowhere/plan.json", "x" * 5000])
+def test_a_plan_that_is_no_file_is_not_read_and_told_by_its_whole_name(world: World, path: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        world("--apply", path)
+    assert path[:200] in caught.value.what
+    assert len(caught.value.what) < 500
+
+
 def test_apply_and_restore_are_two_things(world: World) -> None:
     with pytest.raises(UsageError, match="two things"):
         world("--apply", "x", "--restore", "x")

@@ -113,3 +113,8 @@ def test_a_rebuild_of_a_release_leaves_its_commit_alone(text: str, identifier: s
 def test_what_only_looks_like_a_rebuild_is_a_release_of_its_commit(text: str) -> None:
     planned = publishing.tags(tag(text))
     assert (planned.identifiers[0], planned.rebuild) == (COMMIT, False)
+
+
+def test_an_event_without_a_commit_is_told_as_that() -> None:
+    assert "names no commit" in publishing.tags(Event("other", "push")).reason
+    assert "names no commit" not in publishing.tags(Event("other", "merge_group", commit=COMMIT)).reason

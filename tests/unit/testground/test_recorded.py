@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,12 @@ def test_no_word_is_taken_for_what_it_is_not(word: str) -> None:
 
 def test_the_outputs_of_one_platform_have_names_of_their_own() -> None:
     assert outputs(ARM64).splitlines()[1] == f"py310-linux-arm64-digest={ARM64.digest}"
+
+
+def test_a_folder_that_cannot_be_searched_is_two_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> Iterator[Path]:
+        raise OSError(errno.EINVAL, "Invalid argument")  # as /proc does, of processes that end meanwhile
+
+    monkeypatch.setattr(Path, "rglob", refuse)
+    with pytest.raises(UsageError, match="cannot be searched: Invalid argument"):
+        list(recorded.read(tmp_path, ["."], "3.10"))

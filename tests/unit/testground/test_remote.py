@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 
 from noxlib.config.detect import load_project
 from noxlib.config.project import Project
-from noxlib.engines.registry import Manifest
-from noxlib.errors import ConfigError
+from noxlib.engines.registry import Manifest, Registry
+from noxlib.errors import ConfigError, PlaceError
 from noxlib.testground import names, remote
 
 DIGEST = "sha256:" + "0" * 64
@@ -84,3 +85,27 @@ def test_a_project_without_a_registry_is_told_how_to_name_one(project: Project) 
 @pytest.mark.parametrize("body", [b"{}", b'{"config": 3}', b'{"config": {"digest": "../x"}}'])
 def test_a_manifest_without_a_configuration_has_no_id(body: bytes) -> None:
     assert remote.configuration_digest(Manifest("", body, DIGEST)) is None
+
+
+class Empty:
+    """A registry without a tag."""
+
+    image = "here:5000/demo"
+
+    def digest(self, _reference: str) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("word", "todo"),
+    [
+        ("sha256:82e20cc478f2", "a digest has 64 hex digits"),
+        ("py3.11-main", "nox -s testground_pull-3.11 -- py3.11-main"),
+        ("nope" * 2000, "name a branch"),
+    ],
+)
+def test_a_word_that_is_nearly_right_is_told_what_is(project: Project, word: str, todo: str) -> None:
+    with pytest.raises(PlaceError) as caught:
+        remote.find(cast("Registry", Empty()), "3.10", word, project)
+    assert todo in caught.value.todo
+    assert len(str(caught.value)) < 1000

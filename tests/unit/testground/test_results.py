@@ -49,3 +49,10 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
 def test_a_workflow_is_told_by_outputs_that_need_no_quoting() -> None:
     digest = "sha256:" + "0" * 64
     assert results.outputs(result("3.10")) == f"py310-image=127.0.0.1:5000/o/d@{digest}\npy310-digest={digest}\n"
+
+
+def test_a_file_that_cannot_be_written_is_two_lines_of_the_checkout(tmp_path: Path) -> None:
+    (results.own_folder(tmp_path) / f"{PUBLISHED}.lock").mkdir()
+    with pytest.raises(RecordError) as caught:
+        results.write(tmp_path, PUBLISHED, result("3.10"))
+    assert caught.value.todo.startswith("make the checkout writable")
