@@ -164,12 +164,13 @@ class Docker:
     def remove(self, container: str) -> bool:
         """Remove a container, running or not, with its anonymous volumes; False if there was none.
 
-        One that somebody else removes at this moment (409) is as good as gone.
+        One that somebody else removes at this moment (409) is waited for: its networks and volumes may go then.
         """
-        with self._speaking("removing the container"), signals_held_back():
-            gone = absent_is_none(
-                lambda: self._api.remove_container(container, force=True, v=True) or True, statuses=(404, 409)
-            )
+        with self._speaking("removing the container"):
+            with signals_held_back():
+                gone = absent_is_none(lambda: self._api.remove_container(container, True, force=True) or 1, (404, 409))
+            if gone is None:
+                absent_is_none(lambda: in_time(lambda: self._api.wait(container, timeout=60, condition="removed")))
             return gone is not None
 
     def containers(self, labels: Mapping[str, str]) -> tuple[dict[str, Any], ...]:

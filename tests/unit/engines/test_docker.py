@@ -162,3 +162,21 @@ def test_an_engine_that_went_away_is_lost() -> None:
     ):
         raise requests.exceptions.ConnectionError("Connection refused")
     assert caught.value.cause == "lost"
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_a_container_that_somebody_else_removes_is_gone_afterwards(status: int) -> None:
+    asked = []
+
+    class Api:
+        def remove_container(self, *_: object, **__: object) -> None:
+            raise api_error(status, "removal of container x is already in progress")
+
+        def wait(self, container: str, **options: object) -> None:
+            asked.append((container, options["condition"]))
+
+    docker = object.__new__(Docker)
+    docker.endpoint = Endpoint("unix:///s", "default")
+    docker._api = Api()
+    assert not docker.remove("x")
+    assert asked == [("x", "removed")]
