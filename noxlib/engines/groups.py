@@ -1,4 +1,4 @@
-"""Process groups of programs that we started: signalled, and waited for to the last process."""
+"""Process groups of programs that we started: signalled, and waited for to the last process; and other processes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable, Collection
 
     import psutil
 
@@ -31,8 +32,20 @@ def end(process: subprocess.Popen[bytes]) -> None:
     """
     signal_group(process, signal.SIGKILL)
     process.wait()
+    _wait_while(lambda: _lives(process.pid))
+
+
+def await_end(pids: Collection[int]) -> None:
+    """Wait until processes that were killed have let go of their files, be they zombies that nobody waits for."""
+    if pids:
+        import psutil  # noqa: PLC0415 - as above
+
+        _wait_while(lambda: any(process.pid in pids and _is_at_work(process) for process in psutil.process_iter()))
+
+
+def _wait_while(lives: Callable[[], bool]) -> None:
     deadline = time.monotonic() + END_SECONDS
-    while _lives(process.pid) and time.monotonic() < deadline:
+    while lives() and time.monotonic() < deadline:
         time.sleep(_PAUSE)
 
 
@@ -44,13 +57,18 @@ def _lives(group: int) -> bool:
         return False
     import psutil  # noqa: PLC0415 - most programs leave nobody in their group
 
-    return any(_is_at_work(process, group) for process in psutil.process_iter())
+    return any(_is_of(process, group) and _is_at_work(process) for process in psutil.process_iter())
 
 
-def _is_at_work(process: psutil.Process, group: int) -> bool:
-    import psutil  # noqa: PLC0415
+def _is_of(process: psutil.Process, group: int) -> bool:
+    with contextlib.suppress(OSError):
+        return os.getpgid(process.pid) == group
+    return False
+
+
+def _is_at_work(process: psutil.Process) -> bool:
+    import psutil  # noqa: PLC0415 - as above
 
     with contextlib.suppress(psutil.Error, OSError):
-        if os.getpgid(process.pid) == group:
-            return process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
+        return process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
     return False

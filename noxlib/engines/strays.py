@@ -7,6 +7,8 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noxlib.engines import groups
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -14,23 +16,26 @@ ATTEMPTS = 5  #: a process may fork while we look
 
 
 def kill_marked(name: str, value: str) -> int:
-    """Kill every process but this one whose environment has ``name=value``; how many there were."""
-    killed = 0
+    """Kill every process but this one whose environment has ``name=value``; how many there were.
+
+    Afterwards none of them writes or holds a file any more.
+    """
+    killed: set[int] = set()
     for _ in range(ATTEMPTS):
-        found = list(_marked(f"{name}={value}"))
+        found = [pid for pid in _marked(f"{name}={value}") if _kill(pid)]
         if not found:
             break
-        for pid in found:
-            killed += _kill(pid)
-    return killed
+        killed.update(found)
+        groups.await_end(killed)
+    return len(killed)
 
 
-def _kill(pid: int) -> int:
+def _kill(pid: int) -> bool:
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
-        return 0
-    return 1
+        return False
+    return True
 
 
 def _marked(mark: str) -> Iterator[int]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
+import uuid
 from typing import TYPE_CHECKING
 
-from noxlib.engines import groups
+from noxlib.engines import groups, strays
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +35,18 @@ def test_no_process_of_a_group_that_was_ended_holds_a_file(tmp_path: Path, monke
         assert child.stdout is not None
         assert child.stdout.readline() == b"held\n"
         groups.end(child)
+        with (tmp_path / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_no_process_that_was_killed_by_its_mark_holds_a_file(tmp_path: Path) -> None:
+    mark = f"test-{uuid.uuid4()}"
+    words = (sys.executable, "-c", HOLDS, str(tmp_path / "lock"))
+    environment = {**os.environ, "NOXLIB_RUN": mark}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True, env=environment) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"held\n"
+        assert strays.kill_marked("NOXLIB_RUN", mark) == 1
         with (tmp_path / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
