@@ -13,7 +13,7 @@ from noxlib.ledger import Ledger
 from noxlib.places.environments import READY
 from noxlib.records import store
 
-from .conftest import Ended, Nox
+from .conftest import Ended, Nox, settled
 
 
 def told(ended: Ended) -> int:
@@ -56,8 +56,8 @@ def left_of_state(state: Path) -> list[str]:
 
 
 def processes_of(state: Path) -> list[str]:
-    """Command lines of living processes that were started with this state folder."""
-    return _processes("environ", f"NOXLIB_CACHE_DIR={state}") + processes_naming(str(state))
+    """Command lines of processes that were started with this state folder, and stay."""
+    return settled(lambda: _processes("environ", f"NOXLIB_CACHE_DIR={state}") + processes_naming(str(state)))
 
 
 def processes_naming(text: str) -> list[str]:

@@ -52,6 +52,7 @@ class Nox:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
         self.environment = {**environment}
+        self.deadline = DEADLINE
 
     def argv(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "nox", "--no-color", *words]
@@ -66,7 +67,7 @@ class Nox:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=DEADLINE,
+            timeout=self.deadline,
             check=False,
         )
         return Ended(done.returncode, done.stdout)
@@ -108,6 +109,14 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 180.
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
         time.sleep(0.05)
+
+
+def settled(look: Callable[[], list[str]], seconds: float = 60.0) -> list[str]:
+    """What a look at processes still finds when those that were killed have had time to be gone."""
+    deadline = time.monotonic() + seconds
+    while (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
 
 
 @pytest.fixture

@@ -196,9 +196,11 @@ class World:
 
 def leftovers(world: World) -> list[str]:
     """All that a run left: containers, volumes, scratch folders, marked processes, ledger entries."""
+    from tests.engines.conftest import settled
+
     found = [entry.name for entry in world.ledger.entries()]
     found += [str(path) for name in ("scratch", "vms") for path in (world.state / name).glob("*")]
-    found += [entry.name for entry in os.scandir("/proc") if entry.name.isdigit() and _is_of(entry.path, world.run_id)]
+    found += settled(lambda: _processes(world.run_id))
     if world.kind == "apptainer":
         from tests.engines.clusters import on_cluster
 
@@ -218,9 +220,13 @@ def leftovers(world: World) -> list[str]:
     return found
 
 
-def _is_of(process: str, run_id: str) -> bool:
+def _processes(run_id: str) -> list[str]:
+    return [path.name for path in Path("/proc").glob("[0-9]*") if _is_of(path, run_id)]
+
+
+def _is_of(process: Path, run_id: str) -> bool:
     try:
-        variables = Path(process, "environ").read_bytes()
+        variables = (process / "environ").read_bytes()
         return any(f"{name}={run_id}-".encode() in variables for name in ("NOXLIB_RUN", "NOXLIB_VM"))
     except OSError:
         return False
