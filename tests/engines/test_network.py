@@ -21,7 +21,7 @@ from noxlib.inside.network import Network, ProxyProcess
 from noxlib.places import service_faults
 
 from .conftest import wait_until
-from .registries import tool
+from .registries import free_port, tool
 
 pytestmark = pytest.mark.toxiproxy
 
@@ -34,17 +34,15 @@ class Toxiproxy:
     """A toxiproxy server with one proxy before an address."""
 
     def __init__(self, folder: Path, upstream: Address) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        program, port = tool("toxiproxy"), free_port()
         self.api = f"http://127.0.0.1:{port}"
         with (folder / "log").open("wb") as log:
-            argv = [tool("toxiproxy"), "-host", "127.0.0.1", "-port", str(port)]
+            argv = [program, "-host", "127.0.0.1", "-port", str(port)]
             self.process = subprocess.Popen(argv, stdout=log, stderr=log)
         wait_until(self.answers, "toxiproxy")
-        given = {"name": "it", "listen": "127.0.0.1:0", "upstream": f"{upstream[0]}:{upstream[1]}", "enabled": True}
-        host, _, listening = self.ask("post", "/proxies", given)["listen"].rpartition(":")
-        self.address = (host, int(listening))
+        self.address = ("127.0.0.1", free_port())  # it stays free while the proxy is switched off
+        listen, ends = (f"{host}:{port}" for host, port in (self.address, upstream))
+        self.ask("post", "/proxies", {"name": "it", "listen": listen, "upstream": ends, "enabled": True})
 
     def answers(self) -> bool:
         with contextlib.suppress(requests.ConnectionError):
