@@ -20,6 +20,7 @@ from noxlib.engines.registryauth import Credentials
 from noxlib.errors import EngineError
 
 from .between import Answer, Between, Cut, Short, nothing
+from .conftest import wait_until
 from .registries import PASSWORD, USER, RegistryServer
 
 if TYPE_CHECKING:
@@ -211,6 +212,7 @@ def test_a_registry_that_hangs_is_given_up_as_a_whole_and_asked_again_where_ther
     between.spoil = hang
     with pytest.raises(EngineError, match="no answer in time"):
         Registry(path, KNOWN, patience=0.5).tags()
+    wait_until(lambda: asked, "the question")
     assert len(asked) == 1
     woken.set()
     breaks = [Cut(0), Cut(0)]
