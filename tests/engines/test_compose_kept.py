@@ -14,6 +14,7 @@ from noxlib.records import store
 
 from .checks import left_of_state, told
 from .conftest import Nox, kill_group, wait_until
+from .registries import free_port
 from .test_compose import ASKED, STEP, left, services, start, write
 
 __all__ = ["services"]
@@ -46,9 +47,12 @@ def counting(services: Nox) -> Nox:
     return services
 
 
-def declare(nox: Nox, **variables: str) -> None:
-    runner = {"image": "python:3.10-slim", "environment": {"CACHE_URL": "redis://cache:6379/0"}}
-    write(nox, {"cache": {**ASKED, "environment": variables}, "test-runner": runner})
+def declare(nox: Nox, port: int = 6379, **variables: str) -> None:
+    runner = {"image": "python:3.10-slim", "environment": {"CACHE_URL": f"redis://cache:{port}/0"}}
+    listens = {"command": ["redis-server", "--port", str(port)], "expose": [str(port)]}
+    health = {**ASKED["healthcheck"], "test": ["CMD", "redis-cli", "-p", str(port), "ping"]}
+    cache = {**ASKED, **listens, "healthcheck": health, "environment": variables}
+    write(nox, {"cache": cache, "test-runner": runner})
 
 
 def counted(nox: Nox, *options: str, **variables: str) -> tuple[int, str, str]:
@@ -135,17 +139,18 @@ def test_a_run_that_has_the_services_leaves_another_its_own_and_takes_them_along
 
 
 def test_ports_are_each_services_own_and_one_where_that_is_asked_for(counting: Nox) -> None:
-    fixed = {"NOXLIB_COMPOSE_INTEGRATION_PORTS": "fixed"}
+    fixed, port = {"NOXLIB_COMPOSE_INTEGRATION_PORTS": "fixed"}, free_port()
+    declare(counting, port - 1)
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", 6380))
+        taken.bind(("127.0.0.1", port))
         taken.listen()
         ended = counting("-s", STEP, "--", "--place", "venv", **fixed)
         assert told(ended) == 2, ended.output
         assert "a port of this machine that the services want is taken" in ended.output
-        assert "6380" in ended.output
+        assert str(port) in ended.output
     assert counting("-s", STEP, "--", "--up", **fixed).code == 0
-    assert reached(counting) == ("127.0.0.1", 6380)
+    assert reached(counting) == ("127.0.0.1", port)
     assert counting("-s", STEP, "--", "--down", **fixed).code == 0
     assert left(counting) == []
 

@@ -14,6 +14,8 @@ import pytest
 from noxlib.engines.compose import PROJECT
 from noxlib.engines.docker import Docker
 
+from .registries import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -100,6 +102,7 @@ def test_services_are_published_at_free_ports_or_at_the_ones_that_are_asked_for(
     compose("up", "--detach", "--wait", "redis-test")
     assert compose("port", "redis-test", "6379").startswith("127.0.0.1:")
     assert "(healthy)" in compose("ps")
-    monkeypatch.setenv("REDIS_TEST_PORT", "26380")
+    port = str(free_port())
+    monkeypatch.setenv("REDIS_TEST_PORT", port)
     compose("up", "--detach", "--wait", "redis-test")
-    assert compose("port", "redis-test", "6379") == "127.0.0.1:26380\n"
+    assert compose("port", "redis-test", "6379") == f"127.0.0.1:{port}\n"
