@@ -32,6 +32,7 @@ CALM_SECONDS = 2.0  #: the same, where a compose command that still ran was kill
 PAUSE = 0.1  #: seconds between two looks for it
 _TAKEN = ("port is already allocated", "address already in use")  # what engines say of a port
 _NONE_FREE = "all ports are allocated"  # and of a range: one of the compose file, or that of this machine
+_UNPULLED = re.compile(r"^ (?:Image )?(\S+) +Error +(\S.*)$", re.MULTILINE)  # a service, and what its registry says
 _SILENT = "compose said nothing"
 _INSTALL = "install docker's compose plugin (Debian: docker-compose, Docker's own packages: docker-compose-plugin)"
 
@@ -224,5 +225,12 @@ def refusal(log: Path, secrets: Sequence[str] = ()) -> PlaceError:
     if "is already in use by container" in output:
         return PlaceError(
             f"a fixed container_name is taken: {said}", "leave container_name out of the compose file", cause="compose"
+        )
+    unpulled = _UNPULLED.search(output)
+    if unpulled:
+        return PlaceError(
+            f"the image of {unpulled[1]} cannot be pulled: {unpulled[2]}",
+            "correct its name, log in to its registry (`docker login`), or build it here under that name",
+            cause="compose",
         )
     return PlaceError(f"the services could not be started: {said}", f"see {shown(log)}", cause="compose")

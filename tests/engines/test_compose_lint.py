@@ -97,7 +97,7 @@ def test_an_override_of_somebody_else_is_left_alone(mistaken: Nox) -> None:
     [
         ("services: [", "docker-compose.test.yml: "),
         ("services: {a: {image: x, depends_on: [b]}, b: {image: x, depends_on: [a]}}", "cycle"),
-        (None, "there is no docker-compose.test.yml"),
+        (None, "there is no file docker-compose.test.yml"),
     ],
 )
 def test_what_compose_refuses_is_two_lines(mistaken: Nox, text: str | None, said: str) -> None:

@@ -33,7 +33,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         {"bad": {"image": "redis:7", "mem_limit": "16m", "command": ["tail", "/dev/zero"]}},
         "the service bad was killed for lack of memory before the services were ready",
     ),
-    "no image": ({"bad": {"image": "localhost:1/absent:1"}}, "the services could not be started"),
+    "no image": ({"bad": {"image": "localhost:1/absent:1"}}, "the image of bad cannot be pulled"),
     "unhealthy": (
         {"bad": {"image": "redis:7", "healthcheck": {"test": ["CMD", "false"], "interval": "300ms", "retries": 2}}},
         "the service bad is unhealthy before the services were ready",
@@ -84,7 +84,7 @@ def test_what_cannot_be_had_is_two_lines(services: Nox) -> None:
     assert left(services) == []
     assert "has no service 'x'; it has mock-admin" in refused(services, NOXLIB_COMPOSE_INTEGRATION_RUNNER="x")
     assert "has no profile 'x'; it has integration" in refused(services, "--", "--profile", "x")
-    assert "there is no x.yml" in refused(services, NOXLIB_COMPOSE_INTEGRATION_FILE="x.yml")
+    assert "there is no file x.yml" in refused(services, NOXLIB_COMPOSE_INTEGRATION_FILE="x.yml")
     assert "no container engine answers" in refused(services, DOCKER_HOST="unix:///run/nothing.sock")
     bare = shutil.which("nox") or "nox"
     assert "no docker command with compose is on PATH" in refused(services, PATH=str(Path(bare).parent))

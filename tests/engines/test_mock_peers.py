@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import secrets
 import shutil
 import socket
 import time
@@ -320,7 +321,7 @@ def refused(nox: Nox, *words: str) -> str:
 
 
 def test_what_makes_no_sense_is_told_before_anything_starts(project: Nox) -> None:
-    assert "there is no service 'cashe'\n  did you mean cache?" in refused(project, "--fault", "cashe:down")
+    assert "there is no service 'cashe'; did you mean cache?" in refused(project, "--fault", "cashe:down")
     file = project.folder / "tests" / "mocks" / "admin-mock.json"
     file.write_text(file.read_text().replace('"statusCode": 200,', '"statusCod": 200,', 1))
     told = "admin-mock.json:6: [0].httpResponse.statusCod: there is no 'statusCod'; did you mean statusCode?"
@@ -410,7 +411,7 @@ def test_a_service_is_as_slow_as_behind_toxiproxy(tmp_path: Path) -> None:
         return time.monotonic() - begin
 
     for redis in started("redis:7", 6379):
-        ours = ("127.3.2.1", 6379)
+        ours = (f"127.3.{secrets.randbelow(250)}.{1 + secrets.randbelow(250)}", 6379)
         toxiproxy = Toxiproxy(tmp_path, redis)
         try:
             toxiproxy.add("latency", latency=300)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         ("Error: write /x: no space left on device", "the engine's disk is full", "disk-full"),
         ("dd: writing: No space left on device\nfailed to solve", "the engine's disk is full", "disk-full"),
         ('Conflict. The container name "/a" is already in use by container "b"', "a fixed container_name", "compose"),
+        (" a Pulling \n a Error no such host\nError: x", "the image of a cannot be pulled: no such host", "compose"),
+        (" Container a-1  Error\nError: x", "the services could not be started: Error: x", "compose"),
         ("pulling\nno such image", "the services could not be started: no such image", "compose"),
         ("", "compose said nothing", "compose"),
     ],
