@@ -8,8 +8,10 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noxlib.engines.ssh import Connection, parse, wait_for_banner
+from noxlib.engines.ssh import Connection, greets, parse
 from noxlib.places import remote
+
+from .conftest import settled, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +46,12 @@ class Machine:
             f"Host {ALIAS}\n  HostName {self.address}\n  User root\n  IdentityFile {self.key}\n  IdentitiesOnly yes\n"
             f"  StrictHostKeyChecking no\n  UserKnownHostsFile {self.folder / 'known_hosts'}\n"
         )
-        wait_for_banner(self.address, 22, 90)
+        self.await_greeting()
         return self
+
+    def await_greeting(self) -> None:
+        """Wait for its SSH server's greeting; that the port can be connected to says nothing."""
+        wait_until(lambda: greets(self.address, 22), "the greeting of an SSH server")
 
     def kill(self) -> None:
         docker("kill", self.name)
@@ -70,10 +76,13 @@ def on_machine(run: str) -> list[str]:
     """What a run left there: its folder, and any process that a testground was entered for."""
     with Connection(parse(ALIAS)) as connection:
         names = listed(connection, "runs")
-        script = "for p in /proc/[0-9]*; do tr '\\0\\n' '  ' <$p/cmdline; echo; done 2>/dev/null"
-        lines = connection.run(("sh", "-c", script), check=False).stdout.splitlines()
-    commands = [line for line in lines if "supervise.py" in line or "time.sleep" in line]
-    return [name for name in names if run in name] + commands
+        return [name for name in names if run in name] + settled(lambda: _commands(connection))
+
+
+def _commands(connection: Connection) -> list[str]:
+    script = "for p in /proc/[0-9]*; do tr '\\0\\n' '  ' <$p/cmdline; echo; done 2>/dev/null"
+    lines = connection.run(("sh", "-c", script), check=False).stdout.splitlines()
+    return [line for line in lines if "supervise.py" in line or "time.sleep" in line]
 
 
 def running(folder: Path) -> Iterator[Machine]:
