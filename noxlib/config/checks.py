@@ -122,9 +122,11 @@ def check_image(text: str) -> None:
 
 def _clean_image(text: str) -> str:
     """Text as an image name: ``ghcr.io/Owner/My Name:tag`` is ghcr.io/owner/my-name; empty where nothing is left."""
-    untagged = re.sub(r"[:@][^/]*$", "", text.lower())[:100]
+    host = (re.match(r"[a-z0-9.-]+:[0-9]{1,5}/", text.lower()) or [""])[0]  # its colon is no tag's
+    untagged = re.sub(r"[:@][^/]*$", "", text.lower()[len(host) :])[:100]
     parts = (re.sub(r"[^a-z0-9._]+|[._-]{2,}", "-", part) for part in untagged.split("/"))
-    return "/".join(filter(None, (re.sub(r"[._-]{2,}", "-", part).strip("._-") for part in parts)))
+    name = "/".join(filter(None, (re.sub(r"[._-]{2,}", "-", part).strip("._-") for part in parts)))
+    return host + name if name else ""
 
 
 def check_inside(root: Path, text: str) -> None:

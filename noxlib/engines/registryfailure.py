@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 _BUSY = frozenset((408, 429, 500, 502, 503, 504))
 _LONGEST = 30.0  #: seconds that are waited for a registry which says when to come back
 _NOT_FOUND = 404
-
-
-class UnknownCaller(EngineError):
-    """The registry does not know who asks, by wrong credentials or by none: no right would help."""
+_UNKNOWN = "(401)"  # how that failure ends
 
 
 class Again(Exception):
@@ -81,8 +78,8 @@ def failure(host: str, image: str, method: str, answer: requests.Response, *, kn
         return Again(told, _retry_after(answer))
     if code == requests.codes.unauthorized:
         todo = "check user and password" if known else "give it credentials"
-        return UnknownCaller(
-            f"the registry {host} refuses {'these' if known else 'a caller without'} credentials (401)",
+        return EngineError(
+            f"the registry {host} refuses {'these' if known else 'a caller without'} credentials {_UNKNOWN}",
             (None if known else meant_for_another(host))
             or f"{todo}: docker login {host}, or NOXLIB_REGISTRY_USER and NOXLIB_REGISTRY_PASSWORD",
             cause="credentials",
@@ -101,6 +98,11 @@ def failure(host: str, image: str, method: str, answer: requests.Response, *, kn
             cause="unsupported",
         )
     return EngineError(f"the registry {host} answers {code} to {method}{_said(answer)}", "see the registry's own log")
+
+
+def unknown_caller(error: EngineError) -> bool:
+    """Whether the registry does not know who asks, by wrong credentials or by none: no right would help."""
+    return error.what.endswith(_UNKNOWN)
 
 
 def meant_for_another(host: str) -> Optional[str]:

@@ -11,7 +11,7 @@ from noxlib.engines import git, registryauth
 from noxlib.engines.docker import Docker
 from noxlib.engines.registry import Registry
 from noxlib.engines.registryauth import Credentials
-from noxlib.engines.registryfailure import UnknownCaller, meant_for_another
+from noxlib.engines.registryfailure import meant_for_another, unknown_caller
 from noxlib.errors import EngineError, NoxlibError
 from noxlib.places import box
 from noxlib.sessions import placing
@@ -47,7 +47,7 @@ def refused(error: EngineError, image: str, credentials: Optional[Credentials]) 
     if credentials is None:
         said = f"not logged in to {host}, which does not show {image} without a login"
         return Finding("registry", said, ok=False, fix=meant_for_another(host) or f"docker login {host}")
-    if isinstance(error, UnknownCaller):
+    if unknown_caller(error):
         said = f"{host} does not take the password or token of {credentials.user} (401)"
         return Finding("registry", said, ok=False, fix=error.todo)
     fix = "ask its owner for the right to read; on GitHub: a token with read:packages, in a job `packages: read`"

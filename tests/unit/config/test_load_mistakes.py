@@ -93,6 +93,13 @@ BAD = [
         ),
     ),
     (
+        'image = "127.0.0.1:5000/Demo:v1"',
+        (
+            "pyproject.toml: tool.noxlib.image: expected an image name in lower case without a tag, "
+            "such as ghcr.io/owner/name, found '127.0.0.1:5000/Demo:v1'; did you mean '127.0.0.1:5000/demo'?"
+        ),
+    ),
+    (
         'exclude_newer = "soon"',
         (
             'pyproject.toml: tool.noxlib.exclude_newer: expected a day such as "2025-01-31" or a time such as '

@@ -126,6 +126,14 @@ def test_credentials_that_are_for_another_host_are_not_asked_for_once_more(
     assert caught.value.todo.startswith("NOXLIB_REGISTRY_USER is for NOXLIB_REGISTRY_HOST='ghcr.io'")
 
 
+def test_who_is_not_known_is_told_from_who_has_no_right(peer: Peer) -> None:
+    for code, unknown in ((401, True), (403, False)):
+        peer.answer = lambda *_, code=code: Answer(code)
+        with pytest.raises(EngineError) as caught:
+            peer.repository(Credentials("me", SECRET)).tags()
+        assert registryfailure.unknown_caller(caught.value) == unknown
+
+
 def test_a_certificate_that_is_not_trusted_is_no_registry_that_does_not_run() -> None:
     told = registryfailure.unreachable("here:5000", requests.exceptions.SSLError())
     assert "does not answer" not in told.what

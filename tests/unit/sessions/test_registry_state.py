@@ -9,7 +9,6 @@ import pytest
 
 from noxlib.config.detect import load_project
 from noxlib.engines.registryauth import Credentials
-from noxlib.engines.registryfailure import UnknownCaller
 from noxlib.errors import EngineError
 from noxlib.sessions import registry_state
 
@@ -32,7 +31,7 @@ def test_who_may_not_read_is_told_as_whom_and_never_by_the_password() -> None:
 
 
 def test_a_wrong_password_is_no_question_of_rights() -> None:
-    unknown = UnknownCaller("the registry refuses these (401)", "check user and password", cause="credentials")
+    unknown = EngineError("the registry refuses these (401)", "check user and password", cause="credentials")
     found = registry_state.refused(unknown, IMAGE, Credentials("you", "correct horse"))
     assert found.fix == "check user and password"
     assert "may not read" not in found.value
