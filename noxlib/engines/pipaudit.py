@@ -15,6 +15,7 @@ from noxlib.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 _TOOL = "pip-audit>=2.7"
 _SECONDS = 300.0
@@ -48,28 +49,26 @@ def audit(pins: Iterable[tuple[str, str]]) -> Audit:
     with temporary.folder() as folder:
         file = folder / "requirements.txt"
         file.write_text("".join(f"{name}=={version}\n" for name, version in asked), "utf-8")
-        words = (
-            "--requirement",
-            str(file),
-            "--no-deps",
-            "--disable-pip",
-            "--format",
-            "json",
-            "--progress-spinner",
-            "off",
-        )
-        argv = [uv.binary(), "tool", "run", "--quiet", "--from", _TOOL, "pip-audit", *words]
-        bundle = ca_bundle(os.environ)
-        trust = {"REQUESTS_CA_BUNDLE": bundle} if bundle else {}
         try:
-            done = process.run(
-                [*argv, "--timeout", str(_PER_REQUEST)],
-                env={**os.environ, **index_environment(os.environ), **trust},
-                timeout=_SECONDS,
-            )
+            done = _run(file)
         except EngineError as error:
             return Audit(unknown=error.what)
     return read(done.stdout, done.stderr)
+
+
+def _run(requirements: Path) -> process.Completed:
+    """Raises EngineError."""
+    bundle = ca_bundle(os.environ)
+    trust = {"REQUESTS_CA_BUNDLE": bundle} if bundle else {}
+    return process.run(
+        [
+            *(uv.binary(), "tool", "run", "--quiet", "--from", _TOOL, "pip-audit", "--requirement", str(requirements)),
+            *("--no-deps", "--disable-pip", "--format", "json", "--progress-spinner", "off"),
+            *("--timeout", str(_PER_REQUEST)),
+        ],
+        env={**os.environ, **index_environment(os.environ), **trust},
+        timeout=_SECONDS,
+    )
 
 
 def read(stdout: str, stderr: str) -> Audit:

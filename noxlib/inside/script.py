@@ -117,15 +117,7 @@ class Script:
 
     def settle(self, code: int) -> int:
         """From the exit code and the test points to outcome, failures and JUnit; the code decides, then the points."""
-        points = self.points.told
-        failed = [point for point in points if point.outcome == "failed"]
-        for point in points:
-            self.report.subtest("passed" if point.outcome == "xpassed" else point.outcome)
-        for point in failed:
-            self.report.failure(self.name, "subtest", point.name)
-        problem = self.points.problem()
-        if failed:
-            problem = f"{len(failed)} of {len(points)} test points failed"
+        problem = self.tell_points()
         if code != 0:
             self.cause, self.message = "exit-code", f"{self.name} {ended(code)}: {problem or self.last_line()}"
         elif problem:
@@ -137,12 +129,26 @@ class Script:
         if self.message:
             self.report.failure(self.name, "call", self.message)
         self.report.end(self.name)
-        case = junit.Case(self.name, outcome, seconds, self.message or self.points.skipped or "", self.text())
-        cases = [junit.Case(point.name, point.outcome, 0.0, point.reason, "") for point in points]
-        junit.write(os.path.join(self.task["result"], "junit.xml"), self.task.get("suite", "script"), [case, *cases])
+        self.write_junit(outcome, seconds)
         code = code or (1 if self.message else 0)
         self.message = self.message or self.points.skipped
         return code
+
+    def tell_points(self) -> str | None:
+        """Report the test points; what is wrong with them, or None."""
+        points = self.points.told
+        failed = [point for point in points if point.outcome == "failed"]
+        for point in points:
+            self.report.subtest("passed" if point.outcome == "xpassed" else point.outcome)
+        for point in failed:
+            self.report.failure(self.name, "subtest", point.name)
+        return f"{len(failed)} of {len(points)} test points failed" if failed else self.points.problem()
+
+    def write_junit(self, outcome: str, seconds: float) -> None:
+        """The script as a test of so many seconds, and each of its test points."""
+        case = junit.Case(self.name, outcome, seconds, self.message or self.points.skipped or "", self.text())
+        cases = [junit.Case(point.name, point.outcome, 0.0, point.reason, "") for point in self.points.told]
+        junit.write(os.path.join(self.task["result"], "junit.xml"), self.task.get("suite", "script"), [case, *cases])
 
     def text(self) -> str:
         return self.output.decode("utf-8", "replace")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Optional
+from typing import IO, TYPE_CHECKING, Optional
 
 import msgspec
 
@@ -115,15 +115,20 @@ def gather(folder: Path, records: Sequence[Record]) -> None:
     runs = [Run(place, record.session, record) for place, record in zip(places, records)]
     (folder / "junit.xml").write_bytes(junit.merge(runs))
     with (folder / "report.jsonl").open("wb") as whole:
-        for place in places:
-            if is_plain_file(place / "report.jsonl"):
-                with (place / "report.jsonl").open("rb") as part:
-                    last = b"\n"
-                    while chunk := part.read(_CHUNK):
-                        whole.write(chunk)
-                        last = chunk[-1:]
-                    whole.write(b"" if last == b"\n" else b"\n")  # of a task that was killed in the middle of a line
+        for part in (place / "report.jsonl" for place in places):
+            if is_plain_file(part):
+                _append(part, whole)
     for index, place in enumerate(places):
         for data in sorted((place / "coverage").glob(".coverage*")):
             (folder / "coverage").mkdir(exist_ok=True)
             data.replace(folder / "coverage" / f"{data.name}.task{index}")
+
+
+def _append(report: Path, whole: IO[bytes]) -> None:
+    last = b"\n"
+    with report.open("rb") as lines:
+        while chunk := lines.read(_CHUNK):
+            whole.write(chunk)
+            last = chunk[-1:]
+    if last != b"\n":  # of a task that was killed in the middle of a line
+        whole.write(b"\n")

@@ -19,7 +19,7 @@ from noxlib.errors import EngineError, NoxlibError
 from noxlib.sessions import placing
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.writing import append, tell_workflow, write
-from noxlib.testground import lock, recipe, refresh, resolve, results
+from noxlib.testground import foreign, lock, recipe, refresh, resolve, results
 from noxlib.testground.inventory import Package
 from noxlib.testground.locked import Lock
 from noxlib.testground.refresh import Base, Refreshed
@@ -105,8 +105,7 @@ def _base(reference: str, project: Project, docker: Optional[Docker]) -> Base:
 
 
 def _asked(source: str) -> str:
-    head, colon, tag = source.rpartition(":")
-    image, name = (head, tag) if colon and "/" not in tag else (source, "latest")
+    image, name = foreign.split(source)
     host = registryauth.split(image)[0]
     now = Registry(image, registryauth.find(host, os.environ), attempts=1).digest(name)
     if now is None:

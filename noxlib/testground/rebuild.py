@@ -11,7 +11,7 @@ from noxlib.engines import builder, images
 from noxlib.errors import BuildError, EngineError
 from noxlib.ledger import Ledger, state_folder
 from noxlib.places import box
-from noxlib.testground import bases, building, debian, diff, inventory, names, recipe, rootfs, tree
+from noxlib.testground import bases, building, debian, diff, foreign, inventory, names, recipe, rootfs, tree
 from noxlib.testground.diff import Change
 from noxlib.testground.tree import Compared
 
@@ -82,9 +82,7 @@ def _pinned(name: str, base: ImageInfo, project: Project, docker: Docker) -> str
     here = docker.image(bases.name_here(source, docker))
     if here is not None and here.id == base.id:
         return name
-    repository = source.partition("@")[0]
-    head, colon, tag = repository.rpartition(":")
-    repository = head if colon and "/" not in tag else repository
+    repository = foreign.split(source)[0]
     for digest in base.digests:
         reference = f"{repository}@{digest.rpartition('@')[2]}"
         with contextlib.suppress(EngineError):
