@@ -1,4 +1,4 @@
-"""What each value of the configuration may be, beyond its type: pure checks, one table."""
+"""What each value of the configuration may be, beyond its type: one table of pure checks; ValueError says why not."""
 
 from __future__ import annotations
 

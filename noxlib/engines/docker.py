@@ -132,6 +132,7 @@ class Docker:
             return in_time(lambda: self._api.wait(container, timeout=max(timeout, 0.001)))
 
     def state(self, container: str) -> State:
+        """Whether a container runs, and how it ended. Raises EngineError."""
         with self._speaking("asking how the container ended"):
             state = self._api.inspect_container(container)["State"]
         return State(

@@ -46,6 +46,9 @@ class Ghcr:
 
         A version that is missing here may be the index of others, which would look as if they were nobody's: pages
         shift while something is pushed or deleted.
+
+        Raises:
+            EngineError: The list is not whole, or this token may not see it.
         """
         found = self._versions("active")
         known = {tag for stored in found for tag in stored.tags}
@@ -63,7 +66,7 @@ class Ghcr:
         return found
 
     def now(self, stored: Stored) -> Optional[Stored]:
-        """The version by its id."""
+        """The version by its id; None where it is gone. Raises EngineError."""
         answer = self._api.ask("GET", f"{self._versions_path()}/{quote(stored.key, safe='')}")
         if answer.status_code == requests.codes.not_found:
             return None
@@ -72,7 +75,7 @@ class Ghcr:
         return _stored(github.content(answer))
 
     def delete(self, stored: Stored) -> None:
-        """By its id, with all its tags."""
+        """By its id, with all its tags. Raises EngineError, cause ``refused`` where GitHub keeps it for good."""
         answer = self._api.ask("DELETE", f"{self._versions_path()}/{quote(stored.key, safe='')}")
         if answer.ok or (answer.status_code == requests.codes.not_found and self.now(stored) is None):
             return
@@ -86,7 +89,11 @@ class Ghcr:
         return self._versions("deleted")
 
     def restore(self, stored: Stored) -> None:
-        """By its id. Tags that do not come back with it are given again, unless another version has them by now."""
+        """By its id. Tags that do not come back with it are given again, unless another version has them by now.
+
+        Raises:
+            EngineError: GitHub refuses, or the version cannot be read yet.
+        """
         answer = self._api.ask("POST", f"{self._versions_path()}/{quote(stored.key, safe='')}/restore")
         if not answer.ok:
             raise github.refused(answer, "restore a version")

@@ -70,7 +70,11 @@ def make(root: Path, target: Path, init: str) -> None:
 
 
 def unpack(packed: Path, elf: Path) -> None:
-    """Unpack a kernel once: done by each boot of an emulated machine it is half of the boot's time."""
+    """Unpack a kernel once: done by each boot of an emulated machine it is half of the boot's time.
+
+    Raises:
+        EngineError: It is not packed with XZ, or damaged.
+    """
     data = packed.read_bytes()
     start = data.find(_XZ)
     if start < 0:

@@ -51,7 +51,7 @@ class Qmp:
         return answer.get("return")
 
     def port(self) -> int:
-        """The port of this machine that leads to the guest's port 22; QEMU took a free one."""
+        """The port of this machine that leads to the guest's port 22; QEMU took a free one. Raises EngineError."""
         shown = self.execute("human-monitor-command", **{"command-line": "info usernet"})
         for line in shown.splitlines():  # Protocol[State] FD Source-Address Port Dest.-Address Port RecvQ SendQ
             words = line.split()

@@ -99,7 +99,7 @@ class Registry:
         return found.digest if found else None
 
     def manifest(self, reference: str) -> Optional[Manifest]:
-        """The manifest of a tag or a digest, checked against its digest; None where there is none."""
+        """The manifest of a tag or a digest, checked against its digest; None: there is none. Raises EngineError."""
         answer = self.ask("GET", f"manifests/{reference}", accept=(*INDEXES, *IMAGES))
         if absent(answer):
             return None
@@ -141,7 +141,11 @@ class Registry:
             return None
 
     def configuration(self, digest: str) -> dict[str, Any]:
-        """The configuration of an image by the digest in its manifest: labels, time, platform; checked against it."""
+        """The configuration of an image by the digest in its manifest: labels, time, platform; checked against it.
+
+        Raises:
+            EngineError: It is not there, or damaged.
+        """
         answer = self.ask("GET", f"blobs/{digest}")
         if absent(answer) or sha256(answer.content) != digest:
             raise EngineError(f"{self.image}: the configuration {digest} is missing or damaged", "publish it again")

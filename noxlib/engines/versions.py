@@ -108,7 +108,7 @@ class RegistryStore:
                 self.registry.delete(tag)
 
     def deleted(self) -> tuple[Stored, ...]:
-        """Nothing comes back."""
+        """Nothing comes back. Raises EngineError."""
         raise EngineError(
             f"the registry {self.registry.host} gives back nothing that was deleted",
             "publish it again from its commit: nox -s testground_publish",
@@ -116,5 +116,5 @@ class RegistryStore:
         )
 
     def restore(self, stored: Stored) -> None:
-        """Never reached: there is nothing to give back."""
+        """Never reached: there is nothing to give back. Raises EngineError."""
         raise EngineError(f"{stored.digest} cannot be restored", "publish it again from its commit")

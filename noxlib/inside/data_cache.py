@@ -135,6 +135,7 @@ class Cache:
             os.close(descriptor)
 
     def locked(self, name: str, kind: int) -> int:
+        """The descriptor of a lock's file, locked as ``fcntl.flock`` has it, of the file that is there now."""
         os.makedirs(self.path("locks"), mode=0o700, exist_ok=True)
         path = self.path("locks", name)
         while True:
@@ -153,7 +154,7 @@ class Cache:
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
-        """Two lines for what a disk refuses."""
+        """Two lines for what a disk refuses: raises DataError."""
         todo = "free space there, or set NOXLIB_DATA_DIR to a folder elsewhere"
         try:
             yield

@@ -55,6 +55,10 @@ class TestData:
 
         All of it but three marks, at its beginning, middle and end, is zero. It belongs to the test: give a path in
         ``tmp_path``.
+
+        Raises:
+            ValueError: There is no such size.
+            DataError: The disk refuses.
         """
         if not is_number(gb) or not 0 < gb <= data.LARGEST / 1024:
             raise ValueError(f"the size must be a number of GB above 0, found {gb!r}")
@@ -67,7 +71,12 @@ class TestData:
         return Path(path)
 
     def remote(self, url: str, known_hash: str) -> Path:
-        """A file of the network, fetched by pooch once, and never taken where its SHA-256 is another."""
+        """A file of the network, fetched by pooch once, and never taken where its SHA-256 is another.
+
+        Raises:
+            ValueError: ``known_hash`` is no SHA-256.
+            DataError: pooch is missing, the file is another, or it cannot be fetched or kept.
+        """
         match = HASH.fullmatch(known_hash)
         if match is None:
             raise ValueError(f"a remote file needs its SHA-256 in hexadecimal, found {known_hash!r}")

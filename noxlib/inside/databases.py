@@ -37,7 +37,11 @@ class DatabaseError(Exception):
 
 
 def address(config: Any, option: str, variable: str) -> str:
-    """The URL of the server: what the option refers to, or else the variable holds; empty where there is neither."""
+    """The URL of the server: what the option refers to, or else the variable holds; empty where there is neither.
+
+    Raises:
+        DatabaseError: What the option refers to cannot be read.
+    """
     asked = options.value(config, option)
     if not asked:
         return os.environ.get(variable, "")

@@ -65,6 +65,7 @@ class ProxyProcess:
         return self.process
 
     def answer(self, process: subprocess.Popen[bytes], command: bytes) -> dict[str, Any]:
+        """Its answer to a command, a line each. Raises OSError where it has ended, or does not answer."""
         assert process.stdin is not None
         assert process.stdout is not None
         line = b""

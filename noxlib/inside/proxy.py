@@ -67,6 +67,7 @@ class Proxy:
         self.accepting = asyncio.get_running_loop().create_task(self.accept(self.listener))
 
     async def accept(self, listener: socket.socket) -> None:
+        """Take connections until cancelled; those that the faults drop are reset at once."""
         loop = asyncio.get_running_loop()
         while True:
             try:

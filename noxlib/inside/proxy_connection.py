@@ -50,6 +50,7 @@ class Way:
             await asyncio.gather(reading, return_exceptions=True)
 
     async def read(self) -> None:
+        """Take in what comes, each chunk with its time, and no more than may be on the way."""
         loop = asyncio.get_running_loop()
         data = b"begin"
         while data:
@@ -69,6 +70,7 @@ class Way:
         return int(faults.bandwidth * (faults.latency + faults.jitter + 0.05))
 
     async def write(self, reading: asyncio.Future[None]) -> None:
+        """Pass on what was read, up to the end of the stream; raises what ended ``reading``."""
         while True:
             while not self.waiting:
                 if reading.done():

@@ -57,6 +57,7 @@ class Process:
         await asyncio.gather(*(proxy.close() for proxy in self.proxies.values()))
 
     def read(self) -> None:
+        """Take in what standard input has: whole lines are commands, its end is the last of them."""
         data = os.read(0, 65536)
         *lines, self.rest = (self.rest + data).split(b"\n")
         for line in lines:
@@ -77,6 +78,7 @@ class Process:
             return {"error": f"{type(error).__name__}: {error}"}
 
     async def carry_out(self, do: str, proxy: int = 0, **values: Any) -> dict[str, Any]:
+        """``open`` a proxy, or have the one of a number ``use`` faults, ``close`` or tell of itself. Raises OSError."""
         if do == "open":
             listen = values.get("listen", ("127.0.0.1", 0))
             made = Proxy((values["host"], values["port"]), values["seed"], (listen[0], listen[1]))

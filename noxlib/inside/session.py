@@ -135,6 +135,7 @@ class Session:
             self.message = "pytest refuses its arguments or its configuration; its own lines say which"
 
     def describe(self, code: int, plugin: Any) -> dict[str, Any]:
+        """What ``result.json`` says: how pytest ended, and what the plugin saw where it was loaded."""
         known = plugin.report if plugin is not None else None
         return {
             "version": result.VERSION,

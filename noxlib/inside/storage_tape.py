@@ -22,7 +22,7 @@ class Clock:
         self.now = 0.0
 
     def advance(self, seconds: float) -> None:
-        """Let time go by."""
+        """Let time go by. Raises ValueError for less than none."""
         if seconds < 0:
             raise ValueError(f"a clock goes forward, found {seconds!r}")
         self.now += seconds

@@ -149,6 +149,7 @@ class Supervisor:
         return True
 
     def describe(self, oom: bool) -> dict[str, Any]:
+        """How the command ended: the code as a shell has it, and why. ``oom``: the kernel has killed for memory."""
         code = os.waitstatus_to_exitcode(self.status or 0)
         if code >= 0:
             return {"code": code, "cause": self.cause, "oom": False}

@@ -44,7 +44,11 @@ def unpack(file: Path, site: Path) -> Path:
 
 
 def target_of(member: str, site: Path) -> Path | None:
-    """Where a member of a wheel goes; None for schemes that a testground has no place for (headers, data)."""
+    """Where a member of a wheel goes; None for schemes that a testground has no place for (headers, data).
+
+    Raises:
+        ValueError: It would lie outside of ``site``.
+    """
     parts = PurePosixPath(member).parts
     if ".." in parts or PurePosixPath(member).is_absolute():
         raise ValueError(f"the wheel holds a path that leads out of it: {member!r}")

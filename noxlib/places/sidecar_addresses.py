@@ -63,7 +63,7 @@ def tests_hosts(services: Stack, containers: Containers) -> tuple[str, ...]:
 
 
 def address(services: Stack, name: str, containers: Containers) -> str:
-    """Where the tests' container reaches a service's sidecar."""
+    """Where the tests' container reaches a service's sidecar. Raises PlaceError where no network leads there."""
     about = containers[name_of(name)]
     joined = services.attachment.networks or about["NetworkSettings"]["Networks"]
     found = _address(about, joined)

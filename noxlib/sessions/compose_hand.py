@@ -110,7 +110,7 @@ def _alone(
 
 
 def down(context: Context, project: Project, docker: Docker) -> None:
-    """Remove the services that are up, where there are any."""
+    """Remove the services that are up, where there are any. Raises UsageError where a run has them."""
     kept = compose_stack.kept_of(context, project.config.compose_integration)
     if not kept.take():
         raise UsageError(f"{context.session}: a run has the services that are up", "stop it, or wait for it")

@@ -27,7 +27,11 @@ PLATFORM = "host"
 
 
 def ready(context: Context, project: Project, placement: Placement, effort: Effort) -> Ground:
-    """Find the interpreter, then lock, install and prepare what is not there yet."""
+    """Find the interpreter, then lock, install and prepare what is not there yet.
+
+    Raises:
+        PlaceError: There is no interpreter, or something is missing that ``effort`` does not allow to be made.
+    """
     interpreter = interpreters.find(context.python, state_folder())
     locked = preparing.locked(project, context.python, PLATFORM, effort)
     slot = slots.take(state_folder(), project.root, context.python)

@@ -96,7 +96,7 @@ def _interpreter_stage(python: str) -> str:
 
 
 def apt_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, checked: they become words of a shell command."""
+    """The names, checked: they become words of a shell command. Raises ConfigError."""
     for name in names:
         if not _APT_NAME.fullmatch(name):
             raise ConfigError(
