@@ -66,7 +66,8 @@ def rewritten(environment: Mapping[str, str], addresses: Addresses) -> dict[str,
     """Variables made for a container beside the services, as they read from somewhere else.
 
     ``db:5432`` is replaced wherever it stands by itself, ``scheme://db`` where the scheme's own port is meant, and
-    ``DB_HOST=db`` with the ``DB_PORT`` beside it.
+    ``DB_HOST=db`` with the ``DB_PORT`` beside it. Where there is none it is added: who reads PGHOST alone would look at
+    this machine's own 5432, where a developer's database may be.
     """
     moved = {name: _in_text(value, addresses) for name, value in environment.items()}
     for name, value in environment.items():
@@ -74,7 +75,7 @@ def rewritten(environment: Mapping[str, str], addresses: Addresses) -> dict[str,
         ends = addresses.get(value) if is_host else None
         if ends:
             moved[name] = next(iter(ends.values()))[0]
-            port = environment.get(beside, "")
+            port = environment.get(beside, str(next(iter(ends))))
             moved.update({beside: str(ends[int(port)][1])} if port.isdecimal() and int(port) in ends else {})
     return moved
 

@@ -100,7 +100,7 @@ def _dependencies(name: str, service: Table, services: dict[str, Table]) -> Iter
         if asked and not waits:
             fix = "wait by condition: service_healthy"
             yield Mistake(path, f"{name} starts without waiting until {other} is healthy", fix, healthy)
-        elif not asked and (waits or not stack.ports(services[other])):
+        elif not asked and (waits or not stack.ports(services[other]) or stack_known.health(services[other])):
             yield _unasked(name, other, services[other], path, healthy)
 
 

@@ -42,6 +42,11 @@ def test_addresses_in_a_variable_are_replaced_where_they_stand_by_themselves(bef
     assert addresses.rewritten({"X": before}, REACHED) == {"X": after}
 
 
+def test_a_host_without_a_port_beside_it_gets_one_since_this_machine_may_have_another_server_at_the_usual() -> None:
+    moved = addresses.rewritten({"PGHOST": "db"}, REACHED)
+    assert moved == {"PGHOST": "127.0.0.1", "PGPORT": str(REACHED["db"][5432][1])}
+
+
 def test_a_host_and_the_port_beside_it_are_replaced_together() -> None:
     given_ = {"DB_HOST": "db", "DB_PORT": "5432", "CACHE_HOST": "redis-test", "POSTGRES_USER": "db", "DB_NAME": "db"}
     assert addresses.rewritten(given_, REACHED) == {
@@ -49,6 +54,7 @@ def test_a_host_and_the_port_beside_it_are_replaced_together() -> None:
         "DB_HOST": "127.0.0.1",
         "DB_PORT": "40001",
         "CACHE_HOST": "127.0.0.1",
+        "CACHE_PORT": str(REACHED["redis-test"][6379][1]),
     }
 
 

@@ -94,6 +94,11 @@ def test_a_bind_source_must_be_there(tmp_path: Path) -> None:
             "app depends on db, which has no healthcheck",
         ),
         ({"image": "x", "expose": ["80"]}, "service_started", None),
+        (
+            {"image": "postgres:17", "ports": [{"target": 5432}]},
+            "service_started",
+            "app depends on db, which has no healthcheck",
+        ),
     ],
 )
 def test_what_is_depended_on_is_asked_and_waited_for(service: Any, condition: str, what: str | None) -> None:
