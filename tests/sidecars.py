@@ -15,9 +15,18 @@ TOKEN = "correct-horse"
 Told = dict[str, Any]  #: what the tests are told of it
 
 
+def loopback() -> str:
+    """An address of this machine at which no other process takes ports: all of 127.0.0.0/8 is the loopback."""
+    pid = os.getpid()
+    return f"127.{1 + (pid >> 16) % 254}.{(pid >> 8) % 256}.{pid % 256}"
+
+
 @contextlib.contextmanager
 def running(host: str, ends: dict[str, tuple[str, int]], **faults: float) -> Iterator[Told]:
-    """A sidecar at an address of the loopback, before ends by the ports at which it listens; its session's faults."""
+    """A sidecar at an address of the loopback, before ends by the ports at which it listens; its session's faults.
+
+    The address is to be this process' own (``loopback``): a port is free there until it is taken.
+    """
     with socket.create_server((host, 0)) as taken:
         control = taken.getsockname()[1]
     settings = {"listen": host, "ends": ends, "control": control}

@@ -18,7 +18,7 @@ import pytest
 from noxlib.inside import bad_network, mock_recording
 from noxlib.inside.mock_peers import Peers
 from noxlib.inside.mock_server import Gone, MockServer
-from tests.sidecars import Told, running
+from tests.sidecars import Told, loopback, running
 
 from .mock_server_fake import FakeMockServer, Handler
 
@@ -32,7 +32,7 @@ PROFILE = {
     "large_files": True,
     "backends": ["local"],
 }
-LOOPBACK = "127.1.2.3"  #: where the proxy listens, at the very port of the echo
+LOOPBACK = loopback()  #: where the proxy listens, at the very port of the echo
 StartRun = Callable[..., Any]  # see conftest.py
 
 
@@ -202,7 +202,7 @@ def test_a_peer_that_is_no_mock_server_is_told_and_ends_no_run(
     assert why in lost["why"]
 
 
-@pytest.mark.parametrize("told", [{"token": "wrong"}, {"control": ["127.1.2.4", 9]}], ids=["refused", "absent"])
+@pytest.mark.parametrize("told", [{"token": "wrong"}, {"control": ["127.255.2.4", 9]}], ids=["refused", "absent"])
 def test_proxies_that_do_not_answer_end_the_run_before_it_begins(beside: StartRun, told: Told) -> None:
     done = beside("-k", "latency", told=told)
     assert (done.code, done.result["cause"]) == (3, "services"), done.output
