@@ -99,9 +99,9 @@ class Puller(msgspec.Struct, frozen=True):
 
     def _pulled(self, found: Found, *, fresh: bool) -> ImageInfo:
         reference = f"{self.registry.image}@{found.digest}"
-        info = self.docker.image(reference)
-        if info is not None and fresh:
-            self._forget(info)
+        here = info = self.docker.image(reference)
+        if here is not None and fresh:
+            self._forget(here)
             info = None
         if info is None:
             self.say(f"noxlib: pulling {found.tag or reference}")
@@ -109,15 +109,19 @@ class Puller(msgspec.Struct, frozen=True):
             info = self.docker.image(reference)
         if info is None:
             raise EngineError(f"{reference} is gone right after it was pulled", "run this again")
+        if here is not None and fresh and here.id == info.id:  # what was built here is still what was built here last
+            for name in filter(self._is_ours, here.tags):
+                images.tag(info.id, name, self.docker)
         return info
 
     def _forget(self, info: ImageInfo) -> None:
         """Take all names away that the project has given it; layers that nothing else holds go with the last one."""
-        ours = (f"{self.registry.image}:", f"{self.registry.image}@", f"{self._own}:")
-        for name in (*info.tags, *info.digests):
-            if name.startswith(ours):
-                self.say(f"noxlib: dropping {name} here")
-                images.untag(name, self.docker)
+        for name in filter(self._is_ours, (*info.tags, *info.digests)):
+            self.say(f"noxlib: dropping {name} here")
+            images.untag(name, self.docker)
+
+    def _is_ours(self, name: str) -> bool:
+        return name.startswith((f"{self.registry.image}:", f"{self.registry.image}@", f"{self._own}:"))
 
 
 def _checked(info: ImageInfo, reference: str, python: str) -> Optional[str]:
