@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Optional
 
@@ -66,10 +67,12 @@ def configured(config: Config) -> dict[str, Profile]:
     """The profiles that a configuration changes or adds, each with all its values.
 
     Raises:
-        ConfigError: one inherits from a profile that there is not, or from itself, or stands there twice.
+        ConfigError: one inherits from a profile that there is not, or from itself, stands there twice, or has no name.
     """
     tables: dict[str, EnvironmentConfig] = {}
     for name, table in config.environments.items():
+        if not re.fullmatch(r"\w+", canonical(name)):
+            raise ConfigError(f"environments.{name!r}: this is no name", "take letters, digits, '-' and '_'")
         if canonical(name) in tables:
             raise ConfigError(
                 f"environments.{name}: this environment stands there twice", "a hyphen equals an underscore: keep one"
@@ -104,8 +107,9 @@ def aliases(config: Config) -> dict[str, str]:
     """The project's own names of our variables.
 
     Raises:
-        ConfigError: one stands for a variable that is none of them.
+        ConfigError: one stands for a variable that is none of them, or can be no variable.
     """
+    _variables("env_aliases", config.env_aliases)
     for alias, ours in config.env_aliases.items():
         if ours not in VARIABLES:
             raise ConfigError(
@@ -118,14 +122,24 @@ def folders(config: Config) -> dict[str, tuple[str, ...]]:
     """The project's own variables for the folders of an isolated workspace.
 
     Raises:
-        ConfigError: there is no such folder.
+        ConfigError: there is no such folder, or a name that can be no variable.
     """
-    for name in config.workspace:
+    for name, variables in config.workspace.items():
+        _variables(f"workspace.{name}", variables)
         if name not in FOLDERS:
             raise ConfigError(
                 f"workspace.{name}: there is no such folder of a workspace", f"it is one of {', '.join(FOLDERS)}"
             )
     return config.workspace
+
+
+def _variables(where: str, names: Iterable[str]) -> None:
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or name.startswith("NOXLIB_"):
+            raise ConfigError(
+                f"{where}: {name!r} can be no variable of the project's own",
+                "take letters, digits and '_', and no name that begins with NOXLIB_",
+            )
 
 
 def detect(environ: Mapping[str, str]) -> tuple[str, str]:

@@ -34,8 +34,8 @@ def hangs() -> bool:
     return 0.0 < end < monotonic()
 
 
-def watch_worker() -> None:
-    """Have this process, a worker of pytest-xdist, ended where a test hangs; pytest-xdist tells which, and goes on.
+def watch_process() -> None:
+    """Have this process ended where a test hangs: all there is, or a worker; pytest-xdist tells which, and goes on.
 
     SIGABRT has faulthandler, which pytest switches on, write the stacks of all threads.
     """

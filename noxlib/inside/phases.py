@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
-from . import hung
+from . import hung, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,8 +50,8 @@ class Phases:
         self.interval = 0.0  # of the timer: by it we know that it is ours
         self.phase = ""
         self.handler = self.expire  # one object, to know it again
-        if hasattr(config, "workerinput"):
-            hung.watch_worker()
+        if hasattr(config, "workerinput") or tasks.current() is None:  # the process of a run is watched already
+            hung.watch_process()
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 
 from noxlib.config import levels, profiles
 from noxlib.config.levels import Level
-from noxlib.config.models import Config, IntegrationConfig
+from noxlib.config.models import Config, EnvironmentConfig, IntegrationConfig
 from noxlib.errors import ConfigError, NoxlibError, UsageError
 
 
@@ -74,6 +75,22 @@ def test_a_variable_of_the_projects_own_stands_for_ours() -> None:
         profiles.choose(Config(env_aliases={"MINE": "NOXLIB_ENVS"}), None, {})
     with pytest.raises(ConfigError, match=r"workspace\.home: there is no such folder"):
         profiles.choose(Config(workspace={"home": ("HOME",)}), None, {})
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"env_aliases": {"A B=": "NOXLIB_ENV"}}, "env_aliases: 'A B=' can be no variable"),
+        ({"env_aliases": {"": "NOXLIB_ENV"}}, "env_aliases: '' can be no variable"),
+        ({"env_aliases": {"NOXLIB_ENV": "NOXLIB_HPC_NODES"}}, "env_aliases: 'NOXLIB_ENV' can be no variable"),
+        ({"workspace": {"cache": ("A=B",)}}, "workspace.cache: 'A=B' can be no variable"),
+        ({"environments": {"": EnvironmentConfig()}}, "environments.'': this is no name"),
+        ({"environments": {"a b": EnvironmentConfig()}}, "environments.'a b': this is no name"),
+    ],
+)
+def test_a_name_that_the_system_would_refuse_is_refused_first(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        profiles.choose(Config(**table), None, {})
 
 
 def test_a_profile_of_ours_is_changed_where_the_project_says_so() -> None:

@@ -6,6 +6,7 @@ import argparse
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -195,6 +196,17 @@ def test_another_environment_of_the_project_keeps_its_names_of_variables() -> No
     config = argparse.Namespace(option=asked, getoption=lambda name, default=None: getattr(asked, name, default))
     found = profile.choose(of("local", environments={"laptop": own}, **names), config, {})
     assert (found["name"], found["aliases"], found["folders"]) == ("laptop", *names.values())
+
+
+def test_the_plugin_alone_ends_a_test_that_hangs_in_c(later: dict[str, str]) -> None:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("NOXLIB_", "CI", "SLURM_"))}
+    path = os.pathsep.join([str(REPOSITORY), later["PYTHONPATH"]])
+    environment = {**kept, **later, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    project = REPOSITORY / "tests/projects/phases"
+    argv = [sys.executable, "-m", "pytest", "-p", "noxlib.inside.plugin", "-p", "no:cacheprovider", "in_c.py"]
+    done = subprocess.run(argv, cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == -signal.SIGABRT, done.stdout + done.stderr
+    assert "in test_hangs_in_c" in done.stderr  # the stacks
 
 
 def test_a_cluster_shows_its_nodes_and_tasks() -> None:
