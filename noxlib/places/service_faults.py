@@ -14,7 +14,7 @@ import msgspec
 
 from noxlib.errors import UsageError
 
-PROFILES = ("good", "hpc_login", "wan", "flaky", "down")
+PROFILES = ("good", "hpc_login", "wan", "flaky", "down")  #: those of ``inside/faults.py``
 NEVER = 86400.0  #: seconds of a round trip, where nothing ever comes
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0}
 _RATES = {"bit": 1 / 8, "kbit": 1e3 / 8, "mbit": 1e6 / 8, "gbit": 1e9 / 8}  # bytes a second; as tc(8) has them

@@ -51,7 +51,6 @@ class Services:
         reset: Of a stack that is up already: the service -> the command in its container that empties it.
         ready_timeout: Seconds in which services get ready, once they have containers.
         preparations: What is done between ready and the tests.
-        reports: What is done after the tests, while the services are still up.
     """
 
     def __init__(
@@ -72,7 +71,6 @@ class Services:
         reset: Optional[Mapping[str, tuple[str, ...]]] = None,
         ready_timeout: float = readiness.READY_SECONDS,
         preparations: tuple[Work, ...] = (),
-        reports: tuple[Work, ...] = (),
     ) -> None:
         self.docker = docker
         self.stack = stack
@@ -90,7 +88,6 @@ class Services:
         self._reset = reset or {}
         self._ready_timeout = ready_timeout
         self._preparations = preparations
-        self._reports = reports
         self._entry: Optional[Entry] = None
 
     def __enter__(self) -> Self:
@@ -111,14 +108,10 @@ class Services:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        try:
-            for report in self._reports:
-                report(self)
-        finally:
-            if self._kept is None:
-                self._leave()
-            else:
-                self._hand_over(self._kept)
+        if self._kept is None:
+            self._leave()
+        else:
+            self._hand_over(self._kept)
 
     @property
     def logs(self) -> Path:

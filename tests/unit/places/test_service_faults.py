@@ -19,6 +19,10 @@ def values(words: str) -> tuple[str, dict[str, Any]]:
     return fault.profile, fault.values
 
 
+def test_the_profiles_are_those_that_the_proxies_know() -> None:
+    assert tuple(faults.PROFILES) == service_faults.PROFILES
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [
