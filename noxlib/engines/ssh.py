@@ -24,24 +24,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["Connection", "Target", "greets", "parse", "wait_for_banner"]
+__all__ = ["Connection", "Target", "greets", "parse"]
 
 CONNECT_SECONDS = 20.0
 CALL_SECONDS = 120.0  #: for a short command
-
-
-def wait_for_banner(host: str, port: int, seconds: float) -> float:
-    """Wait until an SSH server greets at an address; the seconds that it took. A mere TCP connect proves nothing.
-
-    Raises:
-        EngineError: It does not within ``seconds``.
-    """
-    began = time.monotonic()
-    while time.monotonic() - began < seconds:
-        if greets(host, port):
-            return time.monotonic() - began
-        time.sleep(0.05)
-    raise EngineError(f"no SSH server greets at {host}:{port} within {seconds:g} s", "see the machine's own console")
 
 
 def greets(host: str, port: int, patience: float = 1.0) -> bool:
