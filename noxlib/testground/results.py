@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PUBLISHED, PULLED = "published.json", "pulled.json"
+_TODO = "see that the checkout is writable, and that its disk has space"
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -55,9 +56,7 @@ def write(root: Path, name: str, result: Result) -> None:
             known[result.python] = result
             atomic.write(folder / name, atomic.to_json(_File(known), indent=1), mode=0o644)
     except OSError as error:
-        raise RecordError(
-            f"{folder / name} cannot be written: {error.strerror}", "make the checkout writable, with space on its disk"
-        ) from error
+        raise RecordError(f"{folder / name} cannot be written: {error.strerror}", _TODO) from error
 
 
 def read(root: Path, name: str) -> Mapping[str, Result]:
@@ -78,7 +77,7 @@ def own_folder(root: Path) -> Path:
         if not os.path.lexists(folder / ".gitignore"):
             atomic.write(folder / ".gitignore", b"*\n", mode=0o644)
     except OSError as error:
-        raise RecordError(f"{folder} cannot be made: {error.strerror}", "make the checkout writable") from error
+        raise RecordError(f"{folder} cannot be made: {error.strerror}", _TODO) from error
     return folder
 
 
