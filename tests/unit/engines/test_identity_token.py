@@ -184,5 +184,5 @@ def test_what_is_trusted_for_the_registry_is_trusted_for_its_token_server(
         return asking(method, url, **words)
 
     monkeypatch.setattr(session, "request", ask)
-    auth.send("GET", f"http://{server.host}/v2/", "repository:a:pull", verify="ours.crt", timeout=5)
+    auth.send("GET", f"http://{server.host}/v2/", "repository:a:pull", verify="ours.crt", timeout=60)
     assert trusted == ["ours.crt"] * 3
