@@ -134,7 +134,7 @@ def server(answer: bytes) -> tuple[socket.socket, threading.Thread]:
         with contextlib.suppress(OSError):  # it was closed
             while True:
                 client, _ = listener.accept()
-                with client:
+                with client, contextlib.suppress(OSError):  # this one did not wait
                     client.settimeout(30)
                     if answer:
                         client.recv(1000)
@@ -163,7 +163,9 @@ def test_from_this_machine_a_port_that_is_published_for_nobody_is_not_taken_for_
             while listening() != {"mock", "quiet", "inner"}:
                 assert time.monotonic() < deadline, listening()
                 time.sleep(0.05)
-    for listener, _ in servers.values():
+    for listener, thread in servers.values():
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
         listener.close()
 
 
