@@ -80,7 +80,7 @@ def wanted(
         mb: Size of all files together, in MB of 2**20 bytes; may be a fraction.
         files: Their number.
         compressible: To a small part, instead of not at all. Log files are compressible always.
-        seed: A whole number of 0 or more.
+        seed: A whole number from 0 to 2**63 - 1.
     """
     if form not in FORMS:
         raise ValueError(f"there is no form {form!r}; there are {', '.join(FORMS)}")
@@ -89,7 +89,7 @@ def wanted(
     if type(files) is not int or not 0 < files <= MOST:
         raise ValueError(f"the number of files must be a whole number from 1 to {MOST}, found {files!r}")
     if type(seed) is not int or not 0 <= seed < 1 << 63:
-        raise ValueError(f"the seed must be a whole number of 0 or more, found {seed!r}")
+        raise ValueError(f"the seed must be a whole number from 0 to 2**63 - 1, found {seed!r}")
     size, count = int(mb * MB), 1 if form == "nc" else files
     if size // count < LEAST:
         raise ValueError(f"{mb} MB are too few for {count} files: each has at least {LEAST} bytes")

@@ -41,8 +41,8 @@ def main() -> int:
         print(f"noxlib: {text}" if "\n" in text else f"noxlib: {text}\n  --help shows what there is", file=sys.stderr)
         return 2
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"noxlib: {where}{error.strerror or error}\n  choose another --output", file=sys.stderr)
+        where = os.path.abspath(options.output) if options.output else error.filename
+        print(f"noxlib: {where}: {error.strerror or error}\n  choose another --output", file=sys.stderr)
         return 2
     return 0
 

@@ -5,6 +5,7 @@ Places on other machines have none: there the data lie in the run's own folder a
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -23,8 +24,14 @@ def folder() -> Path:
         return Path(chosen).expanduser().absolute()
     found = state_folder() / "data"
     if found.is_dir():
-        Cache(found, BUDGET).sweep()
+        _sweep(found, BUDGET)
     return found
+
+
+@functools.cache
+def _sweep(found: Path, budget: int) -> None:
+    """Once a process: places ask for the folder at each command."""
+    Cache(found, budget).sweep()
 
 
 def lent() -> Path:

@@ -37,6 +37,16 @@ def test_what_nobody_uses_goes_where_it_is_too_much(tmp_path: Path, monkeypatch:
     assert not shared_data.lent().joinpath("entries", "old").exists()
 
 
+def test_it_is_swept_once_and_not_at_each_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept: list[Path] = []
+    monkeypatch.delenv("NOXLIB_DATA_DIR", raising=False)
+    monkeypatch.setenv("NOXLIB_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(Cache, "sweep", lambda self: swept.append(self.folder))
+    shared_data.lent()
+    assert {shared_data.lent() for _ in range(3)} == {tmp_path / "data"}
+    assert swept == [tmp_path / "data"]
+
+
 def test_a_folder_that_cannot_be_made_is_two_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NOXLIB_DATA_DIR", str(tmp_path / "file" / "data"))
