@@ -64,14 +64,25 @@ def _publish(
     if manifest is None:
         found = content.publish_once(context, project, registry, docker, credentials, rebuild=planned.rebuild)
         manifest, sent = found.manifest, found.sent
-    part = index.read(registry, manifest.digest, context.python)
-    if part.platform != docker.platform:
-        raise EngineError(
-            f"{registry.image}@{part.digest} is for {part.platform or 'no platform'}, not {docker.platform}",
-            "see what the base image is made for: docker image inspect",
-        )
+    part = _part(registry, manifest.digest, context.python, docker.platform)
     completing = Completing(project.name, context.python, registry, credentials, lambda: docker, say)
     completing.complete(part.manifest, sif=sif)
+    _record(context, registry, part, commit, sent=sent)
+    return part
+
+
+def _part(registry: Registry, digest: str, python: str, platform: str) -> Part:
+    """What is published under a digest, which is for that platform. Raises EngineError."""
+    part = index.read(registry, digest, python)
+    if part.platform != platform:
+        raise EngineError(
+            f"{registry.image}@{part.digest} is for {part.platform or 'no platform'}, not {platform}",
+            "see what the base image is made for: docker image inspect",
+        )
+    return part
+
+
+def _record(context: Context, registry: Registry, part: Part, commit: Optional[str], *, sent: bool) -> None:
     result = Result(
         python=context.python,
         image=registry.image,
@@ -88,7 +99,6 @@ def _publish(
     writing.tell_workflow(results.outputs(result), os.environ)
     how = "sent" if sent else "already there"
     say(f"{context.session}: {result.reference} ({how}) for {part.platform}, in {path.relative_to(context.root)}")
-    return part
 
 
 def _published(registry: Registry, python: str, platform: str, planned: publishing.Tags) -> Optional[Manifest]:

@@ -105,11 +105,15 @@ def _publish(
         uploaded=sent and settled.digest == manifest.digest,
         time=timestamp(datetime.now(timezone.utc)),
     )
+    _tell(context, result)
+    completing.complete(settled, sif=sif)
+
+
+def _tell(context: Context, result: results.Result) -> None:
     how = "sent" if result.uploaded else "already there"
-    say(f"{context.session}: {result.reference} ({how}) as {', '.join(tags)}")
+    say(f"{context.session}: {result.reference} ({how}) as {', '.join(result.tags)}")
     writing.tell_workflow(results.outputs(result), os.environ)
     results.write(context.root, results.PUBLISHED, result)  # last: it is published, whether or not the disk is full
-    completing.complete(settled, sif=sif)
 
 
 def _take(context: Context, project: Project, registry: Registry, built: Testground, settled: Manifest) -> None:
