@@ -206,7 +206,10 @@ def test_the_command_writes_to_a_path_whole_or_not_at_all(command: Callable[...,
     assert (code, out) == (2, "")
     assert err == f"noxlib: {tmp_path / 'here'}: it is there already\n  choose another --output"
     code, _, err = command("--output", "absent/x.tar.gz")
-    assert (code, err) == (2, f"noxlib: {tmp_path}/absent/x.tar.gz: No such file or directory\n  choose another --output")
+    assert (code, err) == (
+        2,
+        f"noxlib: {tmp_path}/absent/x.tar.gz: No such file or directory\n  choose another --output",
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
