@@ -85,4 +85,6 @@ def _no_engine(endpoint: Endpoint, error: Exception) -> EngineError:
             f"{where}: permission denied",
             "join the group of the socket (`sudo usermod -aG docker $USER`), log in again",
         )
-    return EngineError(where, "start docker or podman, set DOCKER_HOST, or run with NOXLIB_PLACE=venv")
+    return EngineError(
+        where, "start docker or podman, or set DOCKER_HOST; unit tests run without one by NOXLIB_PLACE=venv"
+    )

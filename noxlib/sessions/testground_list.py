@@ -101,5 +101,12 @@ def _print(context: Context, listed: tuple[Listed, ...], image: str) -> None:
         age = "?" if row.days is None else f"{row.days:.0f} d"
         here = {True: "yes", False: "no", None: "?"}[row.local]
         say(f"{row.digest[7:19]} {age:>6} {row.size / 1e6:>7.1f} MB  {here:4}  {' '.join(row.tags)}")
+    say(f"{context.session}: {headline(listed, image)}")
+
+
+def headline(listed: tuple[Listed, ...], image: str) -> str:
+    """One line over all of it."""
     tags, local = sum(len(row.tags) for row in listed), sum(row.local is True for row in listed)
-    say(f"{context.session}: {tags} tags of {len(listed)} images in {image}, {local} of them here")
+    unknown = any(row.local is None for row in listed)
+    here = "no container engine says which are here" if unknown else f"{local} of them here"
+    return f"{tags} tags of {len(listed)} images in {image}, {here}"

@@ -49,3 +49,11 @@ def test_an_index_is_as_large_as_its_parts() -> None:
     )
     rows = testground_list.rows(versions, IMAGE, None, NOW)
     assert [(row.digest, row.size) for row in rows] == [(digest(1), 30), (digest(2), 10)]
+
+
+def test_without_an_engine_nobody_says_that_none_is_here() -> None:
+    rows = testground_list.rows((Version(digest(1), ("py3.10-main",), NOW),), IMAGE, None, NOW)
+    assert testground_list.headline(rows, IMAGE) == (
+        f"1 tags of 1 images in {IMAGE}, no container engine says which are here"
+    )
+    assert testground_list.headline((), IMAGE).endswith("0 of them here")
