@@ -51,7 +51,7 @@ def test_the_context_of_the_variable_or_the_active_one_is_taken_and_named(adopt:
         assert told(ended) == 2
         assert "no container engine answers at unix://" in ended.output
         assert "dead.sock (from context dead)" in ended.output
-        assert "start docker or podman, set DOCKER_HOST" in ended.output
+        assert "start docker or podman, or set DOCKER_HOST" in ended.output
         assert (nox.record.outcome, nox.record.cause) == ("error", "engine")
     activate(contexts, "dead")
     ended = nox("-s", "unit-3.10", DOCKER_CONTEXT="good")
@@ -86,7 +86,8 @@ def test_an_engine_that_stops_in_the_middle_is_told_and_what_it_holds_is_removed
     nox = adopt("hangs")
     nox.environment["DOCKER_HOST"] = f"unix://{relay.path}"
     process = nox.start("-s", "unit-3.10", "--", "--place", "container")
-    wait_until(lambda: began(nox, "test_hangs"), "the test that hangs", 120)
+    wait_until(lambda: began(nox, "test_hangs"), "the test that hangs", 300)
+    assert left_in_engine(nox) != []  # once it is dead, any other reap on this machine finds them as well
     relay.cut()
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 1
@@ -94,7 +95,6 @@ def test_an_engine_that_stops_in_the_middle_is_told_and_what_it_holds_is_removed
     assert f"the engine at unix://{relay.path} stopped" in output
     assert "see whether it runs (`docker info`)" in output
     assert (nox.record.outcome, nox.record.cause, nox.record.counts.passed) == ("error", "lost", 1)
-    assert left_in_engine(nox) != []
 
     ended = nox("-s", "reap")
     assert told(ended) == 2
