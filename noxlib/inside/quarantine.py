@@ -59,6 +59,16 @@ class Quarantine:
             report.outcome, report.wasxfail = "skipped", "quarantined: {reason} ({owner})".format(**noted)
 
     @pytest.hookimpl
+    def pytest_sessionfinish(self) -> None:
+        if hasattr(self.config, "workeroutput"):
+            self.config.workeroutput[NAME] = self.unknown
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Each worker of pytest-xdist has collected all tests."""
+        self.unknown = self.unknown or getattr(node, "workeroutput", {}).get(NAME, [])
+
+    @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for test in self.unknown:
             terminalreporter.write_line(f"noxlib: the quarantine of {test} names no test", yellow=True)

@@ -73,6 +73,7 @@ def test_a_quarantined_test_is_not_run_again_and_the_others_fail_as_ever(run: St
     ("test", "words", "told"),
     [
         (f"{FILE}::test_gone", (), True),
+        (f"{FILE}::test_gone", ("-p", "xdist.plugin", "-n1"), True),
         (f"{FILE}::test_gone", (f"{FILE}::test_steady",), False),  # not collected whole
         (f"{FILE}::test_fails", ("-k", "steady"), False),  # deselected, but there
         ("test_elsewhere.py::test_gone", (), False),  # not collected at all
