@@ -19,6 +19,8 @@ from noxlib.places.slurm_job import Nodes, Way
 from noxlib.plan import Limits
 from noxlib.testground import sif
 
+from .conftest import wait_until
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -54,6 +56,20 @@ class Cluster:
         words = ("docker", "exec", self.simulation.container(service), *argv)
         return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
+    def jobs(self) -> list[str]:
+        """The names of the jobs that wait or run: not of those that have ended, though a node is cleared up yet."""
+        said: list[str] = []
+
+        def answered() -> bool:  # a busy controller may not
+            queue = ("squeue", "-h", "-t", "pending,configuring,running,suspended", "-o", "%j")
+            words = ("docker", "exec", self.simulation.container("login"), *queue)
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            said[:] = done.stdout.split()
+            return done.returncode == 0
+
+        wait_until(answered, "the queue")
+        return said
+
     def docker(self, verb: str, service: str) -> None:
         subprocess.run(("docker", verb, self.simulation.container(service)), capture_output=True, check=True)
 
@@ -86,9 +102,9 @@ class Cluster:
 def on_cluster(run_id: str) -> list[str]:
     """What a host of a run left: its folder, and jobs of hosts."""
     simulation = Simulation(Docker.connect(), Path(os.environ["NOXLIB_TESTBED_SLURM"]))
-    script = f'ls "$(getent passwd hpc | cut -d: -f6)/.noxlib/hosts" 2>/dev/null | grep "^{run_id}-"; squeue -h -o %j'
-    said = Cluster(simulation, Path()).root("login", "bash", "-c", script)
-    return said.split()
+    cluster = Cluster(simulation, Path())
+    script = f'ls "$(getent passwd hpc | cut -d: -f6)/.noxlib/hosts" 2>/dev/null | grep "^{run_id}-"'
+    return cluster.root("login", "bash", "-c", script, check=False).split() + cluster.jobs()
 
 
 def task(code: str, folder: Path, *, timeout: float = 120.0) -> HostTask:
