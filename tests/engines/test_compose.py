@@ -89,7 +89,7 @@ def test_the_tests_meet_the_real_services_in_the_testground_of_the_unit_tests(se
         ("mock-admin", "mockserver/mockserver:5.15.0"),
         ("mock-storage", "mockserver/mockserver:5.15.0"),
     }
-    assert all(one.ready is not None and 0 < one.ready < 120 for one in record.services)
+    assert all(one.ready is not None and one.ready > 0 for one in record.services)
     logs = folder(services) / "logs"
     assert "database system is ready to accept connections" in (logs / "postgres-test.log").read_text()
     assert "Ready to accept connections" in (logs / "redis-test.log").read_text()
