@@ -14,7 +14,7 @@ import pytest
 
 from noxlib.ledger import Ledger
 
-from .checks import left_in_engine, left_of_state, processes_of, remove_images, rename
+from .checks import left_in_engine, left_of_state, processes_of, read, remove_images, rename
 from .conftest import Nox, kill_group, wait_until
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if "editable_wheel" in sys.argv:
 setup()
 """
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker]
 
 
 def interrupted(process: subprocess.Popen[str], *, whole_group: bool = True) -> str:
@@ -76,9 +76,7 @@ def slow_build(adopt: Adopt, own_state: Path) -> Iterator[tuple[Nox, str]]:
 
 
 def builds(state: Path, token: str) -> bool:
-    return any(
-        re.search(rf"^#\d+ [\d.]+ {token}$", log.read_text(), re.MULTILINE) for log in state.glob("builds/*.log")
-    )
+    return any(re.search(rf"^#\d+ [\d.]+ {token}$", read(log), re.MULTILINE) for log in state.glob("builds/*.log"))
 
 
 @pytest.mark.parametrize("whole_group", [True, False])
@@ -113,7 +111,7 @@ def test_ctrl_c_ends_the_locking(adopt: Adopt, own_state: Path, place: str) -> N
     with socket.create_server(("127.0.0.1", 0)) as index:  # it takes questions and gives no answer
         address = f"http://127.0.0.1:{index.getsockname()[1]}/simple"
         process = nox.start("-s", "unit-3.10", NOXLIB_PLACE=place, UV_DEFAULT_INDEX=address, UV_NO_CACHE="1")
-        index.settimeout(60)
+        index.settimeout(300)
         asked, _ = index.accept()
         with asked:
             interrupted(process, whole_group=False)
@@ -128,9 +126,7 @@ def test_ctrl_c_ends_the_projects_own_build(adopt: Adopt, own_state: Path, place
     (nox.folder / "setup.py").write_text(SETUP.format(seconds=LONG))
 
     def preparing() -> bool:
-        return any(
-            "it takes long" in log.read_text() for log in own_state.glob("prepared/building/*/files/prepare.log")
-        )
+        return any("it takes long" in read(log) for log in own_state.glob("prepared/building/*/files/prepare.log"))
 
     process = nox.start("-s", "unit-3.10", NOXLIB_PLACE=place)
     wait_until(preparing, "the project's own build")
