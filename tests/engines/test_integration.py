@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Callable
@@ -12,7 +13,7 @@ import pytest
 from noxlib.ledger import Ledger
 from noxlib.records import store
 
-from .checks import left_in_engine, processes_of, told
+from .checks import left_in_engine, processes_of, read, told
 from .conftest import Nox, kill_group, wait_until
 
 Adopt = Callable[..., Nox]
@@ -103,6 +104,9 @@ def test_the_environment_is_the_same_on_the_oldest_and_the_newest_python(project
 def test_a_test_that_hangs_fails_alone_and_its_command_says_the_level(project: Nox) -> None:
     text = "import time, pytest\n\n@pytest.mark.slow\ndef test_hangs(): time.sleep(600)\n"
     (project.folder / "tests/integration/test_more.py").write_text(text)
+    others = project.folder / "tests/integration/test_levels.py"
+    patient = r"\g<0>\n@pytest.mark.timeout(60)"
+    others.write_text(re.sub(r"(?m)^@pytest.mark.(slow|performance)$", patient, others.read_text()))
     (project.folder / "noxlib.toml").write_text("[integration.levels.extended]\ntest_timeout = 0.5\n")
     ended = project("-s", "integration-3.10", "--", "--level", "extended", "--env-config", "ci")
     assert ended.code == 1, ended.output
@@ -265,7 +269,7 @@ def test_a_script_that_cannot_be_started_is_one_line(project: Nox, change: str) 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_signal_ends_the_script_and_leaves_a_record(project: Nox, own_state: Path, place: str) -> None:
     process = project.start("-s", "script", NOXLIB_PLACE=place, NOXLIB_SCRIPT_ENV="MODE=hangs")
-    wait_until(lambda: script_began(project), "the script's start", seconds=120)
+    wait_until(lambda: script_began(project), "the script's start", seconds=300)
     os.kill(process.pid, signal.SIGTERM)
     output, _ = process.communicate(timeout=300)
     assert project.record.outcome == "cancelled", output
@@ -276,7 +280,7 @@ def test_a_signal_ends_the_script_and_leaves_a_record(project: Nox, own_state: P
 @pytest.mark.parametrize("place", PLACES)
 def test_after_sigkill_the_next_start_removes_what_the_script_left(project: Nox, own_state: Path, place: str) -> None:
     process = project.start("-s", "script", NOXLIB_PLACE=place, NOXLIB_SCRIPT_ENV="MODE=hangs")
-    wait_until(lambda: script_began(project), "the script's start", seconds=120)
+    wait_until(lambda: script_began(project), "the script's start", seconds=300)
     kill_group(process)
     process.communicate(timeout=300)
     ended = project("-s", "reap")
@@ -289,4 +293,4 @@ def test_after_sigkill_the_next_start_removes_what_the_script_left(project: Nox,
 def script_began(nox: Nox) -> bool:
     """Whether the script of any run has begun."""
     reports = (nox.folder / ".noxlib" / "runs").glob("*/result/report.jsonl")
-    return any('"event": "start", "id": "test.sh"' in report.read_text() for report in reports)
+    return any('"event": "start", "id": "test.sh"' in read(report) for report in reports)
