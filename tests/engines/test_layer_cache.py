@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import secrets
 import shutil
 import subprocess
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from noxlib.engines.registry import Registry
 
-pytestmark = [pytest.mark.docker, pytest.mark.registry, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.registry]
 
 FILE = "FROM scratch AS builder\nCOPY a /a\nFROM scratch\nCOPY --from=builder /a /b\n"
 
@@ -40,7 +40,7 @@ def writer() -> Iterator[Docker]:
 
     It has a bridge of its own: with --bridge=none it deletes docker0, which is the other engine's.
     """
-    bridge, number = f"nlc{os.getpid()}", os.getpid() % 250
+    bridge, number = f"nlc{secrets.token_hex(4)}", 1 + secrets.randbelow(250)
     subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
     subprocess.run(["ip", "address", "add", f"172.31.{number}.1/24", "dev", bridge], check=True)
     folder = Path(tempfile.mkdtemp(prefix="nlc-"))  # a socket's path is short
@@ -48,7 +48,7 @@ def writer() -> Iterator[Docker]:
     url = f"unix://{folder}/docker.sock"
     places = [f"--data-root={folder}/data", f"--exec-root={folder}/run", f"--pidfile={folder}/pid"]
     alone = [f"--bridge={bridge}", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
-    own = ["--containerd-namespace=nlc", "--containerd-plugins-namespace=nlc-plugins"]
+    own = [f"--containerd-namespace={bridge}", f"--containerd-plugins-namespace={bridge}-plugins"]
     with (folder / "log").open("wb") as log:
         argv = ["dockerd", f"--config-file={folder}/daemon.json", f"--host={url}", *places, *alone, *own]
         process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
@@ -65,7 +65,10 @@ def writer() -> Iterator[Docker]:
         yield Docker.connect({"DOCKER_HOST": url})
     finally:
         process.terminate()
-        process.wait(60)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(120)
+        process.kill()
+        process.wait()
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run(["ip", "link", "delete", bridge], check=True)
 

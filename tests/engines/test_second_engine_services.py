@@ -19,7 +19,7 @@ from .test_second_engine import Engine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.docker, pytest.mark.compose, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.compose]
 
 FILLS = "FROM redis:7\nRUN dd if=/dev/zero of=/big bs=1M count=2000\n"
 
