@@ -19,7 +19,7 @@ import pytest
 from noxlib.records import store
 
 from .checks import began, left_in_engine, processes_naming
-from .conftest import Nox, wait_until
+from .conftest import Nox, settled, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ Open = Callable[..., "Screen"]
 PLACES = ["container", "venv"]
 STOPS = "def test_stops():\n    number = 41\n    breakpoint()\n    print('after', number)\n    assert number\n"
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker]
 
 
 class Screen:
@@ -53,7 +53,7 @@ class Screen:
         self.shown = ""
         self.seen = 0
 
-    def until(self, wanted: str, seconds: float = 150.0) -> None:
+    def until(self, wanted: str, seconds: float = 300.0) -> None:
         """Wait for a text beyond the one that was waited for last."""
         deadline = time.monotonic() + seconds
         while wanted not in self.shown[self.seen :]:
@@ -67,9 +67,9 @@ class Screen:
 
     def end(self) -> int:
         """All that still comes, then the exit code."""
-        while self._more(60.0):
+        while self._more(300.0):
             pass
-        return self.process.wait(10)
+        return self.process.wait(60)
 
     def _more(self, seconds: float) -> bool:
         if not select.select([self.main], [], [], seconds)[0]:
@@ -170,7 +170,7 @@ def test_ctrl_c_ends_the_tests_and_the_sessions_that_wait(adopt: Adopt, screen: 
     assert (nox.record.outcome, nox.record.cause) == ("cancelled", "interrupted")
     assert nox.record.counts.passed == 1
     assert left_in_engine(nox) == []
-    assert processes_naming(str(nox.folder)) == []
+    assert settled(lambda: processes_naming(str(nox.folder))) == []
 
 
 def test_in_the_background_nobody_is_asked(adopt: Adopt, screen: Open) -> None:
