@@ -14,12 +14,13 @@ ROOT = Path(__file__).resolve().parents[2]
 MEASURED = "3.12"  #: the Python on which coverage is measured as well: it costs a tenth of the time
 BETWEEN = ("3.10", "3.11")  #: in the lane ci the oldest and the newest; scripts/test runs them on a Python between too
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(2400)]
 
 
 @pytest.mark.parametrize("python", ["3.9", *(pytest.param(one, marks=pytest.mark.nightly) for one in BETWEEN), "3.12"])
 def test_its_own_unit_tests_pass_in_its_own_testground(environment: dict[str, str], python: str) -> None:
     nox = Nox(ROOT, environment)
+    nox.deadline = 2100.0
     session = f"unit-{python}"
     words = ("-q", "-p", "no:cacheprovider", "--hypothesis-profile=portable")
     coverage = "true" if python == MEASURED else "false"
