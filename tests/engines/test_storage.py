@@ -166,7 +166,7 @@ def test_versitygw_is_started_where_no_server_was_given_and_else_the_test_says_s
     assert ended.counts == {"tests": 1, "failures": 0, "errors": 0, "skipped": 1}
     words = "environment cloud_hpc has backends = s3; no --s3-bucket was given, and there is no program versitygw"
     assert words in ended.output
-    assert left(project, "versitygw") == []
+    wait_until(lambda: left(project, "versitygw") == [], "the end of versitygw")
 
 
 def test_ssh_without_a_host_is_skipped_by_the_value_that_did_it(project: Project) -> None:
