@@ -16,7 +16,7 @@ from . import faults as faults_
 from .network import PATIENCE, Counts, Network, Proxy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 REAL = {"name": "the stack's", "network_simulation": True}
 
@@ -142,16 +142,18 @@ class Session:
 class BadNetwork:
     """What the fixture ``bad_network`` gives."""
 
-    def __init__(self, faulted: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, faulted: Mapping[str, Mapping[str, Any]], known: Iterable[str]) -> None:
         self.services = {name: BadService(told) for name, told in faulted.items()}
+        self.known = tuple(known)  # all of the stack's
 
     def __call__(self, name: str) -> BadService:
         """A service with a proxy before it. Raises LookupError for another one."""
         if name in self.services:
             return self.services[name]
-        near = difflib.get_close_matches(name, self.services, 1)
-        hint = f"did you mean {near[0]}?" if near else f"ask for one: -- --fault {name}"
-        raise LookupError(f"there is no proxy before {name!r}; {hint}")
+        if name in self.known:
+            raise LookupError(f"there is no proxy before {name!r}; ask for one: -- --fault {name}")
+        near = difflib.get_close_matches(name, self.known, 1, 0)
+        raise LookupError(f"there is no service {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
 
     def close(self) -> None:
         """Let those faults hold again that the session began with."""

@@ -174,7 +174,8 @@ def bad_network() -> Iterator[bad_network_.BadNetwork]:
     from . import bad_network as bad_network_  # noqa: PLC0415
     from . import stack  # noqa: PLC0415
 
-    found = bad_network_.BadNetwork(stack.needed()["faults"])
+    told = stack.needed()
+    found = bad_network_.BadNetwork(told["faults"], told["services"])
     yield found
     found.close()
 

@@ -11,19 +11,24 @@ from noxlib.errors import EngineError
 from noxlib.places.kept import KIND
 
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Callable, Optional
 
     from noxlib.ledger import Entry, Ledger
 
 
-def engine_of(entry: Optional[Entry], docker: Docker) -> Docker:
-    """The engine with a stack that is up: this one, or the one that its entry names.
+def engine_of(entry: Optional[Entry], otherwise: Callable[[], Docker]) -> Docker:
+    """The engine with a stack that is up, by its entry; where none is up another one.
 
     Raises:
-        EngineError: that one does not answer.
+        EngineError: it does not answer.
     """
     url = entry.details.get("endpoint") if entry else None
-    return Docker.connect_to(url) if url and url != str(docker.endpoint) else docker
+    if not url:
+        return otherwise()
+    try:
+        return Docker.connect_to(url)
+    except EngineError as error:
+        raise EngineError(error.what, "start it: the services that stay up are there") from None
 
 
 def remove(ledger: Ledger, entry: Entry, docker: Docker) -> bool:
@@ -32,7 +37,7 @@ def remove(ledger: Ledger, entry: Entry, docker: Docker) -> bool:
     if url == str(docker.endpoint):
         return False
     try:
-        compose.remove(engine_of(entry, docker), entry.name)
+        compose.remove(Docker.connect_to(url), entry.name)
         told = "are removed there"
     except EngineError as error:
         ledger.add(KIND, entry.name, details={"endpoint": url}, detached=True, expires=time.time())

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Optional
 
 from noxlib import atomic
 from noxlib.config.checks import nearest
@@ -15,7 +16,6 @@ from noxlib.config.detect import load_project
 from noxlib.config.models import Config
 from noxlib.config.project import Project
 from noxlib.engines import compose, process
-from noxlib.engines.docker import Docker
 from noxlib.errors import NoxlibError, PlaceError, UsageError
 from noxlib.places import carry, kept_elsewhere, stack
 from noxlib.places.mirror import SKIPPED
@@ -52,21 +52,21 @@ def run(context: Context, arguments: Arguments, place_of: PlaceOf, tests: Callab
     if not asked or arguments["dry_run"]:
         return False
     if asked[0] == WATCH.name:
-        watch(context, place_of, arguments, tests)
+        watch(context, arguments, tests)
         return True
     project = load_project(context.root)
     reaping.sweep(context.root)
     if asked[0] != LOGS.name:
         no_rest(context.session, arguments)
-    placement = place_of(project.config, arguments)
-    assert placement.engine is not None
     if asked[0] == UP.name:
-        up(context, project, placement, "no-build" if arguments["no_build"] else "all")
+        up(context, project, place_of(project.config, arguments), "no-build" if arguments["no_build"] else "all")
     elif asked[0] == DOWN.name:
-        down(context, project, placement.engine)
+        down(context, project)
+    elif asked[0] == PS.name:
+        show(context, project, arguments["profile"], ("ps", "--all"))
     else:
-        words = ("ps",) if asked[0] == PS.name else ("logs", *(["--follow"] if on_terminal() else []), *arguments.rest)
-        show(context, project, placement, words)
+        follow = ("--follow",) if on_terminal() else ()
+        show(context, project, arguments["profile"], ("logs", *follow, *arguments.rest))
     return True
 
 
@@ -109,13 +109,13 @@ def _alone(
         )
 
 
-def down(context: Context, project: Project, docker: Docker) -> None:
-    """Remove the services that are up, where there are any. Raises UsageError where a run has them."""
+def down(context: Context, project: Project) -> None:
+    """Remove the services that are up, at the engine that has them. Raises UsageError where a run has them."""
     kept = compose_stack.kept_of(context, project.config.compose_integration)
     if not kept.take():
         raise UsageError(f"{context.session}: a run has the services that are up", "stop it, or wait for it")
     try:
-        docker = kept_elsewhere.engine_of(kept.entry, docker)
+        docker = kept_elsewhere.engine_of(kept.entry, compose_stack.engine)
         found = docker.containers({compose.PROJECT: kept.project})
         compose.remove(docker, kept.project)
         kept.forget()
@@ -124,16 +124,15 @@ def down(context: Context, project: Project, docker: Docker) -> None:
     say(f"{context.session}: {f'{len(found)} services removed' if found else 'nothing was up'}")
 
 
-def show(context: Context, project: Project, placement: OfServices, words: tuple[str, ...]) -> None:
+def show(context: Context, project: Project, profile: Optional[str], words: tuple[str, ...]) -> None:
     """What compose says of the services that are up, without their secrets; in colours on a terminal, plain elsewhere.
 
     Raises:
         PlaceError: none are up, or compose refuses.
     """
     own = project.config.compose_integration
-    assert placement.engine is not None
     kept = compose_stack.kept_of(context, own)
-    docker, name = kept_elsewhere.engine_of(kept.entry, placement.engine), kept.project
+    docker, name = kept_elsewhere.engine_of(kept.entry, compose_stack.engine), kept.project
     if not docker.containers({compose.PROJECT: name}):
         raise PlaceError(f"{context.session}: no services are up", f"nox -s {context.session} -- --up")
     config = compose.Compose(docker, compose_files.of(project), name).config()
@@ -143,7 +142,7 @@ def show(context: Context, project: Project, placement: OfServices, words: tuple
         compose.Compose(docker, (), name).argv(*words, colours=seen and not os.environ.get("NO_COLOR")),
         env=docker.command_environment(),
         plain=not seen,
-        secrets=stack.read(config, own.file, own.runner, placement.profile).secrets,
+        secrets=stack.read(config, own.file, own.runner, profile).secrets,
     )
     if ended.code:
         raise PlaceError(f"{context.session}: compose {words[0]} ended with {ended.code}", "its own line stands above")
@@ -164,7 +163,7 @@ def check_names(session: str, words: Iterable[str], services: Iterable[str]) -> 
             )
 
 
-def watch(context: Context, place_of: PlaceOf, arguments: Arguments, tests: Callable[[Context], None]) -> None:
+def watch(context: Context, arguments: Arguments, tests: Callable[[Context], None]) -> None:
     """Run the tests, and again at each change; the services stay up in between, and go at the end unless kept.
 
     Raises:
@@ -181,9 +180,8 @@ def watch(context: Context, place_of: PlaceOf, arguments: Arguments, tests: Call
     except KeyboardInterrupt:
         say(f"{context.session}: no longer watching")
     finally:
-        docker = place_of(project.config, arguments).engine
-        if not arguments["keep"] and docker is not None:
-            down(context, project, docker)
+        if not arguments["keep"]:
+            down(context, project)
 
 
 def _round(context: Context, tests: Callable[[Context], None]) -> None:

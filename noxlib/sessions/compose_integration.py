@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from noxlib.config.models import Config
-from noxlib.errors import EngineError
-from noxlib.sessions import compose_hand, placing, running, suites
+from noxlib.sessions import compose_hand, compose_stack, running, suites
 from noxlib.sessions.arguments import PLACE, Arguments, Option
 from noxlib.sessions.compose_stack import OfServices
 from noxlib.sessions.context import Context
@@ -40,12 +39,7 @@ def _tests(context: Context) -> None:
 
 def _place(config: Config, arguments: Arguments) -> OfServices:
     """An engine with the services, and the tests in a container beside them or in an environment of this machine."""
-    try:
-        engine = placing.engine()
-    except EngineError as error:
-        raise EngineError(
-            error.what, "start docker or podman, or set DOCKER_HOST: the services need an engine"
-        ) from None
+    engine = compose_stack.engine()
     own = config.compose_integration
     place = arguments["place"] or config.place
     return OfServices(

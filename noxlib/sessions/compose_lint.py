@@ -15,7 +15,7 @@ from noxlib.places import stack_override
 from noxlib.places.stack_lines import Lines
 from noxlib.places.stack_lint import Mistake
 from noxlib.secret import known_secrets, mask
-from noxlib.sessions import compose_files, placing, reaping
+from noxlib.sessions import compose_files, compose_stack, reaping
 from noxlib.sessions.arguments import DRY_RUN, Option, no_rest
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.tools import ToolFailed
@@ -37,7 +37,7 @@ def run(context: Context) -> None:
     no_rest(context.session, arguments)
     files = compose_files.of(load_project(context.root))
     reaping.sweep(context.root)
-    docker = placing.engine()
+    docker = compose_stack.engine()
     if arguments["fix"]:
         files = _fix(context, files[0], docker, dry_run=arguments["dry_run"])
     found = _found(files, docker)

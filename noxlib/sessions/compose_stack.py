@@ -17,7 +17,7 @@ from noxlib.config.project import Project
 from noxlib.engines.compose import Compose
 from noxlib.engines.docker import Docker
 from noxlib.engines.imageinfo import ImageInfo
-from noxlib.errors import ConfigError, UsageError
+from noxlib.errors import ConfigError, EngineError, UsageError
 from noxlib.ledger import Ledger
 from noxlib.places import addresses, box, companions, mocks, service_sidecars, stack, stack_additions
 from noxlib.places.kept import Kept, project_name
@@ -26,7 +26,7 @@ from noxlib.places.services import Services, Work
 from noxlib.places.stack import Stack, Table
 from noxlib.places.stack_additions import Wanted
 from noxlib.places.stack_data import Data
-from noxlib.sessions import compose_data, compose_files
+from noxlib.sessions import compose_data, compose_files, placing
 from noxlib.sessions.context import Context, say
 from noxlib.sessions.placing import Placement
 
@@ -92,6 +92,16 @@ class Opened(msgspec.Struct, frozen=True):
         own = self.stack.attachment
         told = addresses.variables(addresses.on_network(self.stack.services))
         return msgspec.structs.replace(own, environment={**told, **own.environment})
+
+
+def engine() -> Docker:
+    """The engine, without which there are no services whatever the place of the tests. Raises EngineError."""
+    try:
+        return placing.engine()
+    except EngineError as error:
+        raise EngineError(
+            error.what, "start docker or podman, or set DOCKER_HOST: the services need an engine"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -77,11 +77,11 @@ def beside(start: StartRun, tmp_path: Path, peer: FakeMockServer, sidecar: Told)
 
     def run(*arguments: str, policy: str = "report", **task: Any) -> Any:
         (port,) = sidecar["ports"]
-        stack = {
+        stack: dict[str, Any] = {
             "policy": policy,
             "mocks": {"peer": {"at": ["127.0.0.1", peer.server_port], "files": ["peer.json"], "record": None}},
             "faults": {"echo": {**sidecar, **task.pop("told", {})}},
-            "services": {},
+            "services": {"echo": []},
             "channel": None,
         }
         (tmp_path / "stack.json").write_text(json.dumps(stack))

@@ -49,9 +49,9 @@ def noted(ledger: Ledger, root: Path, url: str) -> Entry:
 def test_it_is_looked_for_at_the_engine_that_has_it(ledger: Ledger, tmp_path: Path, removed: Any) -> None:
     here = engine(HERE)
     assert removed == []
-    assert kept_elsewhere.engine_of(None, here) is here
-    assert kept_elsewhere.engine_of(noted(ledger, tmp_path, HERE), here) is here
-    assert kept_elsewhere.engine_of(noted(ledger, tmp_path, THERE), here).endpoint.url == THERE
+    assert kept_elsewhere.engine_of(None, lambda: here) is here
+    found = kept_elsewhere.engine_of(noted(ledger, tmp_path, THERE), lambda: pytest.fail("another engine was asked"))
+    assert found.endpoint.url == THERE
 
 
 def test_it_goes_where_it_is_before_it_is_made_anew_at_another_engine(
@@ -73,6 +73,9 @@ def test_where_that_engine_does_not_answer_a_later_start_removes_it(
 
     monkeypatch.setattr(Docker, "connect_to", silent)
     entry = noted(ledger, tmp_path, THERE)
+    with pytest.raises(EngineError) as told:
+        kept_elsewhere.engine_of(entry, lambda: engine(HERE))
+    assert told.value.todo == "start it: the services that stay up are there"
     assert kept_elsewhere.remove(ledger, entry, engine(HERE))
     Kept(ledger, tmp_path, "session", 8).forget()  # as the run does that starts its own
     (left,) = ledger.orphans()

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from noxlib.engines import compose
+from noxlib.engines.docker import Docker
 from noxlib.errors import UsageError
+from noxlib.ledger import Ledger
+from noxlib.places.kept import Kept
 from noxlib.sessions import compose_hand, compose_integration
 from noxlib.sessions.context import Context
 
@@ -19,6 +24,24 @@ def context(root: Path, *words: str) -> Context:
 def test_two_things_at_once_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--up and --down at once"):
         compose_integration.run(context(tmp_path, "--up", "--down"))
+
+
+def test_what_is_up_goes_from_the_engine_that_has_it_though_none_answers_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'a'\nversion = '1'\nrequires-python = '>=3.10'\n")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody")
+    monkeypatch.setenv("NOXLIB_CACHE_DIR", str(tmp_path / "state"))
+    there = SimpleNamespace(containers=lambda _: [{}, {}])
+    monkeypatch.setattr(Docker, "connect_to", {"unix:///there": there}.get)
+    removed: list[object] = []
+    monkeypatch.setattr(compose, "remove", lambda *found: removed.append(found))
+    kept = Kept(Ledger(), tmp_path, "compose_integration-3.10", 8)
+    kept.note({"endpoint": "unix:///there"}, {})
+    compose_integration.run(context(tmp_path, "--down"))
+    assert removed == [(there, kept.project)]
+    assert kept.entry is None
+    assert "2 services removed" in capsys.readouterr().out
 
 
 def test_logs_are_those_of_services_that_there_are() -> None:
