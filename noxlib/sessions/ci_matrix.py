@@ -176,7 +176,9 @@ def of(
     """
     for name in names:
         if name not in steps:
-            raise UsageError(f"ci_matrix: there is no step {name!r}", f"the steps are {', '.join(sorted(steps))}")
+            step = name.rpartition("-")[0]
+            known = f"name {step}, without a Python" if step in steps else f"the steps are {', '.join(sorted(steps))}"
+            raise UsageError(f"ci_matrix: there is no step {name!r:.200}", known)
     rows = [row for row in (*_ROWS, *_others(names)) if row.lane in wanted and row.step in steps]
     rows = [row for row in rows if (row.step in names if names else row.of_use(project))]
     checks = tuple(name for name, of_use in _CHECKS.items() if name in steps and of_use(project))

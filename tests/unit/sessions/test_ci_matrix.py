@@ -108,6 +108,9 @@ def test_an_unknown_step_is_refused_with_those_that_there_are(folder: Path) -> N
     with pytest.raises(UsageError) as caught:
         sessions(folder, ("basic",), "untit")
     assert str(caught.value) == ("ci_matrix: there is no step 'untit'\n  the steps are integration, lint, unit")
+    with pytest.raises(UsageError) as caught:
+        sessions(folder, ("basic",), "unit-3.10")
+    assert caught.value.todo == "name unit, without a Python"
 
 
 @pytest.mark.parametrize(("seconds", "minutes"), [(60, 11), (3600, 70), (90_000, 360)])
