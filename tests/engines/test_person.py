@@ -36,7 +36,9 @@ def home() -> Iterator[Path]:
         environment = folder / "environment"
         subprocess.run([find_uv_bin(), "venv", "-q", "--python", "/usr/bin/python3", environment], check=True)
         python = environment / "bin" / "python"
-        subprocess.run([find_uv_bin(), "pip", "install", "-q", "--python", python, REPOSITORY], check=True)
+        # uv keeps what it built of a folder while its pyproject.toml is the same
+        fresh = ("--refresh-package", "noxlib")
+        subprocess.run([find_uv_bin(), "pip", "install", "-q", *fresh, "--python", python, REPOSITORY], check=True)
         yield folder
     finally:
         shutil.rmtree(folder)
