@@ -34,7 +34,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "testbed" / "podman"
 SOCKET = os.environ.get("NOXLIB_PODMAN_SOCKET", "/run/noxlib-podman/podman.sock")
 URL = f"unix://{SOCKET}"
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +104,10 @@ def test_what_a_killed_run_left_in_podman_is_removed(podman: Podman, engine: Doc
     nox = podman("hangs")
     nox.environment["NOXLIB_CACHE_DIR"] = str(own_state)
     process = nox.start("-s", "unit-3.10")
-    wait_until(lambda: began(nox, "test_hangs"), "the test that hangs", 180)
+    wait_until(lambda: began(nox, "test_hangs"), "the test that hangs", 600)
+    assert left(engine, nox) != []
     kill_group(process)
     process.communicate(timeout=300)
-    assert left(engine, nox) != []
     ended = nox("-s", "reap")
     assert ended.code == 0, ended.output
     assert left(engine, nox) == []
