@@ -149,8 +149,8 @@ def check_hours(number: float) -> None:
     Raises:
         ValueError: it is no such number.
     """
-    if not 0 < number <= YEAR:
-        raise ValueError(f"hours above zero, {YEAR} at most")
+    if not 0 <= number <= YEAR:
+        raise ValueError(f"hours from 0 to {YEAR}")
 
 
 def check_not_negative(number: int) -> None:
