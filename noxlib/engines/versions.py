@@ -88,6 +88,8 @@ class RegistryStore:
             return None
         new = (tag for tag, digest in self._since().items() if digest == stored.digest and tag not in stored.tags)
         tags = tuple(tag for tag in (*stored.tags, *new) if self.registry.digest(tag) == stored.digest)
+        if not set(stored.tags) <= set(tags) and self.registry.digest(stored.digest) is None:
+            return None  # somebody else has deleted it while we asked: its tags have not moved
         return msgspec.structs.replace(stored, tags=tags)
 
     def _since(self) -> dict[str, Optional[str]]:

@@ -40,6 +40,20 @@ def test_a_tag_that_was_given_or_moved_since_the_list_is_seen() -> None:
     assert store.now(first) is None
 
 
+def test_what_somebody_else_deletes_while_it_is_looked_at_is_gone_and_has_not_moved() -> None:
+    class Racing(Kept):
+        def tags(self) -> tuple[str, ...]:
+            listed = super().tags()
+            if self.pages > 1:  # the second list, between the look at the digest and that at its tags
+                self.delete("one")
+            return listed
+
+    registry = Racing({"a": "one", "b": "other"})
+    store = RegistryStore(registry)
+    (first, _) = store.listed()
+    assert store.now(first) is None
+
+
 def test_deleting_many_of_many_asks_for_a_page_of_tags_each_and_not_for_all() -> None:
     registry = Kept({f"tag-{number}": f"digest-{number}" for number in range(10 * PAGE)})
     store = RegistryStore(registry)
