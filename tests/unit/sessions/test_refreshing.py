@@ -11,7 +11,7 @@ from noxlib.engines.pipaudit import Audit, Vulnerability
 from noxlib.errors import EngineError, LockError
 from noxlib.sessions import placing, testground_lock
 from noxlib.sessions.context import Context
-from noxlib.testground import resolve
+from noxlib.testground import backend, resolve
 
 PROJECT = """
 [project]
@@ -33,6 +33,8 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setattr(resolve, "dependencies", lambda *_: LOCK + '[[packages]]\nname = "new"\nversion = "2"\n')
+    monkeypatch.setattr(backend, "requirements", lambda *_: ())  # which it would install to ask, from an index
+    monkeypatch.setattr(resolve, "build", lambda *_: LOCK)
     monkeypatch.setattr(pipaudit, "audit", lambda pins: Audit(unknown=f"asked for {len(list(pins))}"))
 
     def absent() -> None:
