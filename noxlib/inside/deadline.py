@@ -43,6 +43,21 @@ def watch(seconds: float, expire: Callable[[], None], give_up: Callable[[], None
     beside(lambda watched: guard(watched, seconds, give_up))
 
 
+def watch_phases() -> None:
+    """Have this process ended where a test hangs: all there is, or a worker; pytest-xdist tells which, and goes on.
+
+    SIGABRT has faulthandler, which pytest switches on, write the stacks of all threads.
+    """
+
+    def guard(watched: int) -> None:
+        while outlives(watched, hung.PAUSE):
+            if hung.hangs():
+                os.kill(watched, signal.SIGABRT)
+                return
+
+    beside(guard)
+
+
 def beside(guard: Callable[[int], None]) -> None:
     """Call a function with the id of this process in another one, which keeps no file of it open and no signal ends."""
     watched = os.getpid()

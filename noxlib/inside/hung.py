@@ -6,8 +6,6 @@ When a phase must be over stands in a page of memory that this process shares wi
 from __future__ import annotations
 
 import mmap
-import os
-import signal
 import struct
 from time import monotonic  # the real one, whatever a test puts in its place
 
@@ -32,19 +30,3 @@ def hangs() -> bool:
     """Whether a phase runs on, long after its deadline."""
     end: float = _TIME.unpack_from(_page)[0]
     return 0.0 < end < monotonic()
-
-
-def watch_process() -> None:
-    """Have this process ended where a test hangs: all there is, or a worker; pytest-xdist tells which, and goes on.
-
-    SIGABRT has faulthandler, which pytest switches on, write the stacks of all threads.
-    """
-    from . import deadline  # noqa: PLC0415 - which asks us too
-
-    def guard(watched: int) -> None:
-        while deadline.outlives(watched, PAUSE):
-            if hangs():
-                os.kill(watched, signal.SIGABRT)
-                return
-
-    deadline.beside(guard)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
-from . import hung, tasks
+from . import deadline, hung, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ class Phases:
         self.phase = ""
         self.handler = self.expire  # one object, to know it again
         if hasattr(config, "workerinput") or tasks.current() is None:  # the process of a run is watched already
-            hung.watch_process()
+            deadline.watch_phases()
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
