@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
-from . import tasks
-from .registered import began
+from . import registered, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +36,7 @@ class Once:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.name = f"{os.getpid()}-{began(os.getpid())}"
+        self.name = f"{os.getpid()}-{registered.began(os.getpid())}"
         self.running = folder / "running"
         self.running.mkdir(parents=True, exist_ok=True)
         (self.running / self.name).touch()
@@ -151,4 +150,4 @@ def file_name(name: str) -> str:
 def alive(worker: str) -> bool:
     """Whether the process of a worker's name is there."""
     pid, _, start = worker.partition("-")
-    return began(int(pid)) == start
+    return registered.alive(int(pid), start)

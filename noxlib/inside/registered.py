@@ -79,7 +79,7 @@ def sweep(folder: Path | None = None) -> int:
     count = 0
     for file in (folder or shared_folder()).glob("*.jsonl"):
         pid, _, start = file.name.partition(".")[0].partition("-")
-        if pid.isdigit() and began(int(pid)) != start:
+        if pid.isdigit() and not alive(int(pid), start):
             for what in _read(file):
                 with contextlib.suppress(OSError, ValueError, KeyError):  # the next ones are removed all the same
                     count += _undo(what)
@@ -107,11 +107,22 @@ def remove(path: Path) -> None:
 
 def began(pid: int) -> str:
     """When a process began, as the kernel counts; "" for one that is not there. With its id it is its name for ever."""
+    return _stat(pid)[1]
+
+
+def alive(pid: int, start: str) -> bool:
+    """Whether a process has not ended: one that was killed is there until somebody waits for it."""
+    state, found = _stat(pid)
+    return found == start and state not in ("Z", "X")
+
+
+def _stat(pid: int) -> tuple[str, str]:
+    """State and start, fields 3 and 22 of proc(5); nothing for a process that is not there."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].decode("ascii").split()
     except OSError:
-        return ""
-    return stat.rpartition(b")")[2].split()[19].decode("ascii")  # proc(5): field 22, starttime
+        return "", ""
+    return fields[0], fields[19]
 
 
 def _signal(group: int, number: int) -> None:

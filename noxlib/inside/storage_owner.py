@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import tasks
-from .registered import began
+from .registered import alive, began
 
 BASE = "noxlib-storage"  #: the folder in which they lie
 MARGIN = 3600.0  # seconds after a session's own limit: clocks differ, and it cleans up
@@ -42,7 +42,7 @@ def is_left(name: str, now: float) -> bool:
     found = NAME.fullmatch(name)
     if found is None:
         return False
-    if found["machine"] == machine() and began(int(found["pid"])) != found["began"]:
+    if found["machine"] == machine() and not alive(int(found["pid"]), found["began"]):
         return True
     return now > int(found["until"])
 

@@ -214,6 +214,19 @@ def test_a_process_of_another_time_is_not_the_one_that_was_noted(tmp_path: Path)
     assert not dead.exists()
 
 
+def test_a_session_that_was_killed_is_over_though_nobody_waited_for_it(tmp_path: Path) -> None:
+    process = subprocess.Popen(SLEEP)
+    start, notes = began(process.pid), tmp_path / f"{process.pid}-{began(process.pid)}.jsonl"
+    notes.write_text("")
+    assert registered.alive(process.pid, start)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert began(process.pid) == start
+    assert sweep(tmp_path) == 0
+    assert not notes.exists()
+    process.wait()
+
+
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     (tmp_path / f"noxlib-registered-{os.getuid()}").symlink_to(tmp_path)
