@@ -103,6 +103,24 @@ def kill_group(process: subprocess.Popen[Any], number: int = signal.SIGKILL) -> 
         return
 
 
+def killed_within(start: Callable[[], subprocess.Popen[str]], span: float, share: float) -> float:
+    """Kill a run at a share of its length, of so many seconds; the length, as it is known then.
+
+    One that has ended before, because the machine is less busy now, says how long it takes, and another is started
+    that has a little less.
+    """
+    for attempt in range(10):
+        process, began = start(), time.monotonic()
+        try:
+            process.communicate(timeout=span * share * 0.9**attempt)
+        except subprocess.TimeoutExpired:
+            kill_group(process)
+            process.communicate(timeout=300)
+            return span
+        span = time.monotonic() - began
+    raise AssertionError(f"it always ended before {share:.2f} of the seconds that it took before")
+
+
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 180.0) -> None:
     """Wait for a condition; fails by name when it does not come, be the machine as busy as it may."""
     deadline = time.monotonic() + seconds

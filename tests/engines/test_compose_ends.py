@@ -6,8 +6,7 @@ import gc
 import random
 import shutil
 import signal
-import subprocess
-import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from noxlib.engines.docker import Docker
 
 from .checks import left_of_state, processes_of
-from .conftest import Nox, kill_group, wait_until
+from .conftest import Nox, kill_group, killed_within, wait_until
 from .test_compose import CACHE, STEP, left, services, start, write
 from .test_container import Relay
 
@@ -79,20 +78,6 @@ def test_a_signal_while_all_is_taken_down_leaves_nothing_for_the_next_start(serv
     assert left_of_state(own_state) == []
 
 
-def killed_within(services: Nox, span: float, share: float) -> float:
-    """Kill a run at a share of its length, which is returned: another one, sooner, where it had ended before."""
-    for attempt in range(10):
-        process, began = services.start("-s", STEP), time.monotonic()
-        try:
-            process.communicate(timeout=span * share * 0.9**attempt)
-        except subprocess.TimeoutExpired:
-            kill_group(process)
-            process.communicate(timeout=300)
-            return span
-        span = time.monotonic() - began
-    raise AssertionError(f"it always ended before {share:.2f} of the seconds that it took before")
-
-
 @pytest.mark.parametrize("moments", [3, pytest.param(10, marks=pytest.mark.nightly)])
 def test_whenever_a_run_is_killed_the_next_start_leaves_nothing_of_it(
     services: Nox, own_state: Path, moments: int
@@ -102,7 +87,7 @@ def test_whenever_a_run_is_killed_the_next_start_leaves_nothing_of_it(
     span = 20.0  # seconds of a run that finds all made; its own as soon as one has ended before it was killed
     wrong = []
     for number in range(moments):
-        span = killed_within(services, span, (number + chance.random()) / moments)
+        span = killed_within(partial(services.start, "-s", STEP), span, (number + chance.random()) / moments)
         ended = services("-s", "reap")
         found = [*left(services), *left_of_state(own_state), *processes_of(own_state)]
         if ended.code or found:

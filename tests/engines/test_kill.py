@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
@@ -16,7 +17,7 @@ from noxlib.ledger import Ledger
 from noxlib.records import store
 
 from .checks import left_of_state, processes_of, remove_images, rename, tree
-from .conftest import Nox, kill_group
+from .conftest import Nox, killed_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,26 +111,6 @@ def victim(adopt: Adopt, own_state: Path, tmp_path: Path) -> Iterator[Victim]:
     remove_images(one.name)
 
 
-def killed_after(victim: Victim, kind: Kind, spans: dict[Kind, float], share: float) -> float:
-    """Kill a run at a share of its length; the seconds it had.
-
-    One that has ended before, because the machine is less busy now, says how long it takes, and another is started
-    that has a little less.
-    """
-    for attempt in range(10):
-        process = victim.start(kind)
-        began = time.monotonic()
-        moment = spans[kind] * share * 0.9**attempt
-        try:
-            process.communicate(timeout=moment)
-        except subprocess.TimeoutExpired:
-            kill_group(process)
-            process.communicate(timeout=300)
-            return moment
-        spans[kind] = time.monotonic() - began
-    raise AssertionError(f"{kind} always ended before {share:.2f} of the seconds that it took before")
-
-
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("kills", [12, pytest.param(200, marks=pytest.mark.nightly)])
 def test_a_killed_run_leaves_nothing_after_the_next_start(victim: Victim, kills: int) -> None:
@@ -141,7 +122,7 @@ def test_a_killed_run_leaves_nothing_after_the_next_start(victim: Victim, kills:
         turn, at = divmod(number, len(TURNS))
         kind = TURNS[at]
         share = (turn + chance.random()) / -(-kills // len(TURNS))  # from start to end, whatever chance says
-        moment = killed_after(victim, kind, spans, share)
+        spans[kind] = killed_within(partial(victim.start, kind), spans[kind], share)
         found = bool(Ledger(victim.state).orphans())
         caught += found
         if not found and share > 1 / 3:  # the machine is busier now
@@ -149,9 +130,7 @@ def test_a_killed_run_leaves_nothing_after_the_next_start(victim: Victim, kills:
         ended = victim.nox("-s", "reap")
         left = victim.left()
         if ended.code or left:
-            wrong.append(
-                f"{number}: {kind} killed after {moment:.2f} of {spans[kind]:.2f} s left {left}\n{ended.output}"
-            )
+            wrong.append(f"{number}: {kind} killed at {share:.2f} of {spans[kind]:.2f} s left {left}\n{ended.output}")
     assert not wrong, "\n".join(wrong)
     assert caught > kills // 3  # else the moments were no moments at which anything was there
     for kind in WARM:
