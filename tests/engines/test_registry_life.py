@@ -156,7 +156,8 @@ def test_the_doctor_tells_what_stands_between_us_and_the_registry(
     nobody = findings(publisher, NOXLIB_REGISTRY_USER="", NOXLIB_REGISTRY_PASSWORD="")
     assert "not logged in to 127.0.0.1" in nobody["registry"]["value"]
     wrong = findings(publisher, NOXLIB_REGISTRY_PASSWORD="wrong")
-    assert wrong["registry"]["value"].startswith(f"{USER} may not read {publisher.image}")
+    assert f"does not take the password or token of {USER} (401)" in wrong["registry"]["value"]
+    assert wrong["registry"]["fix"].startswith("check user and password")
     assert "has no tag of this commit" in findings(publisher)["published"]["value"]
     assert publisher.publish().code == 0
     assert publisher("testground_pull-3.10", "--", "main").code == 0
