@@ -113,7 +113,7 @@ def _tell(decision: Decision, action: str, reason: str) -> None:
     age = "?" if decision.days is None else f"{decision.days:.0f}"
     tags = " ".join(decision.tags) or "-"
     broken = f"; BROKEN, {len(decision.missing)} of its parts are missing" if decision.missing else ""
-    say(f"{action:6} {decision.digest[7:19]} {age:>4} d {decision.size / 1e6:7.1f} MB  {tags}  ({reason}{broken})")
+    say(f"{action:6} {decision.digest[7:19]:12} {age:>4} d {decision.size / 1e6:7.1f} MB  {tags}  ({reason}{broken})")
 
 
 def _refuse_too_many(plan: Plan, today: Sequence[Decision], share: float, *, yes: bool) -> None:

@@ -59,6 +59,13 @@ def run(context: Context) -> None:
         say(msgspec.json.format(msgspec.json.encode(listed), indent=1).decode())
     else:
         _print(context, listed, image)
+        if unread(versions):
+            say(f"noxlib: the registry lists tags that it cannot show: {' '.join(unread(versions))}")
+
+
+def unread(versions: tuple[Version, ...]) -> tuple[str, ...]:
+    """Tags that are listed and stand for nothing: what they named is damaged or gone."""
+    return tuple(tag for version in versions if not version.digest for tag in version.tags)
 
 
 def rows(versions: tuple[Version, ...], image: str, docker: Optional[Docker], now: float) -> tuple[Listed, ...]:

@@ -57,3 +57,9 @@ def test_without_an_engine_nobody_says_that_none_is_here() -> None:
         f"1 tags of 1 images in {IMAGE}, no container engine says which are here"
     )
     assert testground_list.headline((), IMAGE).endswith("0 of them here")
+
+
+def test_a_tag_that_the_registry_cannot_show_is_no_row_and_not_left_out_in_silence() -> None:
+    versions = (Version("", ("py3.10-feat",)), Version(digest(1), ("py3.10-main",), NOW))
+    assert [row.tags for row in testground_list.rows(versions, IMAGE, None, NOW)] == [("py3.10-main",)]
+    assert testground_list.unread(versions) == ("py3.10-feat",)
