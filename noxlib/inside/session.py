@@ -211,7 +211,8 @@ def arguments(task: dict[str, Any]) -> list[str]:
 
     (Paths that are no existing file or folder, such as test ids, are left to the plugin: testpaths are globs.)
     """
-    plugin = ["-p", f"{__package__}.plugin"]
+    # Whatever paths are named, and wherever pytest's own configuration lies, a test has one id: from the workspace.
+    plugin = ["-p", f"{__package__}.plugin", "--rootdir=."]
     paths = list(task.get("paths") or ())
     if paths and all(Path(task["workspace"], path).exists() for path in paths):
         plugin += ["-o", "testpaths=" + " ".join(shlex.quote(glob.escape(path)) for path in paths)]

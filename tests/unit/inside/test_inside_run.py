@@ -58,6 +58,11 @@ def test_default_paths_count_only_where_no_path_is_given(run: StartRun, argument
     assert done.counts["passed"] == passed, done.output
 
 
+def test_an_id_begins_at_the_workspace_wherever_pytests_configuration_lies(run: StartRun) -> None:
+    done = run("phases", "inner/named.py")
+    assert [failure["id"] for failure in done.result["failures"]] == ["inner/named.py::test_fails"], done.output
+
+
 def test_every_outcome_is_counted_as_pytest_counts_it(run: StartRun) -> None:
     done = run("outcomes")
     expected = {"failed": 2, "errors": 2, "skipped": 2, "xfailed": 2, "xpassed": 1}
