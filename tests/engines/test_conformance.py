@@ -108,9 +108,9 @@ def run_into_deadline(world: World, code: str) -> tuple[Exit, str]:
 
 def test_at_the_deadline_the_command_may_still_write_its_result(world: World) -> None:
     code = (
-        "import pathlib, signal, sys, time\n"
-        "def end(*_):\n    print('ending', flush=True); sys.exit(9)\n"
-        "signal.signal(signal.SIGTERM, end); print('up', flush=True); time.sleep(1000)"
+        "import os, signal, sys, time\n"
+        "def end(*_):\n    os.write(1, b'ending\\n'); sys.exit(9)\n"
+        "signal.signal(signal.SIGTERM, end); os.write(1, b'up\\n'); time.sleep(1000)"
     )
     assert run_into_deadline(world, code) == (Exit(9, "timeout"), "up\nending\n")
 
@@ -292,9 +292,9 @@ def test_fifty_megabytes_of_output_cost_little_memory(world: World) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_the_command_end_and_leaves_nothing(world: World, number: int) -> None:
     code = (
-        "import signal, sys, time\n"
-        "def end(*_):\n    print('result', flush=True); sys.exit(0)\n"
-        "signal.signal(signal.SIGTERM, end); print('up', flush=True); time.sleep(120)"
+        "import os, signal, sys, time\n"  # what prints cannot print once more in its own signal handler
+        "def end(*_):\n    os.write(1, b'result\\n'); sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, end); os.write(1, b'up\\n'); time.sleep(120)"
     )
     with child(world, code) as process:
         await_output(world, process)
