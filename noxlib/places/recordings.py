@@ -93,6 +93,8 @@ def _keep(recorded: Path, service: str, stack: Stack, root: Path, secrets: Colle
     except ValueError as error:
         _replace(recorded, mask(raw, secrets))
         return f"what was recorded of {service} is no list of expectations: {mask(str(error), secrets)}"
+    if not expectations:  # an earlier recording counts more than none
+        return f"nothing was recorded of {service}"
     text = json.dumps(expectations, indent=2) + "\n"
     _replace(recorded, text)
     named = mocks.files(stack.services[service])

@@ -81,7 +81,7 @@ def test_where_no_file_is_it_becomes_the_file(tmp_path: Path, stack: Stack) -> N
     assert list(mocks.mistakes(tmp_path / "tests" / "mocks" / "bare.json")) == []
 
 
-@pytest.mark.parametrize("text", [None, "no JSON", "[" * 100_000, "{}", '[{"httpRequest": {"metod": 5}}]'])
+@pytest.mark.parametrize("text", [None, "[]", "no JSON", "[" * 100_000, "{}", '[{"httpRequest": {"metod": 5}}]'])
 def test_what_is_no_recording_is_not_written(tmp_path: Path, stack: Stack, text: str | None) -> None:
     result = tmp_path / "result" if text is None else recorded(tmp_path, "mock", text)
     (line,) = recordings.keep(result, ["mock"], stack, tmp_path, stack.secrets)
