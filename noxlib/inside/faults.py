@@ -48,6 +48,9 @@ class Faults:
             raise ValueError(f"cut_at must be a whole number of bytes, found {self.cut_at!r}")
         if self.cut_by not in CUTS:
             raise ValueError(f"cut_by is {' or '.join(CUTS)}, found {self.cut_by!r}")
+        for name in ("refuse", "dns"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is True or False, found {getattr(self, name)!r}")
 
 
 #: A name of PROFILES, a table of values, faults; or pairs of seconds and one of these, which take turns for ever.
@@ -90,7 +93,11 @@ def schedule(given: Given, **values: Any) -> Schedule:
     """
     if isinstance(given, (str, Mapping, Faults)):
         return Schedule(((math.inf, _faults(given, values)),))
-    turns = tuple((_length(length), _faults(faults, values)) for length, faults in given)
+    try:
+        pairs = [(length, faults) for length, faults in given]
+    except (TypeError, ValueError):
+        raise ValueError(f"expected a profile, faults, or pairs of seconds and one of these, found {given!r}") from None
+    turns = tuple((_length(length), _faults(faults, values)) for length, faults in pairs)
     if not turns:
         raise ValueError("a schedule needs at least one turn of (seconds, faults)")
     return Schedule(turns)
@@ -133,6 +140,8 @@ def _faults(given: Any, values: Mapping[str, Any]) -> Faults:
         if name not in PROFILES:
             raise ValueError(f"there is no network {given!r}; there are {', '.join(PROFILES)}")
         given = PROFILES[name]
+    if not isinstance(given, (Faults, Mapping)):
+        raise ValueError(f"expected a profile or faults, found {given!r}")
     found = dataclasses.asdict(given) if isinstance(given, Faults) else dict(given)
     fields = {field.name for field in dataclasses.fields(Faults)}
     for name in (*found, *values):
