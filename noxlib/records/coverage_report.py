@@ -28,7 +28,6 @@ class CoverageResult(msgspec.Struct, frozen=True):
     percent: float
     files: int
     text: str  #: the terminal's report, and below it what was left out
-    sessions: tuple[str, ...]
     below: Optional[float] = None  #: the project's ``fail_under``, if the total is below it
 
 
@@ -169,9 +168,8 @@ def _report(measured: Any, found: list[_Run], out: Path) -> CoverageResult:
     measured.xml_report(outfile=str(out / "coverage.xml"))
     measured.json_report(outfile=str(out / "coverage.json"))
     atomic.write(out / "badge.svg", badge(percent).encode(), mode=0o644)
-    sessions = tuple(run.session for run in found)
-    lines = f"{text.getvalue().rstrip()}\nof {', '.join(sessions)}"
-    return CoverageResult(percent, _count(out), lines, sessions, _below(measured, percent))
+    lines = f"{text.getvalue().rstrip()}\nof {', '.join(run.session for run in found)}"
+    return CoverageResult(percent, _count(out), lines, _below(measured, percent))
 
 
 def _absent(measured: Any) -> list[str]:

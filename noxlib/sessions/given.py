@@ -99,5 +99,4 @@ def _of_image(reference: str, info: ImageInfo, project: Project, python: str, lo
         platform=platforms.of(*info.platform.split("/")),
         interpreter=labels.get(f"{box.LABEL}interpreter", box.PYTHON),
         builder_reference=None if own else image.builder_reference(local),
-        foreign_id=labels.get(f"{box.LABEL}foreign"),
     )

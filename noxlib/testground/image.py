@@ -38,7 +38,6 @@ class Testground(msgspec.Struct, frozen=True):
     builder_reference: Optional[str] = None  #: where ``ensure_builder`` puts the builder; None for an own Dockerfile
     path: str = ""  #: PYTHONPATH of the image
     platform: str = ""  #: ``linux/amd64``
-    foreign_id: Optional[str] = None  #: the own Dockerfile's image, below the layer that noxlib added
 
 
 def find_or_build(project: Project, python: str, lock: Lock, docker: Docker, *, build: bool = True) -> Testground:
@@ -161,7 +160,6 @@ def _testground(info: ImageInfo, order: Order) -> Testground:
         platform=platforms.of(*info.platform.split("/")),
         interpreter=info.labels.get(f"{box.LABEL}interpreter", box.PYTHON),
         builder_reference=None if own else builder_reference(order.reference),
-        foreign_id=info.labels.get(f"{box.LABEL}foreign"),
     )
 
 
