@@ -50,7 +50,7 @@ class Faults:
             raise ValueError(f"cut_by is {' or '.join(CUTS)}, found {self.cut_by!r}")
         for name in ("refuse", "dns"):
             if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} is True or False, found {getattr(self, name)!r}")
+                raise ValueError(f"{name} is True or False, found {getattr(self, name)!r}")  # noqa: TRY004 - as all that makes no sense
 
 
 #: A name of PROFILES, a table of values, faults; or pairs of seconds and one of these, which take turns for ever.
@@ -141,7 +141,7 @@ def _faults(given: Any, values: Mapping[str, Any]) -> Faults:
             raise ValueError(f"there is no network {given!r}; there are {', '.join(PROFILES)}")
         given = PROFILES[name]
     if not isinstance(given, (Faults, Mapping)):
-        raise ValueError(f"expected a profile or faults, found {given!r}")
+        raise ValueError(f"expected a profile or faults, found {given!r}")  # noqa: TRY004
     found = dataclasses.asdict(given) if isinstance(given, Faults) else dict(given)
     fields = {field.name for field in dataclasses.fields(Faults)}
     for name in (*found, *values):
