@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import tarfile
 import tempfile
 from typing import IO, TYPE_CHECKING, cast
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHUNK = streams.SIZE
+OF_THE_TAR = (errno.ENAMETOOLONG, errno.ELOOP)  #: whose names and links they are
 
 
 def pack(entries: Iterable[tuple[str, Path]], uid: int, gid: int) -> IO[bytes]:
@@ -107,7 +109,7 @@ def whole() -> Iterator[None]:
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise _damaged(error) from error
     except OSError as error:
-        if of_machine(error) is not None:
+        if error.errno not in OF_THE_TAR and of_machine(error) is not None:
             raise
         raise _damaged(error) from error
 
