@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.docker, pytest.mark.compose, pytest.mark.ssh, pytest.mark.vm, pytest.mark.slurm]
 
+#: The cluster has a state folder of its own, and so locks anew: as of the same day.
 EVERYTHING = """
 pythons = ["3.10"]
+exclude_newer = "2025-06-01"
 unit.select = ""
 compose_integration.select = ""
 sanity.select = ""
