@@ -54,7 +54,7 @@ class S3(storage.Backend):
             self.connect()
             self.filesystem.ls(self.bucket)
             self.folder = storage.claim(self.filesystem, self.bucket)
-        except self.broken as error:
+        except (*self.broken, ValueError) as error:  # which is what botocore has for an endpoint that is no URL
             what = f"the bucket {self.bucket} of {self.endpoint or 'AWS'} cannot be used: {error}"
             todo = "look whether it is there, and correct --s3-endpoint, --s3-bucket, --s3-key or --s3-secret"
             raise storage.Refused(what, todo) from None
