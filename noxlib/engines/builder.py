@@ -18,7 +18,6 @@ from noxlib.engines import builders, client, layers, offline, podman, process
 from noxlib.engines.buildfailure import failure, registry_failure
 from noxlib.engines.index import ca_bundle, for_pip, index_secrets, mask
 from noxlib.engines.layers import Layers
-from noxlib.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -133,18 +132,6 @@ def pull(reference: str, docker: Docker) -> None:
         _client(docker).image.pull(reference, quiet=True)
     except DockerException as error:
         raise registry_failure(reference, mask(error.stderr or "")) from None
-
-
-def tag(reference: str, new: str, docker: Docker) -> None:
-    """Give an image of the engine another name. Raises EngineError."""
-    from python_on_whales.exceptions import DockerException  # noqa: PLC0415
-
-    try:
-        _client(docker).image.tag(reference, new)
-    except DockerException as error:
-        raise EngineError(
-            f"cannot tag {reference}: {(error.stderr or '').strip()}", "look at: docker image ls"
-        ) from None
 
 
 def run(reference: str, argv: Sequence[str], docker: Docker) -> str:

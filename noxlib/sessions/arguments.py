@@ -143,7 +143,7 @@ def _refuse_empty(session: str, values: dict[str, Any], options: tuple[Option, .
         if value == "" or (option.many and "" in value):
             raise UsageError(
                 f"{session}: {option.name} was given an empty value",
-                "give it one, or leave the option out; is the variable set that it was taken from?",
+                "give it one, or leave the option out; a variable that is not set is empty",
             )
 
 

@@ -10,7 +10,7 @@ from noxlib.engines.docker import Docker
 from noxlib.sessions import container_ground, placing, reaping, writing
 from noxlib.sessions.arguments import DRY_RUN, PLATFORM, Arguments, Option, no_rest
 from noxlib.sessions.context import Context, say
-from noxlib.testground import image, lock
+from noxlib.testground import building, image, lock
 from noxlib.testground.locked import Lock
 from noxlib.testground.names import image_name
 
@@ -36,6 +36,7 @@ def run(context: Context) -> None:
         say(f"{context.session}: {fingerprint}")
         return
     testground = image.find_or_build(project, context.python, locked, docker)
+    building.mark_local(testground.reference, context.python, docker)  # one that was pulled or loaded has not got it
     say(f"{context.session}: {testground.reference} {testground.id}")
     if arguments["prepare"]:
         container_ground.in_testground(project, testground, docker, "all")

@@ -10,7 +10,7 @@ import msgspec
 
 from noxlib import temporary
 from noxlib.config import event as events
-from noxlib.engines import builder, builders, git, uv
+from noxlib.engines import builder, builders, git, images, uv
 from noxlib.engines.buildfailure import TEMPLATE
 from noxlib.engines.layers import Layers
 from noxlib.errors import BuildError, ConfigError
@@ -33,9 +33,13 @@ _PROBE = (
 def build(order: Order, docker: Docker) -> None:
     """Build the testground and tag it. Raises BuildError, EngineError."""
     build_untagged(order, docker)
+    mark_local(order.reference, order.python, docker)
+
+
+def mark_local(reference: str, python: str, docker: Docker) -> None:
+    """Give what was built last its name, ``py3.10-local``; not to another platform's. Raises EngineError."""
     if docker.platform == docker.native:
-        local = f"{order.reference.rpartition(':')[0]}:{names.tag(order.python, 'local')}"
-        builder.tag(order.reference, local, docker)
+        images.tag(reference, f"{reference.rpartition(':')[0]}:{names.tag(python, 'local')}", docker)
 
 
 def build_untagged(order: Order, docker: Docker) -> None:
