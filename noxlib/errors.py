@@ -81,6 +81,7 @@ _REFUSALS = {
     errno.EROFS: "make it writable; NOXLIB_CACHE_DIR puts noxlib's cache elsewhere",
     errno.EACCES: "make it readable and writable for you",
     errno.EPERM: "make it yours",
+    errno.ENOTDIR: "a file is where a folder should be: remove it; NOXLIB_CACHE_DIR puts noxlib's cache elsewhere",
     errno.ENAMETOOLONG: "name a shorter one",
     errno.ELOOP: "see where its links lead: round in a circle",
     errno.EIO: "the disk may be failing: see the system's log",

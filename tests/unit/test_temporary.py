@@ -26,3 +26,10 @@ def test_a_name_that_is_too_long_is_a_refusal_of_this_machine_and_not_repeated_w
     assert told is not None
     assert "File name too long" in told.what
     assert len(told.what) < 500
+
+
+def test_a_file_where_a_folder_should_be_is_no_mistake_of_ours() -> None:
+    told = of_machine(OSError(errno.ENOTDIR, "Not a directory", "/etc/passwd/interpreters"))
+    assert told is not None
+    assert told.what == "/etc/passwd/interpreters: Not a directory"
+    assert told.todo.startswith("a file is where a folder should be")
