@@ -24,7 +24,7 @@ class Run:
         self.process = process
 
     def finish(self) -> Run:
-        self.output, _ = self.process.communicate(timeout=60)
+        self.output, _ = self.process.communicate(timeout=600)
         self.code = self.process.returncode
         return self
 
@@ -81,7 +81,7 @@ def start(tmp_path: Path, bytecode: str) -> StartRun:
             "result": str(tmp_path / "result"),
             "arguments": ["-p", "no:cacheprovider", *arguments],
             "import_roots": [str(tmp_path / "workspace")],
-            "timeout": 60,
+            "timeout": 600,
             **task,
         }
         (tmp_path / "task.json").write_text(json.dumps(whole))
