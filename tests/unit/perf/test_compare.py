@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from noxlib.errors import UsageError
 from noxlib.perf import sampling
 from noxlib.perf.compare import compare
 
+importlib.import_module("scipy.stats")  # seconds on a busy machine: before the first test, not within it
 COMMITS = ("a" * 40, "b" * 40)
 
 
