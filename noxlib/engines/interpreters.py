@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -90,8 +91,9 @@ def find(python: str, state: Path) -> Path:
             f"install it: uv python install {python}",
             cause="interpreter",
         )
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(memory, msgspec.json.encode(Remembered(str(found), found.stat().st_mtime_ns, searched)))
+    with contextlib.suppress(OSError):  # where nothing can be written it is looked for again
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(memory, msgspec.json.encode(Remembered(str(found), found.stat().st_mtime_ns, searched)))
     return found
 
 

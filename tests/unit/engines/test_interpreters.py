@@ -139,6 +139,12 @@ def test_a_damaged_memory_is_no_harm(machine: Path) -> None:
     assert find("3.99", machine / "state") == path
 
 
+def test_where_nothing_can_be_remembered_it_is_found_all_the_same(machine: Path) -> None:
+    path = fake(machine / "bin" / "python3.99")
+    (machine / "state").write_text("no folder")
+    assert find("3.99", machine / "state") == path
+
+
 def test_an_absent_interpreter_is_told_with_the_command_that_installs_it(machine: Path) -> None:
     with pytest.raises(PlaceError, match=r"Python 3\.99 is not on this machine") as caught:
         find("3.99", machine / "state")
