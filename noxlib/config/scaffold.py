@@ -13,6 +13,7 @@ from noxlib.errors import UsageError
 
 WORKFLOWS = ("test", "nightly", "cleanup", "research-environment")
 COMPOSE = "docker-compose.test.yml"
+_CALLED = b" noxlib/noxlib/.github/workflows/"  #: in a workflow of ours
 _RELEASE = "@RELEASE "  #: in the templates of workflows, what follows the name of a workflow of noxlib's
 
 
@@ -98,4 +99,12 @@ def workflow(name: str) -> str:
 
 def write_workflows(root: Path) -> tuple[Written, ...]:
     """The workflows below ``.github/workflows`` that are not there."""
-    return tuple(write_new(root, f".github/workflows/{name}.yml", workflow(name)) for name in WORKFLOWS)
+    return tuple(_write_workflow(root, name) for name in WORKFLOWS)
+
+
+def _write_workflow(root: Path, name: str) -> Written:
+    """Beside one of the project's own that has its name; GitHub tells two workflows apart by their names, too."""
+    path, text = f".github/workflows/{name}.yml", workflow(name)
+    if (root / path).is_file() and _CALLED not in (root / path).read_bytes():
+        path, text = f".github/workflows/noxlib-{name}.yml", text.replace("\nname: ", "\nname: noxlib ", 1)
+    return write_new(root, path, text)

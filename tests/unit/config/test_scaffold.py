@@ -165,9 +165,11 @@ def test_the_workflows_are_written_where_there_are_none(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "test.yml").write_text("name: mine\n")
     written = dict(write_workflows(tmp_path))
-    assert written.pop(".github/workflows/test.yml") == "kept"
     assert set(written.values()) == {"written"}
     assert (folder / "test.yml").read_text() == "name: mine\n"
+    assert (folder / "noxlib-test.yml").read_text() == workflow("test").replace("\nname: test", "\nname: noxlib test")
+    again = dict(write_workflows(tmp_path))
+    assert (again.keys(), set(again.values())) == (written.keys(), {"kept"})
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
