@@ -162,6 +162,7 @@ def describe(kind: str) -> str:
     words = {
         "tuple[str, ...]": "a list of strings",
         "dict[str, str]": "a table of strings",
+        "dict[str, tuple[str, ...]]": "a table of lists of strings",
         "float": "a number",
         "int": "a whole number",
         "bool": "true or false",

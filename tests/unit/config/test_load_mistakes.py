@@ -41,6 +41,10 @@ BAD = [
     ('unit = "fast"', "pyproject.toml: tool.noxlib.unit: expected a table, found 'fast'"),
     ("unit.env = {A = 1}", "pyproject.toml: tool.noxlib.unit.env: expected a table of strings, found {'A': 1}"),
     (
+        'compose_integration.reset = {d = "x"}',
+        "pyproject.toml: tool.noxlib.compose_integration.reset: expected a table of lists of strings, found {'d': 'x'}",
+    ),
+    (
         'unit.env = {"A-B" = "1"}',
         (
             "pyproject.toml: tool.noxlib.unit.env: expected the name of an environment variable "
