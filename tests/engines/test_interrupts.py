@@ -29,7 +29,7 @@ FROM python:${{PYTHON_VERSION}}-slim
 RUN --mount=type=secret,id=ca,mode=0444 --mount=type=secret,id=index \\
     if [ -f /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \\
     if [ -f /run/secrets/index ]; then set -a; . /run/secrets/index; set +a; fi; \\
-    python -m pip install --quiet --root-user-action=ignore pytest coverage
+    python -m pip install --quiet --retries 10 --root-user-action=ignore pytest coverage
 RUN echo {token} && sleep {seconds}
 """
 SETUP = """

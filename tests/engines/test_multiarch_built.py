@@ -226,7 +226,7 @@ def test_another_builder_builds_both_platforms_which_are_one_index(publisher: Pu
 OWN = """ARG PYTHON_VERSION=3.11
 FROM python:${PYTHON_VERSION}-slim AS test
 RUN --mount=type=secret,id=ca if [ -f /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \\
-    python -m pip install --quiet --root-user-action=ignore pytest && echo of-its-own >/made
+    python -m pip install --quiet --retries 10 --root-user-action=ignore pytest && echo of-its-own >/made
 """
 
 
