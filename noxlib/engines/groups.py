@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Collection
 
-    import psutil
-
 END_SECONDS = 10.0  #: that killed processes get to let go of memory and files; one that waits for a disk takes longer
 _PAUSE = 0.01  # seconds between two looks
 
@@ -37,10 +35,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def await_end(pids: Collection[int]) -> None:
     """Wait until processes that were killed have let go of their files, be they zombies that nobody waits for."""
-    if pids:
-        import psutil  # noqa: PLC0415 - as above
-
-        _wait_while(lambda: any(process.pid in pids and _is_at_work(process) for process in psutil.process_iter()))
+    _wait_while(lambda: any(map(_is_at_work, pids)))
 
 
 def _wait_while(lives: Callable[[], bool]) -> None:
@@ -57,18 +52,19 @@ def _lives(group: int) -> bool:
         return False
     import psutil  # noqa: PLC0415 - most programs leave nobody in their group
 
-    return any(_is_of(process, group) and _is_at_work(process) for process in psutil.process_iter())
+    return any(_is_of(pid, group) and _is_at_work(pid) for pid in psutil.pids())
 
 
-def _is_of(process: psutil.Process, group: int) -> bool:
+def _is_of(pid: int, group: int) -> bool:
     with contextlib.suppress(OSError):
-        return os.getpgid(process.pid) == group
+        return os.getpgid(pid) == group
     return False
 
 
-def _is_at_work(process: psutil.Process) -> bool:
+def _is_at_work(pid: int) -> bool:
     import psutil  # noqa: PLC0415 - as above
 
     with contextlib.suppress(psutil.Error, OSError):
+        process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
     return False

@@ -45,14 +45,13 @@ def _marked(mark: str) -> Iterator[int]:
 
 
 def _by_proc() -> Iterator[tuple[int, list[bytes]]]:
-    with os.scandir("/proc") as entries:
-        names = [entry.name for entry in entries if entry.name.isdigit()]
-    for name in names:
-        try:
-            variables = Path("/proc", name, "environ").read_bytes()
-        except OSError:  # it ended, or it is another user's
-            continue
-        yield int(name), variables.split(b"\0")
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                variables = (process / "environ").read_bytes()
+            except OSError:  # it ended, or it is another user's
+                continue
+            yield int(process.name), variables.split(b"\0")
 
 
 def _by_psutil() -> Iterator[tuple[int, list[bytes]]]:
