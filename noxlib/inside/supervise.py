@@ -41,6 +41,7 @@ class Supervisor:
         self.cause = "exit"
         self.status: int | None = None
         self.pid = 0
+        self.deadline: float | None = None
         self.kill_at: float | None = None
         self.words = b""
         watched = order.get("watch") and not order.get("terminal")
@@ -76,6 +77,8 @@ class Supervisor:
 
     def start(self) -> None:
         terminal = bool(self.order.get("terminal"))
+        timeout = None if terminal else self.order.get("timeout")
+        self.deadline = None if timeout is None else time.monotonic() + timeout  # before the command's first step
         process = subprocess.Popen(
             self.order["argv"],
             env=self.order["environment"],
@@ -89,17 +92,15 @@ class Supervisor:
 
     def follow(self, wake: int) -> None:
         """Wait for the command's end; TERM at the deadline or when told so, KILL when the grace is over."""
-        timeout = None if self.order.get("terminal") else self.order.get("timeout")
-        deadline = None if timeout is None else time.monotonic() + timeout
         while not self.reap():
             now = time.monotonic()
             if self.kill_at is not None and now >= self.kill_at:
                 self.kill_at = None
                 self.kill()
-            if deadline is not None and now >= deadline:
-                deadline = None
+            if self.deadline is not None and now >= self.deadline:
+                self.deadline = None
                 self.stop("timeout", self.order.get("grace", GRACE))
-            ends = [moment for moment in (self.kill_at, deadline) if moment is not None]
+            ends = [moment for moment in (self.kill_at, self.deadline) if moment is not None]
             self.listen(wake, max(0.0, min([now + PAUSE, *ends]) - now))
 
     def listen(self, wake: int, seconds: float) -> None:

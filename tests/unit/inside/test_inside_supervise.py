@@ -29,6 +29,14 @@ WITH_A_CLOCK = """
 import os, runpy, sys, time
 later, clock = sys.argv.pop(1), time.monotonic
 time.monotonic = lambda: clock() + 3600 * os.path.exists(later)
+if sys.argv.pop(1) == "slowly":  # the start returns only when it is later: the command was quicker
+    import subprocess
+    class Slow(subprocess.Popen):
+        def __init__(self, *given, **named):
+            super().__init__(*given, **named)
+            while not os.path.exists(later):
+                time.sleep(0.01)
+    subprocess.Popen = Slow
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -37,7 +45,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 class Supervised:
     """A supervisor that was started, its standard input ours."""
 
-    def __init__(self, folder: Path, argv: tuple[str, ...], **order: Any) -> None:
+    def __init__(self, folder: Path, argv: tuple[str, ...], start: str = "at once", **order: Any) -> None:
         self.later = folder / "later"
         (folder / "noxlib_inside").symlink_to(INSIDE)
         self.order = folder / "order.json"
@@ -46,7 +54,7 @@ class Supervised:
         self.order.write_text(json.dumps(given))
         self.process = subprocess.Popen(
             (
-                *(sys.executable, "-I", "-S", "-B", "-c", WITH_A_CLOCK, str(self.later)),
+                *(sys.executable, "-I", "-S", "-B", "-c", WITH_A_CLOCK, str(self.later), start),
                 *(str(folder / "noxlib_inside" / "supervise.py"), str(self.order)),
             ),
             stdin=subprocess.PIPE,
@@ -132,8 +140,9 @@ def test_at_the_deadline_the_command_may_end_by_itself(tmp_path: Path) -> None:
     assert one.end()[1] == ended(9, "timeout")
 
 
-def test_after_the_grace_it_is_killed(tmp_path: Path) -> None:
-    one = Supervised(tmp_path, code(STUBBORN), timeout=600, grace=0.5)
+@pytest.mark.parametrize("start", ["at once", "slowly"])
+def test_after_the_grace_it_is_killed(tmp_path: Path, start: str) -> None:
+    one = Supervised(tmp_path, code(STUBBORN), start, timeout=600, grace=0.5)
     one.an_hour_later()
     assert one.end()[1] == ended(137, "timeout")
 
