@@ -199,9 +199,7 @@ class Controller(Selection):
 
     @pytest.hookimpl
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
-        if self.cause is None and not isinstance(
-            excinfo.value, pytest.Session.Interrupted
-        ):  # that one is -x and its like
+        if self.cause is None and excinfo.typename != "Interrupted":  # pytest's and pytest-xdist's word for -x and such
             self.cause = "interrupted" if isinstance(excinfo.value, KeyboardInterrupt) else "exit"
             self.message = str(excinfo.value) or excinfo.typename
 

@@ -76,6 +76,12 @@ def test_every_outcome_is_counted_as_pytest_counts_it(run: StartRun) -> None:
     assert result.outcome(done.result) == "failed"
 
 
+@pytest.mark.parametrize("words", [(), ("-p", "xdist.plugin", "-n1")], ids=["alone", "xdist"])
+def test_a_suite_that_stops_at_its_first_failure_has_failed(words: tuple[str, ...], run: StartRun) -> None:
+    done = run("outcomes", *words, "-x")
+    assert (bool(done.counts["failed"]), result.outcome(done.result)) == (True, "failed"), done.output
+
+
 def test_all_skipped_is_not_green(run: StartRun) -> None:
     done = run("skips_everything")
     assert (done.code, done.result["cause"], result.outcome(done.result)) == (0, "all-skipped", "no-tests")
