@@ -235,10 +235,9 @@ def main(argv: list[str]) -> int:
     try:
         write(order["exit"], exit_)
     except OSError as error:  # this program's own code tells of it: the output may go to the same disk
+        told = f"noxlib: the command ended with {exit_['code']}, which cannot be written: {error.strerror}"
         with contextlib.suppress(OSError):
-            print(
-                f"noxlib: the command ended with {exit_['code']}, which cannot be written: {error.strerror}", flush=True
-            )
+            print(told, flush=True)
         return NO_ROOM if error.errno in (errno.ENOSPC, errno.EDQUOT) else UNWRITTEN
     return int(exit_["code"])
 
