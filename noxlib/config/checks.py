@@ -71,7 +71,7 @@ def _suite_checks(root: Path) -> dict[str, Check]:
         "args": check_text,
         "env": check_variable,
         "timeout": values.check_positive,
-        "memory": values.parse_size,
+        "memory": values.check_memory,
         "cpus": values.check_positive,
         "shm_size": values.parse_size,
         "disk": values.parse_size,

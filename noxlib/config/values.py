@@ -10,6 +10,7 @@ from typing import Optional
 OLDEST, NEWEST = 9, 20  #: minor versions of Python 3: what runs beside the tests needs 3.9, and one may hope
 FREE_THREADED_SINCE = 13
 YEAR = 366 * 24  #: hours
+LEAST_MEMORY = 6 * 2**20  #: bytes
 
 _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
@@ -33,6 +34,12 @@ def parse_size(text: str) -> int:
     if size < 1:
         raise ValueError('a size above zero such as "512m" or "2g"')
     return size
+
+
+def check_memory(text: str) -> None:
+    """Raise ValueError for less than docker gives to a container; no interpreter begins in less either."""
+    if parse_size(text) < LEAST_MEMORY:
+        raise ValueError('at least "6m"')
 
 
 def parse_age(text: str) -> Optional[float]:

@@ -56,6 +56,7 @@ BAD = [
         'unit.memory = "2 gigs"',
         'pyproject.toml: tool.noxlib.unit.memory: expected a size above zero such as "512m" or "2g", found \'2 gigs\'',
     ),
+    ('unit.memory = "1"', "pyproject.toml: tool.noxlib.unit.memory: expected at least \"6m\", found '1'"),
     (
         'unit.select = "not"',
         (
