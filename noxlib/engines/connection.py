@@ -1,4 +1,4 @@
-"""The connection to an engine, made or given up within 2 s."""
+"""The connection to an engine, given up within 2 s where nobody listens."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from noxlib.engines.endpoint import Endpoint
 
 CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 30.0  #: for one that listens on this machine to say its first word, however busy that is
 CALL_SECONDS = 120.0  #: an engine under load may take long to create; for ever it may not
 SSH_SECONDS = 15.0
 FIRST_API = "1.41"  #: a placeholder until the engine has told its own
@@ -32,7 +33,8 @@ def connect(endpoint: Endpoint) -> tuple[Any, dict[str, Any]]:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     expected = (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError, KeyError)
     ssh = endpoint.url.startswith("ssh://")
-    seconds = int(SSH_SECONDS if ssh else CONNECT_SECONDS)
+    listens = endpoint.url.startswith("unix://")  # it was knocked at
+    seconds = int(SSH_SECONDS if ssh else ANSWER_SECONDS if listens else CONNECT_SECONDS)
     try:
         # With version="auto" it would ask by itself, and leave its sockets open where nothing answers.
         api: Any = docker.APIClient(endpoint.url, FIRST_API, seconds, tls=_tls(endpoint) or False, use_ssh_client=ssh)

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socketserver
 import struct
+import tempfile
+import time
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noxlib.engines import connection
 from noxlib.engines import endpoint as endpoints
 from noxlib.engines.attached import Frames
 from noxlib.engines.docker import Docker
 from noxlib.engines.endpoint import Endpoint, resolve_endpoint
 from noxlib.engines.refusals import speaking
 from noxlib.errors import EngineError
+from tests.answering import serving
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -117,6 +124,38 @@ def test_an_engine_that_accepts_and_says_nothing_is_given_up_after_two_seconds(t
     refused = pytest.raises(EngineError, match="no container engine answers")
     with socket.create_server(("127.0.0.1", 0)) as silent, refused:
         Docker.connect({"DOCKER_HOST": f"tcp://127.0.0.1:{silent.getsockname()[1]}"}, tmp_path)
+
+
+class Slow(BaseHTTPRequestHandler):
+    """An engine of this machine that is long about its first word."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        time.sleep(1.2)
+        said = json.dumps({"ApiVersion": "1.41", "Version": "24.0.0"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def slow() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:  # a socket's path is short
+        path = f"{folder}/socket"
+        with serving(socketserver.ThreadingUnixStreamServer(path, Slow)):
+            yield f"unix://{path}"
+
+
+def test_an_engine_of_this_machine_that_listens_may_take_its_time_to_answer(
+    slow: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 1.0)
+    Docker.connect({"DOCKER_HOST": slow}, tmp_path).close()
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50)), max_size=20), st.integers(1, 17))
