@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Optional
 import msgspec
 
 from noxlib import atomic
-from noxlib.errors import CacheError, NoxlibError
+from noxlib.errors import CacheError, NoxlibError, of_machine
 from noxlib.owner import Owner, identity, look
 
 if TYPE_CHECKING:
@@ -60,6 +60,14 @@ def state_folder() -> Path:
     import platformdirs  # noqa: PLC0415 - not needed where the variable is set
 
     return platformdirs.user_cache_path("noxlib")
+
+
+def refusal(error: OSError) -> Optional[NoxlibError]:
+    """The two lines of what the machine refused, a folder for noxlib's state too; None for a mistake of ours."""
+    folder = state_folder()
+    if error.errno == errno.ENOENT and error.filename in map(str, (folder, *folder.parents)):  # as below /proc
+        return CacheError(f"the folder {folder} cannot be made", "set NOXLIB_CACHE_DIR to a folder that can")
+    return of_machine(error)
 
 
 class Ledger:

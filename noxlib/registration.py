@@ -19,7 +19,7 @@ from typing import Any, Callable, NoReturn, Optional
 import msgspec
 import nox
 
-from noxlib.errors import Cancelled, NoxlibError, UsageError, of_machine
+from noxlib.errors import Cancelled, NoxlibError, UsageError
 from noxlib.sessions.arguments import HelpShown
 from noxlib.sessions.context import Context
 from noxlib.steps import STEPS, Body, Step
@@ -148,10 +148,12 @@ def _boundary(session: nox.Session) -> Iterator[None]:
     except BrokenPipeError:  # whoever read our output, `head` say, has gone: nobody is left to be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        refusal = of_machine(error)
-        if refusal is None:
+        from noxlib.ledger import refusal  # noqa: PLC0415 - listing sessions needs none of it
+
+        refused = refusal(error)
+        if refused is None:
             raise
-        _tell(session, refusal)
+        _tell(session, refused)
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from noxlib import __version__, atomic
-from noxlib.errors import NoxlibError, of_machine
+from noxlib.errors import NoxlibError
+from noxlib.ledger import refusal
 from noxlib.places.host import Facts
 from noxlib.plan import Plan
 from noxlib.records import result as results
@@ -187,7 +188,7 @@ def any_test_began(folder: RunFolder) -> bool:
 
 def _of_error(error: BaseException) -> Verdict:
     if isinstance(error, OSError):
-        error = of_machine(error) or error
+        error = refusal(error) or error
     if isinstance(error, NoxlibError):
         return Verdict(
             "cancelled" if error.outcome == "cancelled" else "error", error.cause or _kind(error), error.what

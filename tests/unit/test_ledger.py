@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from noxlib import owner as owner_module
 from noxlib.errors import CacheError, EngineError
-from noxlib.ledger import FOREIGN_SECONDS, Entry, Ledger, reap, state_folder
+from noxlib.ledger import FOREIGN_SECONDS, Entry, Ledger, reap, refusal, state_folder
 from noxlib.owner import Owner, alive, identity, look
 
 if TYPE_CHECKING:
@@ -251,3 +251,21 @@ def test_adding_an_entry_imports_nothing_that_takes_long(tmp_path: Path) -> None
         "assert not {'psutil', 'uv', 'rich'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+
+
+@pytest.mark.parametrize("chosen", ["/proc/noxlib", "/proc/noxlib/deeper"])
+def test_a_state_folder_that_cannot_be_made_is_two_lines(chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOXLIB_CACHE_DIR", chosen)
+    with pytest.raises(FileNotFoundError) as caught:
+        (state_folder() / "locks").mkdir(parents=True)
+    told = refusal(caught.value)
+    assert told is not None
+    assert told.what == f"the folder {chosen} cannot be made"
+    assert "NOXLIB_CACHE_DIR" in told.todo
+
+
+def test_another_file_that_is_not_there_is_a_mistake_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOXLIB_CACHE_DIR", str(tmp_path / "state"))
+    with pytest.raises(FileNotFoundError) as caught:
+        (state_folder() / "no such file").read_bytes()
+    assert refusal(caught.value) is None
