@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from noxlib.sessions.sharded import Shards
 
 ATTEMPTS = 2  #: an infrastructure error before the first test is tried once more
+_LASTING = ("credentials", "absent")  #: causes that are there the next time as well
 COVERAGE = Option("--coverage", "measure coverage, also where the project configures none")
 COMMON = (DRY_RUN, KEEP, NO_BUILD, COVERAGE)  #: options of every suite
 
@@ -164,7 +165,7 @@ class Run:
             try:
                 return self._attempt(folder, story)
             except EngineError as error:
-                if attempt == ATTEMPTS or collect.any_test_began(folder):
+                if attempt == ATTEMPTS or error.cause in _LASTING or collect.any_test_began(folder):
                     raise
                 say(f"noxlib: {error.what}; no test had begun, so it is tried once more")
         raise AssertionError("unreachable")  # the loop returns or raises
