@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 import msgspec
 
-from noxlib.engines import images
+from noxlib.engines import git, images
 from noxlib.errors import EngineError, PlaceError, RecordError
 from noxlib.places import box
 from noxlib.records.record import timestamp
-from noxlib.testground import index, names, platforms, provenance, remote, results
+from noxlib.testground import index, names, platforms, provenance, publishing, remote, results
+from noxlib.testground.results import Result
 
 if TYPE_CHECKING:
     from noxlib.config.project import Project
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from noxlib.engines.registry import Manifest, Registry
     from noxlib.engines.registryauth import Credentials
     from noxlib.testground.remote import Found
-    from noxlib.testground.results import Result
 
 
 class Puller(msgspec.Struct, frozen=True):
@@ -135,9 +135,23 @@ def _checked(info: ImageInfo, reference: str, python: str) -> Optional[str]:
 
 
 def known(project: Project, python: str, asked: str, docker: Docker) -> Optional[tuple[Result, ImageInfo]]:
-    """What was pulled last for this Python, if it was asked for in the same words and is still in the engine."""
+    """What was pulled for a word, if it is still in the engine: the last one of this Python, or what never moves."""
     result = results.read(project.root, results.PULLED).get(python)
     if result is None or result.asked != asked or result.id is None:
-        return None
+        return _by_name(project, python, asked, docker)
     info = docker.image(result.id)
     return (result, info) if info is not None and platforms.is_of(info, docker.platform) else None
+
+
+def _by_name(project: Project, python: str, asked: str, docker: Docker) -> Optional[tuple[Result, ImageInfo]]:
+    """By the name that its pull gave it; its digest there is the one that it was pulled by."""
+    name = names.read(names.tag(python, asked))
+    if name.kind not in publishing.IMMUTABLE:
+        return None
+    image = names.image_name(project.name, git.remote_url(project.root), project.config)
+    info = docker.image(f"{image}:{name.tag}")
+    digests = [found for found in info.digests if found.startswith(f"{image}@")] if info else []
+    if info is None or len(digests) != 1 or not platforms.is_of(info, docker.platform):
+        return None
+    digest = digests[0].partition("@")[2]
+    return Result(python=python, image=image, digest=digest, tags=(name.tag,), id=info.id, asked=asked), info
