@@ -49,6 +49,7 @@ class Phases:
         self.due = 0.0  # when the timer comes, which is no later than that
         self.interval = 0.0  # of the timer: by it we know that it is ours
         self.phase = ""
+        self.expired = ""  # what was raised in the running phase
         self.handler = self.expire  # one object, to know it again
         if hasattr(config, "workerinput") or tasks.current() is None:  # the process of a run is watched already
             deadline.watch_phases()
@@ -64,6 +65,7 @@ class Phases:
             outcome: Any = yield
         finally:
             self.disarm(armed)
+        self.insist(outcome)
         if wrong is not None:  # here, since pytest's own teardown wants its set-up
             outcome.force_exception(pytest.fail.Exception(str(wrong), pytrace=False))
 
@@ -71,17 +73,19 @@ class Phases:
     def pytest_runtest_call(self) -> Iterator[None]:
         armed = self.arm("call")
         try:
-            yield
+            outcome: Any = yield
         finally:
             self.disarm(armed)
+        self.insist(outcome)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self) -> Iterator[None]:
         armed = self.arm("teardown")
         try:
-            yield
+            outcome: Any = yield
         finally:
             self.disarm(armed)
+        self.insist(outcome)
 
     @pytest.hookimpl
     def pytest_enter_pdb(self) -> None:
@@ -92,6 +96,11 @@ class Phases:
         if self.main and signal.getsignal(signal.SIGALRM) is self.handler:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+    def insist(self, outcome: Any) -> None:
+        """A phase that swallowed its deadline, and came to its end all the same, has failed."""
+        if self.expired and outcome.excinfo is None:
+            outcome.force_exception(pytest.fail.Exception(self.expired, pytrace=False))
 
     def base_of(self, item: pytest.Item) -> float | None:
         """Seconds before they are multiplied; None: no deadline, or pytest-timeout sees to it.
@@ -118,6 +127,7 @@ class Phases:
         The timer runs on from phase to phase, since each system call costs as much as an empty test's own hooks; it is
         set anew where it would come too late, and by itself where it came too early.
         """
+        self.expired = ""
         if self.base is None or not self.main:
             return False
         if getsignal(signal.SIGALRM) is not self.handler and not self.take_over():
@@ -174,6 +184,7 @@ class Phases:
         if self.multiplier != 1:
             text += f" ({self.base:g} s times {self.multiplier:g} of environment {self.name})"
         sys.stderr.write(f"\nnoxlib: {text}; every thread was there\n{stacks()}")
+        self.expired = text
         pytest.fail(text)
 
 

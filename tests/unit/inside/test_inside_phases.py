@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pluggy
 import pytest
 
 from noxlib.inside import deadline, phases
@@ -104,6 +106,22 @@ def test_a_signal_between_two_phases_fails_nothing_and_one_that_is_due_does(call
     with pytest.raises(pytest.fail.Exception, match=r"not done after 60 s of call \(30 s times 2 of environment ci\)"):
         plugin.expire(signal.SIGALRM, None)
     assert calls[-1] == 60  # and again, should that be swallowed
+
+
+@pytest.mark.parametrize("swallows", [True, False])
+def test_a_phase_that_swallows_its_deadline_fails_at_its_end(swallows: bool, calls: Calls) -> None:
+    plugin = made()
+    phase: Any = plugin.pytest_runtest_call()
+    next(phase)
+    if swallows:
+        plugin.end = NOW
+        with contextlib.suppress(BaseException):
+            plugin.expire(signal.SIGALRM, None)
+    outcome: Any = pluggy.Result(None, None)
+    with contextlib.suppress(StopIteration):
+        phase.send(outcome)
+    assert ("not done after 60 s of call" in str(outcome.exception)) is swallows
+    assert calls
 
 
 def test_without_a_deadline_no_timer_is_set(calls: Calls) -> None:
