@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import msgspec
 
 from noxlib.engines import compose as engine
+from noxlib.engines import process
 from noxlib.errors import EngineError, PlaceError
 from noxlib.places import addresses, probe
 from noxlib.secret import mask
@@ -37,6 +38,7 @@ class Look(msgspec.Struct, frozen=True):
     asked: bool = False  #: the engine asks it for its health
     restarts: int = 0
     failed: str = ""  #: why it will never be ready
+    said: str = ""  #: by its healthcheck, where that is why
 
 
 def look(about: Mapping[str, Any], *, one_shot: bool) -> Look:
@@ -57,10 +59,12 @@ def look(about: Mapping[str, Any], *, one_shot: bool) -> Look:
         return Look(failed="was killed for lack of memory" if state.get("OOMKilled") else f"ended with {code}")
     if status != "running" or one_shot:
         return Look(restarts=restarts)
-    health = (state.get("Health") or {}).get("Status", "none")
-    if health == "unhealthy":
-        return Look(failed="is unhealthy")
-    return Look(ready=health == "healthy", running=True, asked=health != "none", restarts=restarts)
+    health = state.get("Health") or {}
+    asked = health.get("Status", "none")
+    if asked == "unhealthy":
+        outputs = [one.get("Output") or "" for one in health.get("Log") or ()]
+        return Look(failed="is unhealthy", said=process.last_line("".join(outputs[-1:]), ""))
+    return Look(ready=asked == "healthy", running=True, asked=asked != "none", restarts=restarts)
 
 
 class Waiting:
@@ -120,7 +124,7 @@ class Waiting:
         }
         for name, one in looks.items():
             if one.failed:
-                self._fail(name, found[name]["Id"], one.failed)
+                self._fail(name, found[name]["Id"], one)
             if self._asking and one.asked and not one.ready:
                 self._compose.docker.check_health(found[name]["Id"])
         there = all(name in looks and looks[name].running for name in self._targets)
@@ -139,7 +143,7 @@ class Waiting:
         since = self._since.setdefault((name, one.restarts), time.monotonic())
         return one.restarts == 0 or time.monotonic() - since >= CALM_SECONDS
 
-    def _fail(self, name: str, container: str, reason: str) -> None:
+    def _fail(self, name: str, container: str, seen: Look) -> None:
         try:
             text = b"".join(self._compose.docker.logs(container, SHOWN)).decode("utf-8", "replace")
         except EngineError as error:  # its logging driver keeps nothing; why the service failed counts more
@@ -147,13 +151,14 @@ class Waiting:
         for line in mask(text, self._stack.secrets).splitlines():
             print(f"  {name} | {line}", flush=True)
         todo = f"its whole log is in {engine.shown(self._log.with_name(f'{name}.log'))}"
-        if reason == "ended with 0":
+        if seen.failed == "ended with 0":
             todo = f"if it is meant to end, what needs it waits by condition: service_completed_successfully; {todo}"
-        what = f"the service {name} {reason} before the services were ready"
+        what = f"the service {name} {seen.failed} before the services were ready"
         if NO_ROOM in text.lower():
             todo = f"give its volume or tmpfs more room, or free space where the engine keeps its data; {todo}"
             raise PlaceError(f"{what}: a disk that it writes to is full", todo, cause="disk-full")
-        raise PlaceError(what, todo, cause="service")
+        asked = f": its healthcheck said: {mask(seen.said, self._stack.secrets)}" if seen.said else ""
+        raise PlaceError(f"{what}{asked}", todo, cause="service")
 
     def _overdue(self) -> None:
         waiting = sorted(set(self._stack.services) - set(self._ready))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import subprocess
 import sys
@@ -28,8 +29,8 @@ def about(status: str, code: int = 0, restarts: int = 0, **state: Any) -> dict[s
     return {"State": {"Status": status, "ExitCode": code, **state}, "RestartCount": restarts}
 
 
-def health(status: str) -> dict[str, Any]:
-    return about("running", Health={"Status": status})
+def health(status: str, *said: str) -> dict[str, Any]:
+    return about("running", Health={"Status": status, "Log": [{"Output": text} for text in said]})
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,7 @@ def health(status: str) -> dict[str, Any]:
         (health("starting"), Look(running=True, asked=True)),
         (health("healthy"), Look(ready=True, running=True, asked=True)),
         (health("unhealthy"), Look(failed="is unhealthy")),
+        (health("unhealthy", "early", "first\nno route\n"), Look(failed="is unhealthy", said="no route")),
         (about("exited", 0), Look(failed="ended with 0")),
         (about("dead", 3), Look(failed="ended with 3")),
         (about("exited", 137, OOMKilled=True), Look(failed="was killed for lack of memory")),
@@ -145,24 +147,28 @@ def server(answer: bytes) -> tuple[socket.socket, threading.Thread]:
     return listener, thread
 
 
-def test_from_this_machine_a_port_that_is_published_for_nobody_is_not_taken_for_the_service() -> None:
+def wait_for(names: set[str], listening: probe.Listening) -> None:
+    deadline = time.monotonic() + 60
+    while listening() != names:
+        assert time.monotonic() < deadline, listening()
+        time.sleep(0.05)
+
+
+def test_from_this_machine_a_port_that_is_published_for_nobody_is_not_taken_for_the_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probe, "PATIENCE", 30.0)  # on a busy machine a connection is closed late
     services: dict[str, dict[str, Any]] = {
         "mock": {"image": "mockserver", "ports": [{"target": 80}]},
         "broken": {"image": "mockserver", "ports": [{"target": 80}]},
         "nobody": {"ports": [{"target": 80}]},
-        "quiet": {"ports": [{"target": 80}]},
         "inner": {"ports": [{"target": 80}]},
     }
     answers = {"mock": b"HTTP/1.0 200 OK\r\n\r\n", "broken": b"HTTP/1.0 503 Busy\r\n\r\n", "nobody": b""}
     servers = {name: server(answer) for name, answer in answers.items()}
-    with socket.create_server(("127.0.0.1", 0)) as quiet:
-        ends = {name: one.getsockname()[:2] for name, (one, _) in servers.items()} | {"quiet": quiet.getsockname()[:2]}
-        reached = {name: {80: end} for name, end in ends.items()}
-        with probe.LocalProbe(Stack("f", "runner", services, box.ALONE), lambda: reached) as listening:
-            deadline = time.monotonic() + 60
-            while listening() != {"mock", "quiet", "inner"}:
-                assert time.monotonic() < deadline, listening()
-                time.sleep(0.05)
+    reached = {name: {80: one.getsockname()[:2]} for name, (one, _) in servers.items()}
+    with probe.LocalProbe(Stack("f", "runner", services, box.ALONE), lambda: reached) as listening:
+        wait_for({"mock", "inner"}, listening)
     for listener, thread in servers.values():
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
@@ -171,25 +177,17 @@ def test_from_this_machine_a_port_that_is_published_for_nobody_is_not_taken_for_
 
 def test_from_this_machine_a_service_that_is_started_anew_is_asked_at_its_new_port() -> None:
     services: dict[str, dict[str, Any]] = {name: {"ports": [{"target": 80}]} for name in ("stays", "looping")}
-    with contextlib.ExitStack() as servers:
+    with contextlib.ExitStack() as servers, socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # a port of its own, before one is free again
         old, new, stays = (servers.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3))
         reached = {name: {80: one.getsockname()[:2]} for name, one in (("stays", stays), ("looping", old))}
         with probe.LocalProbe(Stack("f", "runner", services, box.ALONE), lambda: reached) as listening:
-
-            def wait_for(names: set[str]) -> None:
-                deadline = time.monotonic() + 60
-                while listening() != names:
-                    assert time.monotonic() < deadline, listening()
-                    time.sleep(0.05)
-
-            wait_for({"stays", "looping"})
+            wait_for({"stays", "looping"}, listening)
             old.close()
-            with socket.socket() as nobody:
-                nobody.bind(("127.0.0.1", 0))
-                reached["looping"] = {80: nobody.getsockname()}
-                assert listening() == {"stays"}
-                reached["looping"] = {80: new.getsockname()}
-                wait_for({"stays", "looping"})
+            reached["looping"] = {80: nobody.getsockname()}
+            assert listening() == {"stays"}
+            reached["looping"] = {80: new.getsockname()}
+            wait_for({"stays", "looping"}, listening)
 
 
 class Starting:
@@ -254,6 +252,24 @@ def test_a_service_that_had_no_room_is_told_as_that(tmp_path: Path, capsys: pyte
         waiting.follow(cast("Background", full))
     assert (told.value.cause, str(tmp_path / "db.log") in told.value.todo) == ("disk-full", True)
     assert "  db | initdb: error" in capsys.readouterr().out
+
+
+class Unhealthy(Starting):
+    """A project whose one service is up, and its healthcheck fails."""
+
+    docker = SimpleNamespace(kind="docker", logs=lambda *_: [b"Ready\n"])
+
+    def containers(self) -> dict[str, Any]:
+        return {"cache": {**health("unhealthy", "hunter22: connection refused"), "Id": "1"}}
+
+
+def test_of_a_service_that_is_unhealthy_it_is_told_what_its_healthcheck_said(tmp_path: Path) -> None:
+    unhealthy = Unhealthy()
+    stack = Stack("f", "runner", {"cache": {}}, box.ALONE, secrets=("hunter22",))
+    waiting = Waiting(cast("Compose", unhealthy), stack, frozenset, tmp_path / "compose.log")
+    told = "cache is unhealthy before the services were ready: its healthcheck said: ***: connection refused"
+    with pytest.raises(PlaceError, match=re.escape(told)):
+        waiting.follow(cast("Background", unhealthy))
 
 
 def test_our_own_compose_file_asks_each_service_often_at_first_and_names_no_fixed_port() -> None:
