@@ -6,6 +6,8 @@ from typing import Any, Optional
 
 import msgspec
 
+from noxlib.places import stack
+
 Table = dict[str, Any]
 
 #: How a service is asked that has no healthcheck of its own.
@@ -43,6 +45,12 @@ def known(service: Table) -> Optional[Known]:
 
 
 def health(service: Table) -> Optional[Table]:
-    """A healthcheck that fits a service; None for what is not known, or has no program that could ask."""
+    """A healthcheck that fits a service; None for what is not known, or has no program that could ask.
+
+    Nor for what listens elsewhere by its file (``redis-server --port 6380``): noxlib asks at the ports named there.
+    """
     found = known(service)
-    return {"test": list(found.health), **OFTEN} if found and found.health else None
+    ports = stack.ports(service)
+    if not found or not found.health or (ports and not {found.port, *found.more} & set(ports)):
+        return None
+    return {"test": list(found.health), **OFTEN}

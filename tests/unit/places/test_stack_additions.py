@@ -49,6 +49,7 @@ def test_a_known_image_is_asked_as_it_can_be_unless_it_says_how_itself() -> None
         {**DATABASE, "healthcheck": {"disable": True}},
         {"image": "postgres_exporter"},
         {"image": "me/app"},
+        {"image": "redis:7", "command": ["redis-server", "--port", "6380"], "expose": ["6380"]},
     ):
         assert additions(service) == {}
     assert additions(DATABASE, asked=frozenset({"one"})) == {}
