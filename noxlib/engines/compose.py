@@ -30,10 +30,36 @@ CONFIG_SECONDS = 60.0  #: for compose to read its files
 LATE_SECONDS = 10.0  #: in which an engine makes what it was asked for, however busy
 CALM_SECONDS = 2.0  #: the same, where a compose command that still ran was killed
 PAUSE = 0.1  #: seconds between two looks for it
-_TAKEN = ("port is already allocated", "address already in use")  # what engines say of a port
-_NONE_FREE = "all ports are allocated"  # and of a range: one of the compose file, or that of this machine
 _UNPULLED = re.compile(r"^ (?:Image )?(\S+) +Error +(\S.*)$", re.MULTILINE)  # a service, and what its registry says
 _SILENT = "compose said nothing"
+_TAKEN = (
+    "a port of this machine that the services want is taken",
+    "free it, or leave the port of this machine out of the compose file: then a free one is taken",
+    "port",
+)
+#: What an engine says, in small letters -> what that means, what to do, and its cause; the first one counts.
+_REFUSALS = (
+    (
+        "no space left on device",
+        "the engine's disk is full",
+        "free space: `docker system df`, `docker image prune`",
+        "disk-full",
+    ),
+    (  # of a range of ports: one of the compose file, or that of this machine
+        "all ports are allocated",
+        "no port of this machine is free for the services",
+        "end what holds them (`docker ps` shows ports), or widen the range: its own, or net.ipv4.ip_local_port_range",
+        "port",
+    ),
+    ("port is already allocated", *_TAKEN),
+    ("address already in use", *_TAKEN),
+    (
+        "is already in use by container",
+        "a fixed container_name is taken",
+        "leave container_name out of the compose file",
+        "compose",
+    ),
+)
 _INSTALL = "install docker's compose plugin (Debian: docker-compose, Docker's own packages: docker-compose-plugin)"
 
 
@@ -194,38 +220,17 @@ def shown(file: Path) -> str:
     return str(file) if name.startswith(os.pardir) else name
 
 
-def refusal(log: Path, secrets: Sequence[str] = ()) -> PlaceError:
+def refusal(log: Path) -> PlaceError:
     """What compose says where it could not start the services, in two lines.
 
     Args:
-        log: What it printed.
-        secrets: Are not told.
+        log: What it printed, its secrets masked.
     """
-    output = mask(log.read_text(encoding="utf-8", errors="replace"), secrets)
+    output = log.read_text(encoding="utf-8", errors="replace")
     said = process.last_line(output, _SILENT)
-    if "no space left on device" in output.lower():
-        return PlaceError(
-            f"the engine's disk is full: {said}",
-            "free space: `docker system df`, `docker image prune`",
-            cause="disk-full",
-        )
-    if _NONE_FREE in output:
-        return PlaceError(
-            f"no port of this machine is free for the services: {said}",
-            "end what holds them (`docker ps` shows the ports of containers), or widen the range: the compose file's "
-            "own, or net.ipv4.ip_local_port_range",
-            cause="port",
-        )
-    if any(text in output for text in _TAKEN):
-        return PlaceError(
-            f"a port of this machine that the services want is taken: {said}",
-            "free it, or leave the port of this machine out of the compose file: then a free one is taken",
-            cause="port",
-        )
-    if "is already in use by container" in output:
-        return PlaceError(
-            f"a fixed container_name is taken: {said}", "leave container_name out of the compose file", cause="compose"
-        )
+    for text, what, todo, cause in _REFUSALS:
+        if text in output.lower():
+            return PlaceError(f"{what}: {said}", todo, cause=cause)
     unpulled = _UNPULLED.search(output)
     if unpulled:
         return PlaceError(

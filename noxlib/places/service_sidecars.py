@@ -156,7 +156,7 @@ def _with_ports(compose: Compose, services: Stack, log: Path, *, build: bool) ->
         while making.poll() is None:
             time.sleep(readiness.PAUSE)
         if making.poll():
-            raise engine.refusal(log, services.secrets)
+            raise engine.refusal(log)
     containers = compose.containers()
     listens = {name: tcp_ports(containers[name]["Config"]) for name in unknown}
     for name in unknown:
@@ -186,5 +186,5 @@ def start(compose: Compose, services: Stack, log: Path) -> None:
         return frozenset(name for name, one in found.items() if READY in b"".join(compose.docker.logs(one)))
 
     own = msgspec.structs.replace(services, services=tables)
-    with compose.up(tuple(tables), log, build=False, variables=variables) as starting:
+    with compose.up(tuple(tables), log, build=False, variables=variables, secrets=services.secrets) as starting:
         readiness.Waiting(compose, own, listening, log).follow(starting)
