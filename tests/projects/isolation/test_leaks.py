@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 kept = []
 orphans = []
 os.environ["LOST"] = "hunter22"
@@ -31,7 +31,7 @@ def test_leaves_a_process():
 
 
 def test_leaves_a_process_whose_parent_has_ended():
-    argv = ["sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"]
+    argv = ["sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!"]
     orphans.append(int(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout))
     while not is_sleep(orphans[-1]):
         time.sleep(0.01)

@@ -4,7 +4,7 @@ import os
 import pathlib
 import tempfile
 
-SLEEP = ["sleep", "60"]
+SLEEP = ["sleep", "600"]
 
 
 def note(name, text):

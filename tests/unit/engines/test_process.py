@@ -33,7 +33,7 @@ def is_gone(pid: int) -> bool:
 
 
 def wait_until_gone(pid: int) -> bool:
-    for _ in range(1500):
+    for _ in range(6000):
         if is_gone(pid):
             return True
         time.sleep(0.02)
@@ -89,7 +89,7 @@ def test_a_program_that_may_not_be_run_is_told_in_two_lines(tmp_path: Path) -> N
 
 def test_a_tool_that_hangs_is_stopped() -> None:
     with pytest.raises(EngineError, match=r"gave no answer within 0\.2 s"):
-        process.run(("sleep", "30"), timeout=0.2)
+        process.run(("sleep", "600"), timeout=0.2)
 
 
 def test_stdout_and_stderr_keep_their_order(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_program_that_ends_in_time_after_closing_its_output_keeps_its_code() -
 
 
 def test_at_the_deadline_the_program_is_asked_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "GRACE", 60.0)
+    monkeypatch.setattr(process, "GRACE", 600.0)
     an_hour_later_once(monkeypatch, tmp_path / "log", "up")
     script = (
         "import os, signal, time; signal.signal(15, lambda *_: os._exit(os.write(1, b'bye\\n') + 3)); "
@@ -186,7 +186,8 @@ def test_a_signal_lets_the_program_write_its_result_and_leaves_nothing(tmp_path:
         "import signal, sys; from pathlib import Path\n"
         "from noxlib.engines import process; from noxlib.errors import Cancelled\n"
         "def cancel(*_): raise Cancelled('cancelled', 'run it again')\n"
-        "signal.signal(15, cancel)\n"
+        "signal.signal(15, cancel); signal.signal(2, signal.default_int_handler)\n"  # whatever was inherited
+        "process.STOP_SECONDS = 600.0\n"  # for a machine that is busy
         f"process.stream((sys.executable, '-c', {inner!r}), log=Path({str(tmp_path / 'log')!r}), echo=False)"
     )
     with subprocess.Popen(python(script), stderr=subprocess.DEVNULL) as child:
@@ -194,7 +195,7 @@ def test_a_signal_lets_the_program_write_its_result_and_leaves_nothing(tmp_path:
         while not (log.exists() and log.read_text().endswith("\n")):
             time.sleep(0.02)
         os.kill(child.pid, number)
-        assert child.wait(60) != 0
+        assert child.wait() != 0
     first, *rest = log.read_text().splitlines()
     assert set(rest) == {"result written"}  # twice where a slow machine sees TERM and the group's end apart
     assert all(wait_until_gone(int(pid)) for pid in first.split())

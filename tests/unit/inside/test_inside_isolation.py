@@ -23,7 +23,7 @@ from noxlib.inside.registered import Registered, began, sweep
 from tests.unit.inside.test_inside_run import go_on
 
 StartRun = Callable[..., Any]  # see conftest.py
-SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
 def profile() -> dict[str, Any]:
@@ -210,7 +210,7 @@ def test_a_process_of_another_time_is_not_the_one_that_was_noted(tmp_path: Path)
         assert process.poll() is None
         dead.write_text(json.dumps({"pid": process.pid, "began": began(process.pid)}) + "\n")
         assert sweep(tmp_path) == 1
-        assert process.wait(30) == -9
+        assert process.wait() == -9
     assert not dead.exists()
 
 

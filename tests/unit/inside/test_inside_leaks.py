@@ -15,7 +15,7 @@ import pytest
 
 from noxlib.inside import leaks
 
-SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="processes are read where there is a /proc")
 

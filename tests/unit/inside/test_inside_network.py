@@ -161,12 +161,12 @@ def test_an_answer_takes_the_latency(network: Network, server: Server) -> None:
 
 
 def test_latency_is_no_limit_of_the_bandwidth(network: Network, server: Server) -> None:
-    proxy = network.proxy(*server(says(b"x" * 8_000_000)), {"latency": 2.0})
+    proxy = network.proxy(*server(says(b"x" * 16_000_000)), {"latency": 2.0})
     with connect(proxy) as connection:
         begin = time.monotonic()
-        assert len(read(connection)[0]) == 8_000_000
-    # In pieces of 256 kB, each waited for, it would be 31 times half the latency; a busy machine is given the rest.
-    assert 0.99 < time.monotonic() - begin < 31
+        assert len(read(connection)[0]) == 16_000_000
+    # In pieces of 256 kB, each waited for, it would be 62 times half the latency; a busy machine is given the rest.
+    assert 0.99 < time.monotonic() - begin < 61
 
 
 def test_bytes_take_the_time_of_the_bandwidth_whatever_the_number_of_connections(
@@ -263,7 +263,7 @@ def test_a_name_leads_to_the_proxy_or_cannot_be_looked_up(network: Network, serv
     assert proxy.counts.connections == 1
     with proxy.use(dns=True), pytest.raises(socket.gaierror, match="name resolution"):
         socket.create_connection(("localhost", port))
-    assert socket.getaddrinfo("localhost", port + 1 if port < 65535 else 1)[0][4] != proxy.address
+    assert socket.getaddrinfo("localhost", 1)[0][4] != proxy.address
 
 
 def test_without_simulation_no_fault_applies_but_nonsense_is_refused(process: ProxyProcess, server: Server) -> None:

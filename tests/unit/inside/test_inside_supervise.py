@@ -24,11 +24,11 @@ GENTLE = (
 )
 
 
-#: Runs the supervisor with a clock that is an hour later once a file is there.
+#: Runs the supervisor with a clock that stands still, but for an hour once a file is there.
 WITH_A_CLOCK = """
 import os, runpy, sys, time
-later, clock = sys.argv.pop(1), time.monotonic
-time.monotonic = lambda: clock() + 3600 * os.path.exists(later)
+later = sys.argv.pop(1)
+time.monotonic = lambda: 3600.0 * os.path.exists(later)
 if sys.argv.pop(1) == "slowly":  # the start returns only when it is later: the command was quicker
     import subprocess
     class Slow(subprocess.Popen):
@@ -142,7 +142,7 @@ def test_at_the_deadline_the_command_may_end_by_itself(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("start", ["at once", "slowly"])
 def test_after_the_grace_it_is_killed(tmp_path: Path, start: str) -> None:
-    one = Supervised(tmp_path, code(STUBBORN), start, timeout=600, grace=0.5)
+    one = Supervised(tmp_path, code(STUBBORN), start, timeout=600, grace=0.0)
     one.an_hour_later()
     assert one.end()[1] == ended(137, "timeout")
 
@@ -171,7 +171,16 @@ def test_when_the_caller_is_gone_so_is_the_command(tmp_path: Path) -> None:
 
 
 def test_an_input_that_is_not_watched_may_end(tmp_path: Path) -> None:
-    one = Supervised(tmp_path, code("import time; time.sleep(1); print('on')"))
+    text = (
+        "import os, time; print('up', flush=True)\n"
+        f"while not os.path.exists({str(tmp_path / 'closed')!r}): time.sleep(0.01)\n"
+        "print('on')"
+    )
+    one = Supervised(tmp_path, code(text))
+    assert one.line() == "up\n"
+    assert one.process.stdin is not None
+    one.process.stdin.close()
+    (tmp_path / "closed").touch()
     assert one.end() == ("on\n", ended(0))
 
 

@@ -49,7 +49,7 @@ def test_a_killed_process_holds_no_slot(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from noxlib.places import slots\n"
         f"slot = slots.take(Path({str(tmp_path / 'state')!r}), Path({str(tmp_path)!r}), '3.10')\n"
-        "print(slot.folder.name, flush=True); time.sleep(60)"
+        "print(slot.folder.name, flush=True); time.sleep(600)"
     )
     with subprocess.Popen((sys.executable, "-c", script), stdout=subprocess.PIPE) as child:
         assert child.stdout is not None

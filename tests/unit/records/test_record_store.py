@@ -48,7 +48,7 @@ START_AND_SLEEP = """
 import pathlib, sys, time
 from noxlib.records import store
 print(store.new_run(pathlib.Path(sys.argv[1]), "unit-3.10").path, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 VERSION_1 = Record(
     run="20261121T050000Z-unit-3.10-0a1b2c",
