@@ -89,7 +89,7 @@ class Compose:
         )
         if done.returncode == 0:
             return dict(json.loads(done.stdout))
-        said = process.last_line(mask(done.stderr, known_secrets(os.environ)), _SILENT)
+        said = complaint(mask(done.stderr, known_secrets(os.environ)))
         files = "".join(f" -f {shlex.quote(shown(file))}" for file in self._files)
         raise PlaceError(
             f"{self._files[0].name}: {said}",
@@ -218,6 +218,12 @@ def shown(file: Path) -> str:
     """A file as it is told: from the folder of the command, where it lies below it."""
     name = os.path.relpath(file)
     return str(file) if name.startswith(os.pardir) else name
+
+
+def complaint(text: str) -> str:
+    """What compose says against its files, a cycle in several lines; its warnings, which stand before, are left out."""
+    lines = (line.strip() for line in text.splitlines() if not line.startswith("time="))
+    return process.last_line(" ".join(lines), _SILENT)
 
 
 def refusal(log: Path) -> PlaceError:

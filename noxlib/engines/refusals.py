@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 T = TypeVar("T")
+_LOOK = "see `docker info`, and the engine's own log"
 
 
 @contextlib.contextmanager
@@ -57,7 +58,9 @@ def _refused(doing: str, error: Any) -> EngineError:
         )
     if error.status_code == 404 and "no such image" in text.lower():  # noqa: PLR2004 - HTTP
         return EngineError(f"{text} (while {doing})", "build it first: nox -s testground_build")
-    return EngineError(f"the engine refused while {doing}: {text}", "see `docker info`, and the engine's own log")
+    misnamed = "invalid reference format" in text
+    todo = "correct the image's name: it may have a variable that is not set" if misnamed else _LOOK
+    return EngineError(f"the engine refused while {doing}: {text}", todo)
 
 
 def _line(error: object) -> str:

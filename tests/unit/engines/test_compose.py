@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from noxlib.engines.compose import refusal, remove, unfinished
+from noxlib.engines.compose import complaint, refusal, remove, unfinished
 
 if TYPE_CHECKING:
     from noxlib.engines.docker import Docker
@@ -34,6 +34,14 @@ def test_what_compose_says_becomes_two_lines(said: str, what: str, cause: str, t
     error = refusal(log)
     assert what in error.what
     assert (error.cause, bool(error.todo)) == (cause, True)
+
+
+def test_what_compose_says_of_its_files_is_one_line_without_its_warnings() -> None:
+    warning = 'time="2026-11-22T01:30:45Z" level=warning msg="The \\"A\\" variable is not set."\n'
+    assert complaint(f"{warning}Circular reference:\n  a in f\n  extends a in f\n") == (
+        "Circular reference: a in f extends a in f"
+    )
+    assert complaint(warning) == "compose said nothing"
 
 
 def test_a_log_is_named_so_that_it_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

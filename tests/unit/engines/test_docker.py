@@ -180,6 +180,7 @@ def api_error(status: int, text: str) -> Exception:
     [
         (500, "write /var/lib/x: no space left on device", "disk is full", "free space"),
         (404, "No such image: x:1", "No such image: x:1", "testground_build"),
+        (400, "invalid reference format", "x: invalid reference format", "a variable that is not set"),
         (409, "Conflict. The name is in use\nmore", "Conflict. The name is in use", "docker info"),
     ],
 )
