@@ -243,6 +243,6 @@ def driver() -> Any:
     except ImportError as error:
         raise DatabaseError(
             f"postgres_database needs psycopg, which is not here: {said(error)}",
-            'add fixtures = ["postgres"] to [tool.noxlib]',
+            'add fixtures = ["postgres"] to [tool.noxlib], or install noxlib[postgres]',
         ) from None
     return psycopg

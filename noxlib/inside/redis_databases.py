@@ -138,6 +138,6 @@ def driver() -> Any:
     except ImportError as error:
         raise DatabaseError(
             f"redis_database needs the package redis, which is not here: {said(error)}",
-            'add fixtures = ["redis"] to [tool.noxlib]',
+            'add fixtures = ["redis"] to [tool.noxlib], or install noxlib[redis]',
         ) from None
     return redis

@@ -197,7 +197,7 @@ def find(name: str) -> type[Backend]:
         found: type[Backend] = getattr(importlib.import_module(f".{module}", __package__), kind)
     except ImportError as error:
         what = f"the storage backend {name} cannot be used: {error.name} is not installed here"
-        raise Refused(what, 'add "storage" to fixtures of [tool.noxlib]') from None
+        raise Refused(what, 'add "storage" to fixtures of [tool.noxlib], or install noxlib[storage]') from None
     return found
 
 

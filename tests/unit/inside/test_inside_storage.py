@@ -42,7 +42,7 @@ def test_a_driver_that_is_missing_is_told_in_two_lines(bare: StartRun) -> None:
     done = bare(paths=[TESTS + "test_runstore.py"], profile=of("local"))
     assert (done.code, done.counts) == (1, {"errors": 4, "skipped": 1}), done.output
     assert "the storage backend file cannot be used: fsspec is not installed here" in done.output
-    assert '\n  add "storage" to fixtures of [tool.noxlib]' in done.output
+    assert '\n  add "storage" to fixtures of [tool.noxlib], or install noxlib[storage]' in done.output
     assert "Traceback" not in done.output
 
 
