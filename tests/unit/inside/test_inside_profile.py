@@ -23,6 +23,22 @@ REPOSITORY = Path(__file__).parents[3]
 LEVELS = ["tests/integration"]
 
 
+#: For Pythons that begin with it: an hour later whenever a test says so, and for no process beside that test's.
+HOURS = """
+import time
+clock, time.hours = time.monotonic, 0
+time.monotonic = lambda: clock() + 3600 * time.hours
+"""
+
+
+@pytest.fixture
+def hours(tmp_path: Path) -> dict[str, str]:
+    """Variables of a run whose tests say when their time is up."""
+    (tmp_path / "clock").mkdir()
+    (tmp_path / "clock" / "sitecustomize.py").write_text(HOURS)
+    return {"PYTHONPATH": f"{tmp_path}/clock"}
+
+
 def of(name: str, **values: Any) -> dict[str, Any]:
     """A profile as a task has it."""
     found: dict[str, Any] = msgspec.to_builtins(profiles.defaults()[name])
@@ -107,8 +123,8 @@ def test_without_a_profile_there_are_no_short_options_and_no_markers(run: StartR
     assert done.result["profile"] is None
 
 
-def test_each_phase_has_its_own_deadline_and_fails_its_test_only(run: StartRun) -> None:
-    done = run("phases", profile=of("ci", test_timeout=0.5))
+def test_each_phase_has_its_own_deadline_and_fails_its_test_only(run: StartRun, hours: dict[str, str]) -> None:
+    done = run("phases", profile=of("ci", test_timeout=300.0), environment=hours)
     failed = {failure["id"].partition("::")[2]: failure for failure in done.result["failures"]}
     phases = {name: failure["phase"] for name, failure in failed.items()}
     assert phases == {
@@ -118,7 +134,7 @@ def test_each_phase_has_its_own_deadline_and_fails_its_test_only(run: StartRun) 
         "test_waits_for_a_lock": "call",
         "test_swallows_what_ends_it": "call",
     }, done.output
-    message = "Failed: timeout: not done after 1 s of call (0.5 s times 2 of environment ci)"
+    message = "Failed: timeout: not done after 600 s of call (300 s times 2 of environment ci)"
     assert failed["test_hangs_in_call"]["message"] == message
     assert failed["test_swallows_what_ends_it"]["message"] == "RuntimeError: went on twice"
     assert done.counts == {"passed": 5, "failed": 3, "errors": 2}
@@ -170,9 +186,15 @@ def test_pytest_timeout_is_left_alone_where_it_is_configured(words: list[str], r
 
 
 def test_where_pytest_timeout_is_only_installed_it_sees_to_its_marker(run: StartRun) -> None:
-    choice = "has_more_time or hangs_in_call"
-    done = run("phases", "-p", "pytest_timeout", "-k", choice, profile=of("local", test_timeout=0.5))
-    assert done.counts == {"passed": 1, "failed": 1, "deselected": 7}, done.output
+    done = run("phases", "-p", "pytest_timeout", "-k", "has_more_time", profile=of("local", test_timeout=0.1))
+    assert done.counts == {"passed": 1, "deselected": 8}, done.output
+
+
+def test_a_test_without_that_marker_has_our_deadline_then(run: StartRun, hours: dict[str, str]) -> None:
+    words = ["-p", "pytest_timeout", "-k", "hangs_in_call"]
+    done = run("phases", *words, profile=of("local", test_timeout=300.0), environment=hours)
+    assert done.counts == {"failed": 1, "deselected": 8}, done.output
+    assert "not done after 300 s of call" in done.output
 
 
 @pytest.mark.parametrize(
