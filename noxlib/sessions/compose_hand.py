@@ -77,11 +77,11 @@ def up(context: Context, project: Project, placement: OfServices, effort: Effort
         NoxlibError: they cannot be started or filled; where their logs are is told.
     """
     folder = context.root / ".noxlib" / "compose" / context.session
-    atomic.remove_tree(folder)  # of an earlier time
     own = project.config.compose_integration
+    way = _filled if own.migrate or own.seed else _alone
+    services = way(context, project, placement, effort, folder)
     try:
-        way = _filled if own.migrate or own.seed else _alone
-        with way(context, project, placement, effort, folder):
+        with services:
             pass
     except NoxlibError:
         say(f"{context.session}: logs of what was started are in {folder.relative_to(context.root)}/logs")
@@ -92,7 +92,9 @@ def _filled(
     context: Context, project: Project, placement: OfServices, effort: Effort, folder: Path
 ) -> AbstractContextManager[object]:
     """The services beside the place of the tests, where migrations and seeds are carried out."""
-    return making.ready(context, project, placement, effort).host(folder, False)
+    ground = making.ready(context, project, placement, effort)
+    atomic.remove_tree(folder)  # of an earlier time: until now another run may have had it
+    return ground.host(folder, False)
 
 
 def _alone(
@@ -100,6 +102,7 @@ def _alone(
 ) -> AbstractContextManager[object]:
     """The services without a testground, which nothing wants here."""
     with compose_stack.opened(context, project, placement) as opened:
+        atomic.remove_tree(folder)  # as above
         return opened.services(
             folder,
             lambda its: LocalProbe(its.stack, its.addresses),

@@ -175,7 +175,8 @@ def _taken(context: Context, own: ComposeConfig, placement: OfServices) -> Optio
         return None
     if placement.keep:
         raise UsageError(
-            f"{context.session}: another run has the services that stay up", "wait for it, or leave --keep out"
+            f"{context.session}: another run has the services that stay up",
+            "wait for it; a run without --keep starts its own",
         )
     say("noxlib: another run has the services that stay up; this one starts its own")
     return None

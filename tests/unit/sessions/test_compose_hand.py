@@ -13,7 +13,7 @@ from noxlib.engines.docker import Docker
 from noxlib.errors import UsageError
 from noxlib.ledger import Ledger
 from noxlib.places.kept import Kept
-from noxlib.sessions import compose_hand, compose_integration
+from noxlib.sessions import compose_hand, compose_integration, compose_stack
 from noxlib.sessions.context import Context
 
 
@@ -42,6 +42,27 @@ def test_what_is_up_goes_from_the_engine_that_has_it_though_none_answers_here(
     assert removed == [(there, kept.project)]
     assert kept.entry is None
     assert "2 services removed" in capsys.readouterr().out
+
+
+def test_what_another_run_has_up_keeps_its_files_where_it_is_to_be_brought_up_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'a'\nversion = '1'\nrequires-python = '>=3.10'\n")
+    (tmp_path / "docker-compose.test.yml").write_text("services: {}\n")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody")
+    monkeypatch.setenv("NOXLIB_CACHE_DIR", str(tmp_path / "state"))
+    engine = SimpleNamespace(kind="docker", version="26.1.5", endpoint="unix:///there")
+    monkeypatch.setattr(compose_stack, "engine", lambda: engine)
+    override = tmp_path / ".noxlib" / "compose" / "compose_integration-3.10" / "override.yml"
+    override.parent.mkdir(parents=True)
+    override.touch()
+    other = Kept(Ledger(), tmp_path, "compose_integration-3.10", 8)
+    assert other.take()
+    with pytest.raises(UsageError, match="another run has the services that stay up"):
+        compose_integration.run(context(tmp_path, "--up"))
+    other.release()
+    assert override.exists()
+    assert "logs of what was started" not in capsys.readouterr().out
 
 
 def test_logs_are_those_of_services_that_there_are() -> None:
