@@ -34,7 +34,7 @@ _UNPULLED = re.compile(r"^ (?:Image )?(\S+) +Error +(\S.*)$", re.MULTILINE)  # a
 _SILENT = "compose said nothing"
 _TAKEN = (
     "a port of this machine that the services want is taken",
-    "free it, or leave the port of this machine out of the compose file: then a free one is taken",
+    'free it, or name none in the compose file nor by ports = "fixed": then a free one is taken',
     "port",
 )
 #: What an engine says, in small letters -> what that means, what to do, and its cause; the first one counts.
