@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -211,3 +212,6 @@ def _die_with_parent() -> None:
         import ctypes  # noqa: PLC0415 - only in the task's process
 
         ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGTERM)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:  # it was killed before it could be asked for that
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -172,6 +174,16 @@ def test_an_exception_stops_what_runs(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert seen(tmp_path)[-1] == "exit"
+
+
+def test_a_task_whose_session_was_killed_before_it_began_does_not_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=2**22 + 1))
+    with Local(1, lambda _: HereHost(tmp_path)) as local:
+        (name,) = local.submit((task("0", tmp_path),))
+        assert local.fetch(name).state == "cancelled"
+    assert seen(tmp_path) == []
 
 
 def test_the_tasks_of_a_killed_process_end_and_remove_their_hosts(tmp_path: Path) -> None:
