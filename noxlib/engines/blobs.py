@@ -58,8 +58,10 @@ def _send(registry: Registry, digest: str, size: int, opened: Callable[[], IO[by
 
 
 def _put(registry: Registry, begun: requests.Response, digest: str, size: int, body: IO[bytes]) -> None:
-    where = requests.compat.urljoin(begun.url, str(begun.headers.get("Location", "")))
-    parts = urlsplit(where)
+    try:
+        parts = urlsplit(requests.compat.urljoin(begun.url, str(begun.headers.get("Location", ""))))
+    except ValueError as error:
+        raise EngineError(f"the registry {registry.host} names no address to upload to", "see its own log") from error
     query = f"{parts.query}&digest={digest}" if parts.query else f"digest={digest}"
     headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
     done = registry.ask(

@@ -49,13 +49,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
     def content(self) -> dict[str, Any]:
         """The parsed body. Raises EngineError."""
-        try:
-            found = json.loads(self.body)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise EngineError(f"the manifest {self.digest} is no JSON object", "look at what was pushed there")
-        return found
+        return _object(self.body, f"the manifest {self.digest}")
 
 
 class Registry:
@@ -149,7 +143,7 @@ class Registry:
         answer = self.ask("GET", f"blobs/{digest}")
         if absent(answer) or sha256(answer.content) != digest:
             raise EngineError(f"{self.image}: the configuration {digest} is missing or damaged", "publish it again")
-        return Manifest("", answer.content, digest).content()
+        return _object(answer.content, f"the configuration {digest}")
 
     def delete(self, reference: str) -> bool:
         """Delete a manifest by its digest, in most registries with every tag on it; False where there was none.
@@ -194,7 +188,7 @@ class Registry:
             if not url.startswith(f"{base}/"):  # our credentials are for nobody else
                 raise EngineError(f"the registry {self.host} sends us to {url!r:.100}", "nothing was sent there")
             answer = self._auth.send(method, url, scope, verify=self._trust, timeout=timeout, **_request(**what))
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, OSError, ValueError) as error:  # the last one of an address that is none
             raise Again(unreachable(self.host, error)) from error
         if answer.ok or absent(answer):
             return answer
@@ -223,10 +217,19 @@ def sha256(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
+def _object(body: bytes, what: str) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise EngineError(f"{what} is no JSON object", "see whether that is a registry, and what was pushed there")
+    return found
+
+
 def _tags(body: bytes, image: str) -> list[str]:
     """``tags`` is null where all tags of a repository are gone (distribution 2)."""
-    content = Manifest("", body, f"of the tags of {image}").content()
-    tags = content.get("tags") or []
+    tags = _object(body, f"the list of tags of {image}").get("tags") or []
     if not isinstance(tags, list) or not all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in tags):
         raise EngineError(f"the registry lists tags of {image} that are none", "look at what was pushed there")
     return tags

@@ -45,6 +45,12 @@ def absent(answer: requests.Response) -> bool:
 
 def unreachable(host: str, error: Exception) -> EngineError:
     """Nobody answered, or the connection broke."""
+    if "WRONG_VERSION_NUMBER" in str(error):
+        return EngineError(
+            f"the registry {host} speaks plain text, and no TLS",
+            "give it TLS: a password in plain text is for a registry of this machine alone",
+            cause="lost",
+        )
     if isinstance(error, requests.exceptions.SSLError):
         return EngineError(
             f"the registry {host} shows a certificate that is not trusted here",
@@ -61,6 +67,8 @@ def unreachable(host: str, error: Exception) -> EngineError:
 def _reason(error: Exception) -> str:
     if isinstance(error, requests.exceptions.Timeout):
         return "no answer in time"
+    if isinstance(error, (ValueError, requests.exceptions.TooManyRedirects)):
+        return "it sends us to no address that could be asked"
     text = str(error)
     for known in ("Connection refused", "Name or service not known", "Connection reset", "No route to host"):
         if known in text:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from noxlib.engines import blobs, registryauth, registryfailure
 from noxlib.engines import registry as registries
-from noxlib.engines import registryauth, registryfailure
 from noxlib.engines.registry import Registry
 from noxlib.engines.registryauth import Credentials
 from noxlib.errors import ConfigError, EngineError
@@ -138,6 +138,36 @@ def test_a_certificate_that_is_not_trusted_is_no_registry_that_does_not_run() ->
     told = registryfailure.unreachable("here:5000", requests.exceptions.SSLError())
     assert "does not answer" not in told.what
     assert "certs.d/here:5000/ca.crt" in told.todo
+
+
+def test_a_registry_without_tls_is_none_whose_certificate_is_not_trusted() -> None:
+    error = requests.exceptions.SSLError("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)")
+    told = registryfailure.unreachable("here:5000", error)
+    assert told.what == "the registry here:5000 speaks plain text, and no TLS"
+
+
+@pytest.mark.parametrize(
+    "header", [("Location", "http://[::"), ("Location", "file:///"), ("WWW-Authenticate", 'Bearer realm="http://[::"')]
+)
+def test_an_address_that_is_none_is_two_lines(peer: Peer, header: tuple[str, str]) -> None:
+    peer.answer = lambda *_: Answer(302 if header[0] == "Location" else 401, (header,))
+    with pytest.raises(EngineError, match="it sends us to no address that could be asked") as caught:
+        peer.repository(Credentials("me", SECRET)).digest("x")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_an_upload_to_an_address_that_is_none_is_two_lines(peer: Peer) -> None:
+    located = Answer(202, (("Location", "http://[::"),))
+    peer.answer = lambda method, *_: located if method == "POST" else Answer(404)
+    with pytest.raises(EngineError, match="names no address to upload to"):
+        blobs.send(peer.repository(), b"data")
+
+
+@pytest.mark.parametrize("body", [b"<html>log in</html>", b"[]", b"[" * 100_000, b""])
+def test_a_page_that_is_no_list_of_tags_is_told_as_one(peer: Peer, body: bytes) -> None:
+    peer.answer = lambda *_: Answer(body=body)
+    with pytest.raises(EngineError, match=f"the list of tags of {peer.host}/owner/demo is no JSON object"):
+        peer.repository().tags()
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
