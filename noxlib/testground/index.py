@@ -89,8 +89,11 @@ def resolve(registry: Registry, digest: str, platform_of: Callable[[], str]) -> 
 
 def lacking(registry: Registry, digest: str, platform: str, there: Iterable[str]) -> PlaceError:
     """What to say of a digest that is not there for a platform."""
+    what, others = f"{registry.image}@{digest} is not there for {platform}", platforms.told(there)
+    if others == "none":
+        return PlaceError(f"{what}, nor for any other platform", "publish it again from its commit", cause="platform")
     return PlaceError(
-        f"{registry.image}@{digest} is not there for {platform}, but for {platforms.told(there)}",
+        f"{what}, but for {others}",
         "take one of these under emulation (--platform), or publish it for this platform as well",
         cause="platform",
     )

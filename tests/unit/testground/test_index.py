@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxlib.engines.registry import DIGEST, IMAGES, INDEXES, Manifest, sha256
+from noxlib.engines.registry import DIGEST, IMAGES, INDEXES, Manifest, Registry, sha256
 from noxlib.errors import PlaceError
 from noxlib.testground import index
 from noxlib.testground.fingerprint import fingerprint, recipe
@@ -24,6 +24,20 @@ LABEL = st.sampled_from(
 def part(platform: str, labels: dict[str, str] | None = None, media_type: str = IMAGES[0]) -> Part:
     body = json.dumps([platform, labels]).encode()
     return Part(platform, Manifest(media_type, body, sha256(body)), labels or {})
+
+
+@pytest.mark.parametrize(
+    ("there", "told", "todo"),
+    [
+        (PLATFORMS[1:], f"but for {PLATFORMS[1]}", "--platform"),
+        (("unknown/unknown",), "nor for any other platform", "publish it again"),
+        ((), "nor for any other platform", "publish it again"),
+    ],
+)
+def test_what_is_there_for_no_platform_is_not_offered_for_another(there: tuple[str, ...], told: str, todo: str) -> None:
+    error = index.lacking(Registry("here:5000/demo", None), sha256(b""), PLATFORMS[0], there)
+    assert told in error.what
+    assert todo in error.todo
 
 
 @given(st.dictionaries(LABEL, st.text()), st.dictionaries(LABEL, st.text()), st.booleans())
