@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from noxlib.ledger import Entry
 
 FOLDER = "silent"  #: of the state folder: a file for each machine that did not answer
-REAP_SECONDS = 3.0  #: for a machine to answer that has something to be removed: each start of a session waits for it
+REAP_SECONDS = 10.0  #: for a machine to answer that has something to be removed: each start of a session waits for it
 AGAIN_SECONDS = 600.0  #: until a machine that did not answer is asked again
 FORGET_SECONDS = 7 * 24 * 3600.0  #: until a machine that never answered again is taken for gone
 
