@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 Adopt = Callable[..., Nox]
 ROOT = Path(__file__).parents[2]
 ALL = '[sanity]\nselect = ""\npython = "3.10"\n'
+#: A tar that has no more than the first part of what it is to unpack before it is told to go on.
+HALF = '#!/bin/sh\n{ head -c 1000000; until [ -e /go-on ]; do sleep 0.1; done; cat; } | exec "$0.whole" "$@"'
 UP_AND_WAIT = "import time; print('up', flush=True); time.sleep(300)"
 
 pytestmark = [pytest.mark.docker, pytest.mark.ssh]
@@ -408,23 +410,11 @@ def test_half_a_testground_is_removed_by_the_next_start_at_the_latest(
     adopt: Adopt, mortal: Machine, own_state: Path, number: signal.Signals
 ) -> None:
     nox = adopt("flat", ALL)
+    mortal.shell(f"tar=$(command -v tar); mv $tar $tar.whole; echo '{HALF}' >$tar; chmod +x $tar")
     process = nox.start("-s", "sanity", "--", ALIAS)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "sending the testground" in line:
-            break
-
-    def half() -> bool:
-        """Whether a part is there. It is looked for while nothing is sent, so that it never is the whole."""
-        kill_group(process, signal.SIGSTOP)
-        found = mortal.shell("ls -A /var/lib/noxlib/testgrounds 2>/dev/null || true")
-        if not found:
-            kill_group(process, signal.SIGCONT)
-        return bool(found)
-
-    wait_until(half, "half a testground")
-    for one in (number, signal.SIGCONT):
-        kill_group(process, one)
+    wait_until(lambda: mortal.shell("ls -A /var/lib/noxlib/testgrounds 2>/dev/null || true"), "half a testground")
+    kill_group(process, number)
+    mortal.shell("touch /go-on")
     process.communicate(timeout=300)
     wait_until(lambda: connections_of(mortal) == [], "the end of the connection")
     ended = nox("-s", "reap")
@@ -439,7 +429,7 @@ def test_a_machine_that_does_not_answer_is_not_asked_at_each_start(tmp_path: Pat
     entry = remote.note(ledger, silent, f"{remote.BASE}/runs/x")
     with pytest.raises(EngineError, match="no SSH server listens"):
         remote.remove_noted(entry, tmp_path)
-    with pytest.raises(EngineError, match="did not answer 0 min ago"):
+    with pytest.raises(EngineError, match=r"did not answer \d+ min ago"):
         remote.remove_noted(entry, tmp_path)
     unanswered.ask_again(tmp_path)
     with pytest.raises(EngineError, match="no SSH server listens"):
