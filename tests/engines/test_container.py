@@ -53,7 +53,7 @@ EATER = "x = []\nwhile True: x.append(bytearray(4 << 20))"
 
 def test_a_command_that_eats_memory_is_told_as_such(world: World) -> None:
     with world.host() as host:
-        ended, _ = run(world, host, EATER, Limits(memory=64 * MEGABYTE, timeout=60))
+        ended, _ = run(world, host, EATER, Limits(memory=64 * MEGABYTE, timeout=600))
     assert ended == Exit(137, "out-of-memory", oom=True)
     assert leftovers(world) == []
 
@@ -61,7 +61,7 @@ def test_a_command_that_eats_memory_is_told_as_such(world: World) -> None:
 def test_a_child_that_eats_memory_leaves_the_commands_own_exit(world: World) -> None:
     code = f"import subprocess, sys; sys.exit(40 - subprocess.call([sys.executable, '-c', {EATER!r}]))"
     with world.host() as host:
-        ended, _ = run(world, host, code, Limits(memory=64 * MEGABYTE, timeout=60))
+        ended, _ = run(world, host, code, Limits(memory=64 * MEGABYTE, timeout=600))
     assert ended == Exit(49, "exit", oom=True)
 
 
@@ -175,10 +175,13 @@ class Relay:
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(self.path))
         self._server.listen()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def cut(self) -> None:
         self.path.unlink()
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()  # who is let in at this very moment is among the open ones then
         for one in (self._server, *self._open):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -219,7 +222,7 @@ def test_an_engine_that_goes_away_is_lost_and_what_it_held_is_removed_later(
         ledger=world.ledger,
     )
     log = world.root / "log"
-    command = Command(("python", "-c", "import time; print('up', flush=True); time.sleep(60)"), log=log, echo=False)
+    command = Command(("python", "-c", "import time; print('up', flush=True); time.sleep(600)"), log=log, echo=False)
 
     def cut_when_up() -> None:
         while not (log.exists() and log.read_bytes()):

@@ -14,7 +14,7 @@ from noxlib.engines.registryauth import Credentials
 from noxlib.testground import names
 
 from .between import Between
-from .conftest import DEADLINE, Nox
+from .conftest import DEADLINE, Nox, wait_until
 from .publishers import Publisher, publishing
 from .registries import PASSWORD, USER, RegistryServer, TlsServer
 
@@ -207,19 +207,24 @@ def test_two_who_publish_one_commit_at_once_agree_on_the_digest_of_one(
     looks = itertools.count()
 
     def meet(method: str, path: str) -> None:
-        """Neither gives the commit's tag before the other one has found it absent as well."""
-        if path.rpartition("/")[2] == f"py3.10-{publisher.head}":
-            if method == "HEAD" and next(looks) < 2:
-                looking.wait()
-            elif method == "PUT":
-                giving.wait()
+        """Neither gives the commit's tag before the other one found it absent, nor looks again before both gave it."""
+        if path.rpartition("/")[2] != f"py3.10-{publisher.head}":
+            return
+        if method == "PUT":
+            giving.wait()
+        elif method == "HEAD" and next(looks) < 2:
+            looking.wait()
+        elif method == "HEAD":
+            wait_until(lambda: sum(one[:2] == ("PUT", path) for one in between.passed) >= 2, "both tags")
 
     with Between(registry_server) as between:
         between.spoil = meet
         one = publisher.through(between)
         two = one.beside(tmp_path / "other")
         versions = ("1.1.1", "2.0.0")
-        both = [each.start(NOXLIB_PACKAGES=f"iniconfig=={version}") for each, version in zip((one, two), versions)]
+        wanted = [(each, {"NOXLIB_PACKAGES": f"iniconfig=={version}"}) for each, version in zip((one, two), versions)]
+        assert [each("testground_build-3.10", **own).code for each, own in wanted] == [0, 0]  # neither waits for that
+        both = [each.start(**own) for each, own in wanted]
         outputs = [process.communicate(timeout=2 * DEADLINE)[0] for process in both]
         one.forget()
     assert [process.returncode for process in both] == [0, 0], outputs
