@@ -50,9 +50,12 @@ def read(file: Path) -> str:
 def left_of_state(state: Path) -> list[str]:
     """What a dead run would leave in a state folder of its own: ledger entries, half-made things, scratch folders."""
     entries = [f"{entry.kind} {entry.name}" for entry in Ledger(state).entries()]
-    patterns = ("scratch/*", "*/building/*", "locks/.making-*", "**/.tmp-*", "ledger/damaged/*")
+    patterns = ("scratch/*", "*/building/*", "locks/.making-*", "ledger/damaged/*")
     unfinished = [path for path in state.glob("environments/*") if not (path / READY).exists()]
-    return [*entries, *map(str, unfinished), *(str(path) for pattern in patterns for path in state.glob(pattern))]
+    # A walk, unlike a glob, passes over what goes away meanwhile.
+    every = (f"{at}/{name}" for at, folders, files in os.walk(state) for name in (*folders, *files))
+    half = [path for path in every if "/.tmp-" in path]
+    return [*entries, *half, *map(str, unfinished), *(str(path) for one in patterns for path in state.glob(one))]
 
 
 def processes_of(state: Path) -> list[str]:

@@ -171,7 +171,9 @@ def test_tests_are_run_at_each_change_until_ctrl_c(counting: Nox, own_state: Pat
             if "waiting for a change" in line:
                 break
         if number == 1:
-            (counting.folder / "tests" / "test_counts.py").write_text(COUNTS + "    assert 0\n")
+            other = counting.folder.with_name("other.py")  # at once: a file that is empty for a moment is a change too
+            other.write_text(COUNTS + "    assert 0\n")
+            other.replace(counting.folder / "tests" / "test_counts.py")
     kill_group(process, signal.SIGINT)
     output, _ = process.communicate(timeout=300)
     assert "changed: tests/test_counts.py" in before + output
