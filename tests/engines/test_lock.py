@@ -11,6 +11,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
+import tenacity
 
 from noxlib.config.detect import load_project
 from noxlib.engines import uv
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.docker  # as the other tests that need more than this machine's files
 
 LINUX = "linux/amd64"
+#: The index may not answer at the first time; uv asks it again by itself.
+AGAIN = tenacity.Retrying(stop=tenacity.stop_after_attempt(5), wait=tenacity.wait_exponential(), reraise=True)
 PROJECT = """
 [project]
 name = "pluggy"
@@ -175,7 +178,7 @@ def index(tmp_path: Path) -> Iterator[str]:
     for entry in pylock.packages(text, "pylock.toml"):
         wheel = entry["wheels"][0]
         (folder / entry["name"]).mkdir(parents=True)
-        urllib.request.urlretrieve(wheel["url"], folder / entry["name"] / wheel["url"].rpartition("/")[2])
+        AGAIN(urllib.request.urlretrieve, wheel["url"], folder / entry["name"] / wheel["url"].rpartition("/")[2])
     handler = lambda *args: _Guarded(*args, directory=str(folder.parent))  # noqa: E731
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)

@@ -215,7 +215,7 @@ def check_tests(inside: Path, python: Path, workspace: Path, environment: dict[s
         "paths": ["tests"],
         "import_names": ["demo_pkg"],
         "import_roots": [str(workspace), str(output / "site")],
-        "timeout": 60,
+        "timeout": 600,
     }
     path = workspace.parent / "task.json"
     path.write_text(json.dumps(task))

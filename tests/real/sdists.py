@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
+import tenacity
 
 from noxlib.engines import uv
 from noxlib.engines.index import index_environment
@@ -45,16 +46,22 @@ def fetch(project: RealProject, cache: Path) -> Path:
     path = cache / f"{project.name}-{project.version}.tar.gz"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        response = requests.get(locate(project), timeout=60)
-        response.raise_for_status()
         partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(response.content)
+        partial.write_bytes(_download(locate(project)))
         partial.replace(path)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != project.sha256:
         path.unlink()
         raise WrongSdistError(f"{path.name} has the hash {found}, the table says {project.sha256}")
     return path
+
+
+@tenacity.retry(stop=tenacity.stop_after_attempt(5), wait=tenacity.wait_exponential(), reraise=True)
+def _download(url: str) -> bytes:
+    """An index may not answer at the first time."""
+    response = requests.get(url, timeout=60)
+    response.raise_for_status()
+    return response.content
 
 
 def locate(project: RealProject) -> str:
