@@ -121,7 +121,7 @@ def killed_within(start: Callable[[], subprocess.Popen[str]], span: float, share
     raise AssertionError(f"it always ended before {share:.2f} of the seconds that it took before")
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 180.0) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 600.0) -> None:
     """Wait for a condition; fails by name when it does not come, be the machine as busy as it may."""
     deadline = time.monotonic() + seconds
     while not condition():

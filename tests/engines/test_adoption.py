@@ -24,7 +24,7 @@ from .conftest import PROJECTS
 ROOT = Path(__file__).resolve().parents[2]
 UID = 12345  #: somebody who is neither root nor known in any image
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker]
 
 
 def run(*argv: object, cwd: Path, env: dict[str, str], code: int = 0) -> str:

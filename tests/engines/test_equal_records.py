@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.engines.ssh_host import Machine
 
 pytestmark = [pytest.mark.docker, pytest.mark.compose, pytest.mark.ssh, pytest.mark.vm, pytest.mark.slurm]
+pytestmark += [pytest.mark.timeout(2400)]  # of an emulated machine, too
 
 #: The cluster has a state folder of its own, and so locks anew: as of the same day.
 EVERYTHING = """
