@@ -114,5 +114,6 @@ def tell(record: Record, run: RunFolder, advice: Sequence[str] = ()) -> None:
     for task in record.tasks:
         if task.outcome != "passed" and len(record.tasks) > 1:
             where = f" on {task.node}" if task.node else ""
-            say(f"  task {task.index}{where}: {task.state or task.outcome}: {task.outcome} ({task.cause or '-'})")
+            state = f"{task.state}: " if task.state else ""  # the cluster's word
+            say(f"  task {task.index}{where}: {state}{task.outcome}" + (f" ({task.cause})" if task.cause else ""))
     raise SuiteFailed(line, "\n  ".join((f"the output of each task: {run.shown}/tasks/N/logs/output.log", *advice)))

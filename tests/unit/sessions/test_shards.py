@@ -139,7 +139,7 @@ def test_an_interrupted_part_counts_what_it_did_and_the_whole_is_cancelled(
     assert [task.outcome for task in record.tasks] == ["cancelled", "error"]
     with pytest.raises(SuiteFailed, match="2 passed"):
         shard_results.tell(record, run)
-    assert "  task 1: error: error (lost)" in capsys.readouterr().out
+    assert "  task 1: error (lost)" in capsys.readouterr().out
 
 
 class Fails(HereHost):
