@@ -175,7 +175,7 @@ def test_workers_share_the_peers_so_it_is_told_without_a_test(beside: StartRun) 
 
 
 def test_a_peer_that_is_gone_is_told_and_fails_no_test(beside: StartRun, peer: FakeMockServer) -> None:
-    peer.server_close()
+    peer.close()
     done = beside("-k", "latency", policy="fail")
     assert done.code == 0, done.output
     (lost,) = done.result["mocks"]["lost"]
@@ -261,7 +261,7 @@ def test_fixtures_without_services_say_what_they_need(run: StartRun) -> None:
 
 
 def test_a_mock_server_that_is_not_there_is_told_in_one_line(peer: FakeMockServer) -> None:
-    peer.server_close()
+    peer.close()
     with pytest.raises(Gone, match="the mock peer it does not answer at 127"):
         MockServer("it", "127.0.0.1", peer.server_port).requests()
 
