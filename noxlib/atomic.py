@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -18,16 +19,18 @@ T = TypeVar("T")
 _PRIVATE = 0o600  # what mkstemp gives
 
 
-def write(path: Path, data: bytes | Iterable[bytes], *, mode: int = _PRIVATE) -> None:
+def write(path: Path, data: bytes | Iterable[bytes], *, mode: int = _PRIVATE, prefix: str = ".tmp-") -> None:
     """Write ``data``, whole or in parts, to ``path`` by a temporary file beside it and one rename. Raises OSError."""
-    handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
+    handle, temporary = tempfile.mkstemp(prefix=prefix, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.writelines((data,) if isinstance(data, bytes) else data)
         if mode != _PRIVATE:
             Path(temporary).chmod(mode)
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            error.filename = str(path)  # the system's call knows none, and the user has to know which disk is full
         Path(temporary).unlink()
         raise
 

@@ -120,7 +120,7 @@ def _other(asked: str, python: str) -> str:
     of = names.read(asked).python
     if of and of != python:
         return f"that is a tag of Python {of}: nox -s testground_pull-{of} -- {asked:.200}"
-    if asked.startswith("sha256:"):
+    if asked.startswith("sha256:") and not DIGEST.fullmatch(asked):
         return "a digest has 64 hex digits: nox -s testground_list -- --json shows them whole"
     return f"name a branch, a release or a commit that was published (nox -s testground_pull-{python} -- main)"
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from noxlib import temporary
+from noxlib import atomic, temporary
 from noxlib.errors import MachineError, of_machine
 from noxlib.ledger import Ledger
 
@@ -33,3 +34,16 @@ def test_a_file_where_a_folder_should_be_is_no_mistake_of_ours() -> None:
     assert told is not None
     assert told.what == "/etc/passwd/interpreters: Not a directory"
     assert told.todo.startswith("a file is where a folder should be")
+
+
+def test_a_disk_that_is_full_is_told_with_what_was_written(tmp_path: Path) -> None:
+    def filling() -> Iterator[bytes]:
+        yield b"some"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        atomic.write(tmp_path / "plan.json", filling())
+    told = of_machine(caught.value)
+    assert told is not None
+    assert told.what == f"{tmp_path / 'plan.json'}: No space left on device"
+    assert not list(tmp_path.iterdir())

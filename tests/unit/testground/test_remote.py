@@ -100,6 +100,7 @@ class Empty:
     ("word", "todo"),
     [
         ("sha256:82e20cc478f2", "a digest has 64 hex digits"),
+        (DIGEST, "name a branch, a release or a commit"),
         ("py3.11-main", "nox -s testground_pull-3.11 -- py3.11-main"),
         ("nope" * 2000, "name a branch"),
     ],
