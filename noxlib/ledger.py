@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import sys
 import time
@@ -91,7 +92,7 @@ class Ledger:
         entry = Entry(entry_id, kind, name, identity(), created, expires, details or {}, detached)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            atomic.write(self._path(entry), atomic.to_json(entry))
+            atomic.write(self._path(entry), atomic.to_json(entry), prefix=_prefix(entry.owner))
         except OSError as error:
             raise CacheError(
                 f"the ledger {self.folder} cannot be written: {error.strerror}",
@@ -175,9 +176,16 @@ def _move_aside(path: Path, error: Exception) -> None:
     print(f"noxlib: a damaged ledger entry, {path.name}, was put into {aside} ({error})", file=sys.stderr, flush=True)
 
 
+def _prefix(owner: Owner) -> str:
+    """The beginning of the name of what an owner has not written to its end yet."""
+    return f".tmp-{owner.pid}_{owner.start}_{owner.boot}_"
+
+
 def _sweep_temporary(paths: list[Path]) -> None:
     """Remove what writers left that were killed in the middle of a write."""
     for path in paths:
+        named = re.match(r"\.tmp-([0-9]+)_([^_]+)_([^_]+)_", path.name)
+        dead = named is not None and look(Owner(int(named[1]), named[2], named[3])) == "dead"
         with contextlib.suppress(FileNotFoundError):  # written to its end, or swept by another
-            if time.time() - path.stat().st_mtime > _TEMPORARY_SECONDS:
+            if dead or time.time() - path.stat().st_mtime > _TEMPORARY_SECONDS:
                 path.unlink()

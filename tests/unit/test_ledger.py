@@ -38,6 +38,12 @@ for number in range(100):
     if number % 2:
         ledger.strike(entry)
 """
+KILLED = """
+import os, pathlib, signal, sys
+from noxlib.ledger import Ledger
+pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+Ledger(pathlib.Path(sys.argv[1])).add("container", "half-written")
+"""
 
 
 @pytest.fixture
@@ -179,6 +185,14 @@ def test_what_a_killed_writer_left_half_written_is_swept_later(ledger: Ledger) -
     os.utime(old, (0, 0))
     assert len(ledger.entries()) == 1
     assert (young.exists(), old.exists()) == (True, False)
+
+
+def test_what_a_writer_left_half_written_is_swept_as_soon_as_it_is_dead(ledger: Ledger) -> None:
+    folder = str(ledger.folder.parent)
+    assert subprocess.run([sys.executable, "-c", KILLED, folder], check=False).returncode == -signal.SIGKILL
+    assert [path.name[:5] for path in ledger.folder.iterdir()] == [".tmp-"]
+    assert ledger.entries() == ()
+    assert list(ledger.folder.iterdir()) == []
 
 
 @settings(max_examples=50)
