@@ -49,6 +49,8 @@ def main() -> int:
 
 def made(options: argparse.Namespace, data: Any, files: Any) -> str:
     """Make what the options ask for; where it is."""
+    if options.output == "":  # of a variable that is not set
+        raise ValueError("--output was given an empty value")
     test_data = files.TestData()
     if options.format == "sparse":
         if not options.output:

@@ -218,6 +218,7 @@ def test_the_command_writes_to_a_path_whole_or_not_at_all(command: Callable[...,
     [
         (("--mb", "-1"), "noxlib: the size must be a number of MB above 0"),
         (("--format", "sparse"), "noxlib: a sparse file needs --output"),
+        (("--output", ""), "noxlib: --output was given an empty value"),
         (("--format", "zip"), "invalid choice: 'zip'"),
         (("--mb", "ten"), "invalid float value: 'ten'"),
     ],
