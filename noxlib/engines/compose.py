@@ -92,7 +92,7 @@ class Compose:
         said = complaint(mask(done.stderr, known_secrets(os.environ)))
         files = "".join(f" -f {shlex.quote(shown(file))}" for file in self._files)
         raise PlaceError(
-            f"{self._files[0].name}: {said}",
+            f"{' with '.join(file.name for file in self._files)}: {said}",
             f"correct it; `docker compose{files} config` shows the same",
             cause="compose",
         )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from noxlib.engines import compose, process
 from noxlib.engines.compose import complaint, refusal, remove, unfinished
+from noxlib.errors import PlaceError
 
 if TYPE_CHECKING:
     from noxlib.engines.docker import Docker
@@ -42,6 +45,16 @@ def test_what_compose_says_of_its_files_is_one_line_without_its_warnings() -> No
         "Circular reference: a in f extends a in f"
     )
     assert complaint(warning) == "compose said nothing"
+
+
+def test_every_file_that_may_have_the_mistake_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compose, "command", lambda: "docker")
+    monkeypatch.setattr(process, "run", lambda *_, **__: process.Completed(1, "", "yaml: line 1: no node\n"))
+    docker = cast("Docker", SimpleNamespace(command_environment=dict))
+    for names, told in ((("a.yml",), "a.yml"), (("a.yml", "a.override.yml"), "a.yml with a.override.yml")):
+        with pytest.raises(PlaceError) as caught:
+            compose.Compose(docker, [tmp_path / name for name in names], "p").config()
+        assert caught.value.what == f"{told}: yaml: line 1: no node"
 
 
 def test_a_log_is_named_so_that_it_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
