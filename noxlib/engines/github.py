@@ -5,6 +5,7 @@ https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api and
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -41,9 +42,10 @@ def base(environ: Mapping[str, str]) -> str:
         ConfigError: It is no URL to which a token may be sent.
     """
     url = (environ.get("GITHUB_API_URL") or API).rstrip("/")
-    parts = urlsplit(url)
-    if parts.hostname and (parts.scheme == "https" or registryauth.LOOPBACK.fullmatch(parts.netloc)):
-        return url
+    with contextlib.suppress(ValueError):  # of brackets that hold no address
+        parts = urlsplit(url)
+        if parts.hostname and (parts.scheme == "https" or registryauth.LOOPBACK.fullmatch(parts.netloc)):
+            return url
     raise ConfigError(f"GITHUB_API_URL is no https URL: {url!r:.80}", "correct or unset it; no token was sent there")
 
 

@@ -110,7 +110,7 @@ def _of_docker(host: str) -> Optional[Credentials]:
         with warnings.catch_warnings():  # of a helper that is missing; the error says it
             warnings.simplefilter("ignore")
             found = docker.auth.load_config().resolve_authconfig(None if host == "docker.io" else host) or {}
-    except (docker.errors.DockerException, OSError, ValueError) as error:
+    except (docker.errors.DockerException, OSError, ValueError, AttributeError, TypeError) as error:
         raise EngineError(
             f"docker's credentials for {host} cannot be read: {type(error).__name__}",
             f"log in again (docker login {host}), or set {USER} and {PASSWORD}",

@@ -68,7 +68,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, requests.exceptions.Timeout):
         return "no answer in time"
     if isinstance(error, (ValueError, requests.exceptions.TooManyRedirects)):
-        return "it sends us to no address that could be asked"
+        return "its address, a proxy's, or where it sends us is none that could be asked"
     text = str(error)
     for known in ("Connection refused", "Name or service not known", "Connection reset", "No route to host"):
         if known in text:

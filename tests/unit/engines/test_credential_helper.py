@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from noxlib.engines import registryauth
+from noxlib.errors import EngineError
 
 HELPER = """#!/bin/sh
 host=$(cat)
@@ -36,3 +37,11 @@ def test_a_credential_helper_is_asked_for_the_host(
     assert (found.user, found.password) == ("ada", "correct-horse")
     assert registryauth.find("other.example.org", {}) is None
     assert set(Path(f"{helper}.arguments").read_text().splitlines()) == {"get"}
+
+
+@pytest.mark.parametrize("config", ["[]", '{"auths": 5}', '{"credHelpers": {"registry.example.org": 5}}'])
+def test_a_store_that_is_none_is_two_lines(config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.json").write_text(config)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with pytest.raises(EngineError, match="cannot be read"):
+        registryauth.find("registry.example.org", {})

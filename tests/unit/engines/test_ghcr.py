@@ -267,7 +267,9 @@ def test_pull_requests_are_closed_only_where_it_is_said(world: World) -> None:
     assert len(world.requests("GET")) == 3
 
 
-@pytest.mark.parametrize("url", ["http://api.example.org", "file:///etc/passwd", "https://", "api.github.com"])
+@pytest.mark.parametrize(
+    "url", ["http://api.example.org", "file:///etc/passwd", "https://", "api.github.com", "https://[::"]
+)
 def test_a_token_goes_to_no_url_that_is_not_https(url: str) -> None:
     with pytest.raises(ConfigError, match="no https URL"):
         github.base({"GITHUB_API_URL": url})

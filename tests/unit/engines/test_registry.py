@@ -151,7 +151,7 @@ def test_a_registry_without_tls_is_none_whose_certificate_is_not_trusted() -> No
 )
 def test_an_address_that_is_none_is_two_lines(peer: Peer, header: tuple[str, str]) -> None:
     peer.answer = lambda *_: Answer(302 if header[0] == "Location" else 401, (header,))
-    with pytest.raises(EngineError, match="it sends us to no address that could be asked") as caught:
+    with pytest.raises(EngineError, match="where it sends us is none that could be asked") as caught:
         peer.repository(Credentials("me", SECRET)).digest("x")
     assert len(str(caught.value).splitlines()) == 2
 
