@@ -16,6 +16,7 @@ CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 30.0  #: for one that listens on this machine to say its first word, however busy that is
 CALL_SECONDS = 120.0  #: an engine under load may take long to create; for ever it may not
 SSH_SECONDS = 15.0
+_NONSENSE = (AttributeError, TypeError)  # of the SDK, for a number where docker's file has a table
 FIRST_API = "1.41"  #: a placeholder until the engine has told its own
 
 
@@ -31,7 +32,8 @@ def connect(endpoint: Endpoint) -> tuple[Any, dict[str, Any]]:
 
     for chatty in ("docker", "urllib3"):  # nox shows all that loggers say
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    expected = (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError, KeyError)
+    answers = (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError, KeyError)
+    expected = (*answers, *_NONSENSE)
     ssh = endpoint.url.startswith("ssh://")
     listens = endpoint.url.startswith("unix://")  # it was knocked at
     seconds = int(SSH_SECONDS if ssh else ANSWER_SECONDS if listens else CONNECT_SECONDS)
@@ -81,6 +83,9 @@ def _tls(endpoint: Endpoint) -> Any:
 
 def _no_engine(endpoint: Endpoint, error: Exception) -> EngineError:
     """Nothing answered at an endpoint."""
+    if isinstance(error, _NONSENSE):
+        what = f"docker's config.json, or what the engine at {endpoint.url} answers, makes no sense: {error}"
+        return EngineError(what, "mend that file, in ~/.docker or $DOCKER_CONFIG")
     where = f"no container engine answers at {endpoint.url} (from {endpoint.origin})"
     if isinstance(error, PermissionError) or "Permission denied" in str(error):
         return EngineError(

@@ -220,3 +220,14 @@ def test_a_container_that_somebody_else_removes_is_gone_afterwards(status: int) 
     docker._api = Api()
     assert not docker.remove("x")
     assert asked == [("x", "removed")]
+
+
+@pytest.mark.parametrize("config", ['{"auths": 5}', '{"proxies": 5}', '{"HttpHeaders": 5}'])
+def test_a_configuration_of_docker_that_is_none_is_two_lines(
+    config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text(config)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with pytest.raises(EngineError, match=r"docker's config\.json.* makes no sense") as caught:
+        Docker(Endpoint("tcp://127.0.0.1:9", "test"))
+    assert len(str(caught.value).splitlines()) == 2
