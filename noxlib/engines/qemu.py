@@ -28,7 +28,7 @@ PROGRAM = "qemu-system-x86_64"
 MARK = "NOXLIB_VM"  #: variable of a machine's processes: the name of its folder
 #: Of the disk with the testground, the same for each, so that saved RAM fits whichever is put in later.
 GROUND_SIZE = "16G"
-BOOT_SECONDS = 120.0  #: until an SSH server greets; 5 on an idle machine
+BOOT_SECONDS = 300.0  #: until an SSH server greets; 5 on an idle machine
 RESUME_SECONDS = 30.0  #: the same from saved RAM; 2 on an idle machine
 _PAUSE = 0.02  # seconds between two looks
 _WORDS = (

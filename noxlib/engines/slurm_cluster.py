@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 KIND = "simulation"  #: in the ledger
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates" / "slurm"
 OF_IMAGE = ("Dockerfile", "entrypoint", "slurm.conf", "slurmdbd.conf", "cgroup.conf", "sshd.conf")
-UP_SECONDS = 120
+UP_SECONDS = 300  #: 15 at a load of 8 on two cores
 KEPT = 7 * 24 * 3600.0  #: seconds after which a cluster that nobody took down is removed
 USER = "hpc"
 
