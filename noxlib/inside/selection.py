@@ -11,6 +11,7 @@ import pytest
 from . import resumed, stray
 
 WHOLE = (0, 1)  #: the first shard of one
+RANK = "noxlib-rank"
 NAME = re.compile(r"[\w:+.\[\]\\/-]+")
 WORDS = {"and", "or", "not", "True", "False", "None"}
 
@@ -49,8 +50,15 @@ class Cut:
 class Rank(Cut):
     """The shard of a rank that has no task; one to which nothing fell is no failure."""
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Each worker of pytest-xdist has collected all tests, and the process that hands them out none."""
+        self.cut = self.cut or getattr(node, "workeroutput", {}).get(RANK)
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if hasattr(self.config, "workeroutput"):
+            self.config.workeroutput[RANK] = self.cut
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self.empty_shard:
             session.exitstatus = pytest.ExitCode.OK
 
@@ -95,7 +103,7 @@ class Selection(Cut):
 def hold(config: Any) -> None:
     """Without a task: run this rank's shard, where the option asks for it."""
     if getattr(config.option, "noxlib_distributed", None):
-        config.pluginmanager.register(Rank(config, {}), "noxlib-rank")
+        config.pluginmanager.register(Rank(config, {}), RANK)
 
 
 def shard_of(config: Any, task: dict[str, Any]) -> tuple[int, int]:

@@ -174,8 +174,13 @@ def test_ranks_share_the_tests_out(run: StartRun) -> None:
     assert done.counts == {"passed": 2, "deselected": 1}, done.output
 
 
-@pytest.mark.parametrize(("rank", "tests"), [(0, 1), (1, 1), (2, 0)])
-def test_ranks_share_the_tests_out_without_a_session_too(tmp_path: Path, rank: int, tests: int) -> None:
+XDIST = ("-p", "xdist.plugin", "-n1")
+
+
+@pytest.mark.parametrize(("rank", "tests", "words"), [(0, 1, ()), (1, 1, XDIST), (2, 0, ()), (2, 0, XDIST)])
+def test_ranks_share_the_tests_out_without_a_session_too(
+    tmp_path: Path, rank: int, tests: int, words: tuple[str, ...]
+) -> None:
     (tmp_path / "test_it.py").write_text("def test_a(): ...\ndef test_b(): ...\n")
     ranks = {
         "PMI_RANK": str(rank),
@@ -183,9 +188,9 @@ def test_ranks_share_the_tests_out_without_a_session_too(tmp_path: Path, rank: i
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONPATH": str(REPOSITORY),
     }
-    words = ("-m", "pytest", "-p", "noxlib.inside.plugin", "-p", "no:cacheprovider", "--distributed", str(tmp_path))
+    ours = ("-p", "noxlib.inside.plugin", "-p", "no:cacheprovider", "--distributed")
     environment = {name: value for name, value in os.environ.items() if name != "NOXLIB_TASK"}
-    argv = (sys.executable, *words)
+    argv = (sys.executable, "-m", "pytest", *ours, *words, str(tmp_path))
     done = subprocess.run(argv, env={**environment, **ranks}, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"noxlib: shard {rank} of 3: {tests} of 2 tests" in done.stdout
