@@ -187,7 +187,7 @@ class Controller(Selection):
         self.report.subtest(outcome)
         if outcome == "failed":
             description = report._sub_test_description() if hasattr(report, "_sub_test_description") else ""  # noqa: SLF001
-            self.report.failure(report.nodeid, "subtest", f"{description} {message_of(report)}")
+            self.report.failure(report.nodeid, "subtest", f"{message_of(report)} {description}")
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: Any) -> None:

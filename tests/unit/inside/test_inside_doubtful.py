@@ -145,6 +145,24 @@ def test_a_full_disk_is_the_cause_of_a_failure_and_its_test_is_named(tmp_path: P
     assert done.result["message"] == f"test_full.py::test_it: {text}"
 
 
+IN_A_SUBTEST = """
+import unittest
+
+class TestIt(unittest.TestCase):
+    def test_it(self):
+        with self.subTest(part=1):
+            raise OSError(28, "No space left on device", "x")
+"""
+
+
+def test_a_full_disk_is_the_cause_of_a_subtests_failure_too(tmp_path: Path, run: StartRun) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/test_full.py").write_text(IN_A_SUBTEST)
+    done = run("doubtful", str(tmp_path / "more"), "--rootdir", str(tmp_path / "more"))
+    assert (done.code, done.result["cause"]) == (1, "disk-full"), done.output
+    assert done.result["message"].startswith("test_full.py::TestIt::test_it: OSError: [Errno 28]")
+
+
 def test_a_broken_budget_is_in_junit_as_json(run: StartRun) -> None:
     profile = {"name": "own", "timeout_multiplier": 1, "concurrent": 1, "backends": ["file"], "large_files": True}
     done = run("profiles", "-k", "memory or disk", profile={**profile, "memory_mb": 100, "disk_mb": 200})
