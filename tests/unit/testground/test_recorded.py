@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noxlib.errors import NoxlibError, PlaceError, UsageError
@@ -43,7 +43,6 @@ def test_a_checkout_reads_what_its_own_folder_has(tmp_path: Path) -> None:
     assert list(recorded.read(tmp_path, [ARM64.digest], "3.10")) == [(ARM64.digest, None)]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["digest", "platform", "python", "tags"]),
     st.none() | st.integers() | st.text() | st.lists(st.text(), max_size=2) | st.just("sha256:../../etc/passwd"),
