@@ -40,9 +40,13 @@ class Quarantine:
                 self.unknown.append(entry["test"])
 
     def collected_file_of(self, test: str, ids: Sequence[str]) -> bool:
-        """Whether a file was collected whole in which there should be a test, of a run of single tests never."""
+        """Whether a file was collected whole in which there should be a test, of a run of single tests never.
+
+        --lf collects what failed last time alone.
+        """
         file = test.partition(FILE)[0]
-        whole = not any(FILE in str(argument) for argument in self.config.args)
+        single = any(FILE in str(argument) for argument in self.config.args)
+        whole = not single and not getattr(self.config.option, "lf", False)
         return whole and any(fnmatchcase(one.partition(FILE)[0], file) for one in ids)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
