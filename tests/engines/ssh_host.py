@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from .conftest import settled, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+NOT_STARTED = 126  #: as docker exec ends for that
 IMAGE = "noxlib-ssh-host"  # scripts/testbed/ssh-host makes it
 #: Its name in the configuration: another one in each process of pytest-xdist, the same in all that this one starts.
 _NAME = f"TEST_SSH_ALIAS_{os.environ.get('PYTEST_XDIST_WORKER', '')}"
@@ -63,8 +65,15 @@ class Machine:
         return Connection(parse(ALIAS), config=self.config)
 
     def shell(self, script: str) -> str:
-        """What a script prints there, asked for without ssh."""
-        return docker("exec", self.name, "sh", "-c", script)
+        """What a script prints there, asked for without ssh; again where a busy engine could not start it (126)."""
+        for _ in range(10):
+            words = ("docker", "exec", self.name, "sh", "-c", script)
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            if done.returncode != NOT_STARTED:
+                break
+            time.sleep(0.5)
+        done.check_returncode()
+        return done.stdout.strip()
 
 
 def listed(connection: Connection, part: str) -> tuple[str, ...]:

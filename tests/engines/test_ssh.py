@@ -412,6 +412,8 @@ def test_half_a_testground_is_removed_by_the_next_start_at_the_latest(
     nox = adopt("flat", ALL)
     mortal.shell(f"tar=$(command -v tar); mv $tar $tar.whole; echo '{HALF}' >$tar; chmod +x $tar")
     process = nox.start("-s", "sanity", "--", ALIAS)
+    assert process.stdout is not None
+    assert any("sending the testground" in line for line in process.stdout)
     wait_until(lambda: mortal.shell("ls -A /var/lib/noxlib/testgrounds 2>/dev/null || true"), "half a testground")
     kill_group(process, number)
     mortal.shell("touch /go-on")
