@@ -32,15 +32,19 @@ if TYPE_CHECKING:
     from tests.engines.conftest import Nox
 
 pytestmark = [pytest.mark.slurm, pytest.mark.docker]
-SLEEP = "import time; print('up', flush=True); time.sleep(200)"
+BEGUN = "open('/opt/noxlib/run/begun', 'x').close(); "
+SLEEP = "import time; print('up', flush=True); time.sleep(500)"
 ROOT = Path(__file__).parents[2]
 MEMBERS = 6  #: containers of a simulated cluster
 
 
 def test_slurms_own_time_limit_is_told_apart(cluster: Cluster, tmp_path: Path) -> None:
     with cluster.scheduler(tmp_path / "co") as slurm:
-        (name,) = slurm.submit((task(SLEEP, tmp_path / "out"),))
-        wait_until(lambda: slurm.state(name) == "running", "the task")
+        (name,) = slurm.submit((task(BEGUN + SLEEP, tmp_path / "out", timeout=600),))
+        assert slurm.job is not None
+        begun = f"{slurm.job.folder}/tasks/0/begun"
+        # A job that is over its limit gets no step any more: it would fail by itself, before it is ended for that.
+        wait_until(lambda: cluster.answers("login", "test", "-e", begun), "the task")
         limit = ("scontrol", "update", f"JobId={name}", "TimeLimit=0")
         wait_until(lambda: cluster.answers("controller", *limit), "the new limit")
         result = slurm.fetch(name)
