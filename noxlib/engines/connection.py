@@ -32,8 +32,8 @@ def connect(endpoint: Endpoint) -> tuple[Any, dict[str, Any]]:
 
     for chatty in ("docker", "urllib3"):  # nox shows all that loggers say
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    answers = (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError, KeyError)
-    expected = (*answers, *_NONSENSE)
+    refusals = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
+    expected = (*refusals, ValueError, KeyError, *_NONSENSE)
     ssh = endpoint.url.startswith("ssh://")
     listens = endpoint.url.startswith("unix://")  # it was knocked at
     seconds = int(SSH_SECONDS if ssh else ANSWER_SECONDS if listens else CONNECT_SECONDS)

@@ -7,16 +7,15 @@ import http.server
 import subprocess
 import sys
 import threading
-import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
-import tenacity
 
 from noxlib.config.detect import load_project
 from noxlib.engines import uv
 from noxlib.errors import LockError
 from noxlib.testground import backend, lock, pylock, recipe, resolve
+from tests.real.sdists import download
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.docker  # as the other tests that need more than this machine's files
 
 LINUX = "linux/amd64"
-#: The index may not answer at the first time; uv asks it again by itself.
-AGAIN = tenacity.Retrying(stop=tenacity.stop_after_attempt(5), wait=tenacity.wait_exponential(), reraise=True)
 PROJECT = """
 [project]
 name = "pluggy"
@@ -178,7 +175,7 @@ def index(tmp_path: Path) -> Iterator[str]:
     for entry in pylock.packages(text, "pylock.toml"):
         wheel = entry["wheels"][0]
         (folder / entry["name"]).mkdir(parents=True)
-        AGAIN(urllib.request.urlretrieve, wheel["url"], folder / entry["name"] / wheel["url"].rpartition("/")[2])
+        (folder / entry["name"] / wheel["url"].rpartition("/")[2]).write_bytes(download(wheel["url"]))
     handler = lambda *args: _Guarded(*args, directory=str(folder.parent))  # noqa: E731
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)

@@ -47,7 +47,7 @@ def fetch(project: RealProject, cache: Path) -> Path:
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(_download(locate(project)))
+        partial.write_bytes(download(locate(project)))
         partial.replace(path)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != project.sha256:
@@ -57,7 +57,7 @@ def fetch(project: RealProject, cache: Path) -> Path:
 
 
 @tenacity.retry(stop=tenacity.stop_after_attempt(5), wait=tenacity.wait_exponential(), reraise=True)
-def _download(url: str) -> bytes:
+def download(url: str) -> bytes:
     """An index may not answer at the first time."""
     response = requests.get(url, timeout=60)
     response.raise_for_status()
