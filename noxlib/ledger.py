@@ -135,14 +135,16 @@ class Ledger:
 
 
 def reap(ledger: Ledger, removers: Mapping[str, Callable[[Entry], bool]]) -> tuple[Reaped, ...]:
-    """Remove what dead owners left and strike it out; nothing of a live owner is touched.
+    """Remove what dead owners left and strike it out, the newest first; nothing of a live owner is touched.
+
+    What was started last may still write to what was made before it: a container to the folder that it is given.
 
     Args:
         ledger: The ledger to work through.
         removers: For each kind a function that removes the thing, if it is there, and tells whether it is gone now.
             Two processes may reap at once, so removing what is absent is a success.
     """
-    return tuple(_reap_one(ledger, entry, removers.get(entry.kind)) for entry in ledger.orphans())
+    return tuple(_reap_one(ledger, entry, removers.get(entry.kind)) for entry in reversed(ledger.orphans()))
 
 
 def _reap_one(ledger: Ledger, entry: Entry, remover: Callable[[Entry], bool] | None) -> Reaped:

@@ -457,9 +457,9 @@ def test_nothing_is_removed_that_is_not_ours(machine: Machine, folder: str) -> N
 
 def test_ctrl_c_brings_the_result_back_and_leaves_nothing(adopt: Adopt, machine: Machine) -> None:
     nox = adopt("hangs", ALL)
-    process = nox.start("-s", "sanity", "--", ALIAS, "-k", "(test_passes or test_hangs) and not in_c")
-    log = nox.folder / ".noxlib/runs"
-    wait_until(lambda: any(".py ." in read(path) for path in log.glob("*/logs/output.log")), "a test's end")
+    process = nox.start("-s", "sanity", "--", ALIAS, "-v", "-k", "(test_passes or test_hangs) and not in_c")
+    logs = nox.folder / ".noxlib/runs"  # a test has passed once the next begins: its mark comes before its teardown
+    wait_until(lambda: any("::test_hangs" in read(path) for path in logs.glob("*/logs/output.log")), "the next test")
     kill_group(process, signal.SIGINT)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 130, output

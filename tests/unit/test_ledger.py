@@ -232,6 +232,16 @@ def test_reap_keeps_what_nobody_can_remove_and_says_so(ledger: Ledger) -> None:
     assert len(ledger.entries()) == 1
 
 
+def test_reap_removes_last_what_was_made_first(ledger: Ledger) -> None:
+    dead = msgspec.structs.replace(identity(), start="1")
+    for name in ("folder", "the container that writes there"):
+        with_owner(ledger, dead, name=name)
+        time.sleep(0.002)  # an entry's time is told in milliseconds
+    seen: list[str] = []
+    reap(ledger, {"container": lambda entry: not seen.append(entry.name)})
+    assert seen == ["the container that writes there", "folder"]
+
+
 def test_reap_touches_nothing_of_a_live_owner(ledger: Ledger) -> None:
     ledger.add("container", "mine")
 
