@@ -1,8 +1,11 @@
-"""The QEMU Machine Protocol: one command, one answer, over a machine's unix socket. Events are read over."""
+"""The QEMU Machine Protocol: one command, one answer, over a machine's unix socket; and one event that counts."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 _PAUSE = 0.05  # seconds between two questions
 _ANSWER = 30.0  # seconds that QEMU may take for one
+#: The event's own field ``nospace`` is there only where an error stops the machine.
+_NO_SPACE = {os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)}
 
 
 class Qmp:
@@ -24,11 +29,16 @@ class Qmp:
     def __init__(self, path: Path, deadline: float) -> None:
         """Connect as soon as the socket is there, until ``deadline`` (of ``time.monotonic``). Raises EngineError."""
         self._path = path
+        self._no_space = False
         self._socket = self._connect(deadline)
         self._socket.settimeout(_ANSWER)
         self._lines = self._socket.makefile("rb")
-        self._read()  # the greeting
-        self.execute("qmp_capabilities")
+        try:
+            self._read()  # the greeting
+            self.execute("qmp_capabilities")
+        except EngineError:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -49,6 +59,20 @@ class Qmp:
         if "error" in answer:
             raise EngineError(f"QEMU refuses {command}: {answer['error'].get('desc')}", "see the machine's qemu.log")
         return answer.get("return")
+
+    def lacked_space(self) -> bool:
+        """Whether QEMU has told that a disk of the guest's could not be written for want of space on this machine.
+
+        That something is free there now says nothing: what is refused may be many MiB at once. A machine that has
+        ended meanwhile is heard to its last word.
+        """
+        with contextlib.suppress(EngineError):
+            self.execute("query-status")
+            return self._no_space
+        with contextlib.suppress(EngineError):
+            while True:
+                self._read()
+        return self._no_space
 
     def port(self) -> int:
         """The port of this machine that leads to the guest's port 22; QEMU took a free one. Raises EngineError."""
@@ -99,12 +123,11 @@ class Qmp:
 
     def _read(self) -> dict[str, Any]:
         try:
-            line = self._lines.readline()
-        except OSError as error:
+            found: dict[str, Any] = json.loads(self._lines.readline())
+        except (OSError, ValueError) as error:  # it has ended, perhaps in the middle of a line
             raise _gone("a question") from error
-        if not line:
-            raise _gone("a question")
-        found: dict[str, Any] = json.loads(line)
+        if found.get("event") == "BLOCK_IO_ERROR":
+            self._no_space = self._no_space or found["data"].get("reason") in _NO_SPACE
         return found
 
 

@@ -57,6 +57,7 @@ def beyond(made: Golden, shape: Shape, files: Files, *, incoming: Optional[Path]
         # vmtest's own drive: where it is full QEMU would stop the machine, and nobody would know why.
         *("-global", "virtio-blk-device.werror=report"),
         *qemu.devices(),
+        *("-qmp", f"unix:{qemu.option(files.qmp)},server=on,wait=off"),  # vmtest's own has room for one client
         *(("-incoming", qemu.incoming_from(incoming)) if incoming else ()),
     ]
 
@@ -66,7 +67,6 @@ def same_machine(made: Golden, shape: Shape, files: Files) -> list[str]:
     sockets = files.sockets
     return [
         *(qemu.PROGRAM, "-nodefaults", "-display", "none", "-serial", f"file:{qemu.option(files.console)}"),
-        *("-qmp", f"unix:{qemu.option(files.qmp)},server=on,wait=off"),
         *("-chardev", f"socket,path={qemu.option(sockets / 'agent')},server=on,wait=off,id=qga0"),
         *("-device", "virtio-serial", "-device", "virtserialport,chardev=qga0,name=org.qemu.guest_agent.0"),
         *("-device", "virtio-serial"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
 
     from noxlib.engines.golden import Golden
     from noxlib.engines.qemu import Files, Machine, Shape
+    from noxlib.engines.qmp import Qmp
     from noxlib.engines.savedram import Saved
     from noxlib.ledger import Entry
 
 KIND = "vm"  #: in the ledger; an entry's name is the folder of the machine's overlays
-_LOW = 4 * 1024**2  # bytes: less is left where a machine filled the disk
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -95,8 +94,8 @@ def overlays(wanted: Wanted, files: Files, ram: Optional[Saved]) -> None:
 
 
 @contextlib.contextmanager
-def running(wanted: Wanted, files: Files) -> Iterator[tuple[Machine, int, float]]:
-    """A machine that answers, the port of this machine that leads to its SSH server, and the seconds it took.
+def running(wanted: Wanted, files: Files) -> Iterator[tuple[Machine, Qmp, float]]:
+    """A machine that answers by SSH, the connection to QEMU itself, and the seconds it took.
 
     It goes on from saved RAM; where that fails it says so, and boots cold.
 
@@ -107,39 +106,33 @@ def running(wanted: Wanted, files: Files) -> Iterator[tuple[Machine, int, float]
     with contextlib.ExitStack() as stack:
         began = time.monotonic()
         try:
-            machine, port = _started(stack, wanted, files, ram)
+            machine, monitor = _started(stack, wanted, files, ram)
         except EngineError as error:
             if ram is None:
                 raise
             say(f"noxlib: the machine does not go on from saved RAM: {error.what} ({error.todo}); it boots cold")
             savedram.check(ram)
-            machine, port = _started(stack, wanted, files, None)
-        yield machine, port, round(time.monotonic() - began, 3)
+            machine, monitor = _started(stack, wanted, files, None)
+        yield machine, monitor, round(time.monotonic() - began, 3)
 
 
-def _started(stack: contextlib.ExitStack, wanted: Wanted, files: Files, ram: Optional[Saved]) -> tuple[Machine, int]:
+def _started(stack: contextlib.ExitStack, wanted: Wanted, files: Files, ram: Optional[Saved]) -> tuple[Machine, Qmp]:
     overlays(wanted, files, ram)
     words = qemu.argv(wanted.made, wanted.shape, files, incoming=ram.state if ram else None)
     with contextlib.ExitStack() as attempt:
         machine = attempt.enter_context(qemu.Machine(words, files, files.folder.name))
         seconds = qemu.RESUME_SECONDS if ram else qemu.BOOT_SECONDS
-        with machine.qmp() as connection:
-            port = connection.port()
-            connection.await_running(seconds)
-        machine.await_ssh(port, seconds)
+        monitor = attempt.enter_context(machine.qmp())
+        monitor.await_running(seconds)
+        machine.await_ssh(monitor.port(), seconds)
         stack.push(attempt.pop_all())
-    return machine, port
+    return machine, monitor
 
 
-def check_room(files: Files) -> None:
-    """After something went wrong in a guest: whether the disk with its overlays is full.
-
-    Raises:
-        PlaceError: It is; cause ``disk-full``.
-    """
-    if shutil.disk_usage(files.folder).free < _LOW:
-        raise PlaceError(
-            f"the disk with {files.folder.parent} is full, and so is the guest's",
-            "free space there, or set NOXLIB_CACHE_DIR to a folder on another disk",
-            cause="disk-full",
-        )
+def no_space(files: Files) -> PlaceError:
+    """What to say where QEMU could not write a guest's disk."""
+    return PlaceError(
+        f"the disk with {files.folder.parent} is full, and so is the guest's",
+        "free space there, or set NOXLIB_CACHE_DIR to a folder on another disk",
+        cause="disk-full",
+    )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from noxlib.engines import qemu
+    from noxlib.engines.qmp import Qmp
     from noxlib.engines.ssh import Connection
     from noxlib.places.host import Command, Exit
 
@@ -43,11 +44,11 @@ class VM(Guest):
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             files = stack.enter_context(machines.folder(self._ledger, self._run_id, keep=self._keep))
-            machine, port, ready = stack.enter_context(machines.running(self._wanted, files))
-            connection = stack.enter_context(savedram.shell(self._wanted.made, port, files.sockets))
+            machine, monitor, ready = stack.enter_context(machines.running(self._wanted, files))
+            connection = stack.enter_context(savedram.shell(self._wanted.made, monitor.port(), files.sockets))
             connection.run(("sh", "-c", PREPARE, "prepare", str(int(time.time()))))
             host = stack.enter_context(self._host(connection, files))
-            self._now = _Running(machine, files, host)
+            self._now = _Running(machine, monitor, files, host)
             self.facts = self._told(host, ready)
             self._stack = stack.pop_all()
         return self
@@ -83,7 +84,7 @@ class VM(Guest):
                 self._explain(error)
             raise
         if ended.code != 0 and self._now is not None:
-            machines.check_room(self._now.files)
+            self._now.check_space()
         return ended
 
     @property
@@ -118,7 +119,7 @@ class VM(Guest):
     def _explain(self, error: NoxlibError) -> None:
         now = self._now
         assert now is not None
-        machines.check_room(now.files)
+        now.check_space()
         deadline = time.monotonic() + _DYING
         while now.machine.alive and time.monotonic() < deadline:  # its sockets close before its process has ended
             time.sleep(0.05)
@@ -143,7 +144,13 @@ class _InMachine(SSHHost):
 class _Running:
     """What is known once the host has been entered."""
 
-    def __init__(self, machine: qemu.Machine, files: qemu.Files, host: SSHHost) -> None:
+    def __init__(self, machine: qemu.Machine, monitor: Qmp, files: qemu.Files, host: SSHHost) -> None:
         self.machine = machine
-        self.files = files
         self.host = host
+        self._monitor = monitor
+        self._files = files
+
+    def check_space(self) -> None:
+        """After something went wrong in the guest. Raises PlaceError where its disks could not be written here."""
+        if self._monitor.lacked_space():
+            raise machines.no_space(self._files)

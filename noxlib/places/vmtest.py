@@ -49,6 +49,7 @@ class Vmtest(Guest):
         self._sent = Sent(self._checkout, self._tree)
         self._files: Optional[qemu.Files] = None
         self._share: Optional[Share] = None  # of the last command
+        self._watched: Optional[watching.Watched] = None  # its machine
         self._ram: Optional[Saved] = None
 
     def __enter__(self) -> Self:
@@ -96,7 +97,7 @@ class Vmtest(Guest):
         try:
             return self._attempt(command, self._ram)
         except watching.NotUp as error:
-            machines.check_room(self._now)
+            self._check_space()
             if self._ram is None:
                 raise EngineError(f"the machine did not boot: {error}", "see vmtest's own documentation") from error
             machines.say(f"noxlib: the machine does not go on from saved RAM ({error}); it boots cold")
@@ -146,6 +147,7 @@ class Vmtest(Guest):
     def _fill(self, made: Share, words: str, ram: Optional[Saved]) -> None:
         now, wanted = self._now, self._wanted
         now.root.unlink()
+        now.qmp.unlink(missing_ok=True)  # of the command before
         qemu.overlay(ram.root if ram else wanted.made.disk, now.root)
         (made.folder / "root.qcow2").symlink_to(now.root)
         beyond = vmtest.beyond(wanted.made, wanted.shape, now, incoming=ram.state if ram else None)
@@ -166,7 +168,8 @@ class Vmtest(Guest):
         """Start vmtest, and end it as soon as the guest has said its last word."""
         now, shape = self._now, self._wanted.shape
         began = time.monotonic()
-        with watching.Watched(made, now, command) as watched:
+        self._watched = watching.Watched(made, now, command)
+        with self._watched as watched:
             watched.await_guest(began + boot)
             ready = round(time.monotonic() - began, 3)
             told = msgspec.structs.replace(
@@ -175,13 +178,18 @@ class Vmtest(Guest):
             self.facts = Facts(machine=told)
             watched.pass_on(command.limits.timeout + GRACE + MARGIN)
 
+    def _check_space(self) -> None:
+        """After something went wrong in the guest. Raises PlaceError where its disks could not be written here."""
+        if self._watched is not None and self._watched.lacked_space:
+            raise machines.no_space(self._now)
+
     def _exit(self, made: Share, token: str) -> Exit:
         """How the command ended, by the supervisor's own word in the share."""
         try:
             with share.open_plain(self._run / f"exit-{token}.json") as stream:
                 ended = atomic.from_json(stream.read(4096), Exit)
         except (OSError, ValueError) as error:
-            machines.check_room(self._now)
+            self._check_space()
             said = made.text("said").strip().splitlines()[-1:] or [qemu.last_line(self._now.log)]
             if made.has("done"):
                 what = f"the testground cannot be entered in the machine: {said[0]}"
@@ -189,5 +197,5 @@ class Vmtest(Guest):
             what = "the virtual machine ended in the middle of the run"
             raise PlaceError(what, f"run it again; vmtest's last words: {said[0]}", cause="lost") from error
         if ended.code != 0:
-            machines.check_room(self._now)
+            self._check_space()
         return ended

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from noxlib.engines import groups, qemu, vmtest
 from noxlib.engines.output import Output
 from noxlib.engines.process import GRACE, STOP_SECONDS
-from noxlib.errors import Cancelled
+from noxlib.engines.qmp import Qmp
+from noxlib.errors import Cancelled, EngineError
 from noxlib.places import tars
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Watched:
         self._files = files
         self._command = command
         self._stack = contextlib.ExitStack()
+        self._monitor: Optional[Qmp] = None
+        self.lacked_space = False  #: once it has been left: a disk of the guest's could not be written here
 
     def __enter__(self) -> Self:
         command = self._command
@@ -53,6 +56,7 @@ class Watched:
     def await_guest(self, deadline: float) -> None:
         """Wait until the guest has found the share. Raises NotUp."""
         while not self._share.has("machine"):
+            self._listen()
             if self._process.poll() is not None or time.monotonic() >= deadline:
                 raise NotUp(qemu.last_line(self._files.log) or "vmtest said nothing")
             time.sleep(_PAUSE)
@@ -69,6 +73,12 @@ class Watched:
                 self._until_done("done", STOP_SECONDS + GRACE)
             raise
 
+    def _listen(self) -> None:
+        """Hear what QEMU tells as soon as its socket is there: it does not tell it twice."""
+        if self._monitor is None and self._files.qmp.exists():
+            with contextlib.suppress(EngineError):  # not yet; or it has ended, which is seen
+                self._monitor = Qmp(self._files.qmp, time.monotonic())
+
     def _until_done(self, word: str, seconds: float) -> None:
         """The program itself looks seldom, up to 5 s late: the guest's own word counts."""
         deadline = time.monotonic() + seconds
@@ -83,5 +93,8 @@ class Watched:
     def _end(self) -> None:
         """Killed alone, vmtest would leave QEMU behind."""
         groups.end(self._process)
+        if self._monitor is not None:
+            with self._monitor:
+                self.lacked_space = self._monitor.lacked_space()
         vmtest.remove_sockets(self._files.folder)
         self._copy()

@@ -199,6 +199,23 @@ def test_a_refusal_and_an_end_are_two_lines(path: Path) -> None:
     assert caught.value.cause == "lost"
 
 
+FULL = {
+    "event": "BLOCK_IO_ERROR",
+    "data": {"operation": "write", "action": "report", "reason": "No space left on device"},
+}
+WORN = {"event": "BLOCK_IO_ERROR", "data": {"operation": "write", "action": "report", "reason": "Input/output error"}}
+
+
+@pytest.mark.parametrize(("told", "lacked"), [([FULL, WORN], True), ([WORN], False), ([], False)])
+@pytest.mark.parametrize("alive", [True, False])
+def test_only_what_was_refused_for_want_of_space_is_a_full_disk(
+    path: Path, told: list[dict[str, Any]], lacked: bool, alive: bool
+) -> None:
+    Peer(path, [*told, {"return": {}}] if alive else told)
+    with Qmp(path, time.monotonic() + 60) as connection:
+        assert connection.lacked_space() == lacked
+
+
 def test_a_machine_that_is_not_there_does_not_answer(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="does not answer"):
         Qmp(tmp_path / "none", time.monotonic())
