@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import secrets
 import sys
 import time
@@ -21,7 +20,7 @@ import msgspec
 
 from noxlib import atomic
 from noxlib.errors import CacheError, NoxlibError, of_machine
-from noxlib.owner import Owner, identity, look
+from noxlib.owner import Owner, forsaken, identity, look, prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,7 +91,7 @@ class Ledger:
         entry = Entry(entry_id, kind, name, identity(), created, expires, details or {}, detached)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            atomic.write(self._path(entry), atomic.to_json(entry), prefix=_prefix(entry.owner))
+            atomic.write(self._path(entry), atomic.to_json(entry), prefix=prefix())
         except OSError as error:
             raise CacheError(
                 f"the ledger {self.folder} cannot be written: {error.strerror}",
@@ -178,16 +177,9 @@ def _move_aside(path: Path, error: Exception) -> None:
     print(f"noxlib: a damaged ledger entry, {path.name}, was put into {aside} ({error})", file=sys.stderr, flush=True)
 
 
-def _prefix(owner: Owner) -> str:
-    """The beginning of the name of what an owner has not written to its end yet."""
-    return f".tmp-{owner.pid}_{owner.start}_{owner.boot}_"
-
-
 def _sweep_temporary(paths: list[Path]) -> None:
     """Remove what writers left that were killed in the middle of a write."""
     for path in paths:
-        named = re.match(r"\.tmp-([0-9]+)_([^_]+)_([^_]+)_", path.name)
-        dead = named is not None and look(Owner(int(named[1]), named[2], named[3])) == "dead"
         with contextlib.suppress(FileNotFoundError):  # written to its end, or swept by another
-            if dead or time.time() - path.stat().st_mtime > _TEMPORARY_SECONDS:
+            if forsaken(path.name) or time.time() - path.stat().st_mtime > _TEMPORARY_SECONDS:
                 path.unlink()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -50,6 +51,18 @@ def look(owner: Owner) -> State:
 def alive(owner: Owner) -> bool:
     """Whether the owner must be taken for alive; one that cannot be seen from here is."""
     return look(owner) != "dead"
+
+
+def prefix() -> str:
+    """The beginning of the name of what this process has not made to its end yet."""
+    own = identity()
+    return f".tmp-{own.pid}_{own.start}_{own.boot}_"
+
+
+def forsaken(name: str) -> bool:
+    """Whether the process is dead that had begun to make what has this name."""
+    named = re.match(r"\.tmp-([0-9]+)_([^_]+)_([^_]+)_", name)
+    return named is not None and look(Owner(int(named[1]), named[2], named[3])) == "dead"
 
 
 def _start(pid: int) -> tuple[str, str] | None:

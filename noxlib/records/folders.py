@@ -16,7 +16,7 @@ import msgspec
 from noxlib import atomic
 from noxlib.errors import RecordError
 from noxlib.ledger import state_folder
-from noxlib.owner import identity
+from noxlib.owner import forsaken, identity, prefix
 
 RESERVE = "reserve"  #: a file in the run's folder that makes way for the record
 RESERVED = 128 * 1024  #: bytes: a record with some hundred failures, and what an atomic write needs beside it
@@ -67,7 +67,8 @@ def new_run(checkout: Path, session: str) -> RunFolder:
                 _ignore(checkout / ".noxlib")
         except OSError as error:
             problem = error
-            shutil.rmtree(parent / name, ignore_errors=True)
+            for half in (parent / f"{prefix()}{name}", parent / name):
+                shutil.rmtree(half, ignore_errors=True)
         else:
             return RunFolder(parent / name, checkout)
     assert problem is not None  # there are homes
@@ -78,10 +79,13 @@ def new_run(checkout: Path, session: str) -> RunFolder:
 
 
 def _make(path: Path) -> None:
-    (path / "logs").mkdir(parents=True)
-    (path / "result").mkdir()
-    atomic.write(path / "owner.json", atomic.to_json(identity()))
-    (path / RESERVE).write_bytes(bytes(RESERVED))
+    """It is there at once with its owner: of one who is killed in the middle no run is left that is nobody's."""
+    made = path.with_name(f"{prefix()}{path.name}")
+    (made / "logs").mkdir(parents=True)
+    (made / "result").mkdir()
+    atomic.write(made / "owner.json", atomic.to_json(identity()))
+    (made / RESERVE).write_bytes(bytes(RESERVED))
+    made.replace(path)
 
 
 def runs(checkout: Path) -> list[RunFolder]:
@@ -91,11 +95,22 @@ def runs(checkout: Path) -> list[RunFolder]:
 
 def unsorted(checkout: Path) -> Iterator[RunFolder]:
     """The runs of a checkout in no order, at the cost of one listing."""
+    return (RunFolder(path, checkout) for path in _below(checkout) if _NAME.fullmatch(path.name))
+
+
+def sweep(checkout: Path) -> None:
+    """Remove what a process left that was killed while it made a run's folder. What cannot be removed now stays."""
+    for path in _below(checkout):
+        if forsaken(path.name):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _below(checkout: Path) -> Iterator[Path]:
     for parent in _homes(checkout):
         if parent.is_dir():
             with os.scandir(parent) as entries:
                 found = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-            yield from (RunFolder(parent / name, checkout) for name in found if _NAME.fullmatch(name))
+            yield from (parent / name for name in found)
 
 
 def derived(checkout: Path, name: str) -> Path:

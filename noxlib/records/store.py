@@ -13,7 +13,7 @@ from noxlib.owner import Owner, alive, identity
 from noxlib.plan import Limits, Plan, Task
 from noxlib.records import record as current
 from noxlib.records import result as results
-from noxlib.records.folders import RESERVE, RunFolder, new_run, runs, unsorted
+from noxlib.records.folders import RESERVE, RunFolder, new_run, runs, sweep, unsorted
 from noxlib.records.record import PlaceSection, Record, TestgroundSection, timestamp
 from noxlib.secret import Masker, known_secrets
 
@@ -62,8 +62,9 @@ def read_record(path: Path) -> Record:
 def finish_dead(checkout: Path) -> tuple[str, ...]:
     """Write the records of runs that have none and whose process is dead; the names of these runs.
 
-    Raises RecordError.
+    What a process left that died before its run had a folder is removed. Raises RecordError.
     """
+    sweep(checkout)
     return tuple(
         _finish(folder, owner)
         for folder in unsorted(checkout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,33 @@ def test_a_runs_folder_has_its_name_its_places_and_its_owner(checkout: Path) -> 
     assert folder.session == "unit-3.10"
     assert folder.shown == f".noxlib/runs/{folder.name}"
     assert str(identity().pid) in (folder.path / "owner.json").read_text()
+
+
+KILLED = """
+import os, pathlib, signal, sys
+from noxlib.records import store
+
+def count(name, _):
+    global left
+    if name in ("os.mkdir", "os.rename", "open"):
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+left = int(sys.argv[2])
+sys.addaudithook(count)
+store.new_run(pathlib.Path(sys.argv[1]), "unit-3.10")
+"""
+
+
+def test_of_a_process_killed_while_it_makes_the_folder_no_run_is_left_without_a_record(checkout: Path) -> None:
+    moments = 0
+    while subprocess.run([sys.executable, "-c", KILLED, checkout, f"{moments + 1}"], check=False).returncode:
+        moments += 1
+        store.finish_dead(checkout)
+        assert [folder.name for folder in store.runs(checkout) if not (folder.path / "record.json").exists()] == []
+        assert [path.name for path in (checkout / ".noxlib" / "runs").glob(".tmp-*")] == []
+    assert moments > 5  # folders, files, renames
 
 
 def test_git_does_not_see_the_runs(checkout: Path) -> None:
