@@ -33,7 +33,7 @@ def make(state: Path, slot: Slot, interpreter: Path, files: Sequence[Path]) -> P
     folder = state / "environments" / key
     if not (folder / READY).exists():
         _build(folder, interpreter, files, slot)
-        _retire(folder.parent, key.partition("-")[0])
+        _retire(folder.parent, slot)
         forsaken.sweep(state, _own)
     (folder / READY).touch()
     return folder
@@ -86,11 +86,15 @@ def _whole_or_gone(folder: Path, slot: Slot) -> Iterator[None]:
         ledger.strike(entry)
 
 
-def remove_half_made(folder: Path, lock: Path) -> None:
-    """Remove what a dead run left, unless it was finished, or somebody makes it anew at this moment. Raises OSError."""
+def remove_half_made(folder: Path, lock: Path) -> bool:
+    """Remove what a dead run left, unless it was finished; whether nothing half made is there any more.
+
+    Not while a run has the workspace: it may make it anew at this moment, or another one. Raises OSError.
+    """
     with locks.if_unshared(lock) as free:
         if free and not (folder / READY).exists():
             atomic.remove_tree(folder)
+        return free or (folder / READY).exists() or not folder.exists()
 
 
 def _site_packages(folder: Path) -> Path:
@@ -98,11 +102,15 @@ def _site_packages(folder: Path) -> Path:
     return next(folder.glob("lib/*/site-packages"))
 
 
-def _retire(folder: Path, own: str) -> None:
-    """Remove the environments of a slot that were not used for longest."""
-    used = sorted(folder.glob(f"{own}-*"), key=_last_use, reverse=True)
+def _retire(folder: Path, slot: Slot) -> None:
+    """Remove the environments of a slot that were not used for longest; one half removed is not taken for whole."""
+    ledger = Ledger()
+    used = sorted(folder.glob(f"{_own(slot.folder)}-*"), key=_last_use, reverse=True)
     for path in used[KEPT:]:
+        entry = ledger.add(KIND, str(path), details={"lock": str(slot.lock)})
+        (path / READY).unlink(missing_ok=True)
         atomic.remove_tree(path)
+        ledger.strike(entry)
 
 
 def _last_use(folder: Path) -> float:

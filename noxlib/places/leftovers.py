@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
-from noxlib import atomic, temporary
+from noxlib import atomic, locks, temporary
 from noxlib.engines import strays
 from noxlib.ledger import Entry, Ledger
 from noxlib.owner import Owner, alive
@@ -14,6 +14,7 @@ from noxlib.places.overlay import remove_scratch
 from noxlib.places.venv import MARK
 
 if TYPE_CHECKING:
+    import contextlib
     from collections.abc import Mapping
     from typing import Any
 
@@ -90,7 +91,8 @@ class Removers:
         if entry.details.get("image") is None:
             remove_scratch(folder)
         else:
-            scratch.remove(lambda: self._engine(entry), entry.details["image"], self._ledger, folder)
+            with self._alone():
+                scratch.remove(lambda: self._engine(entry), entry.details["image"], self._ledger, folder)
         return True
 
     def _stop_users(self, entry: Entry) -> None:
@@ -106,8 +108,12 @@ class Removers:
         return True
 
     def _environment(self, entry: Entry) -> bool:
-        environments.remove_half_made(Path(entry.name), Path(entry.details["lock"]))
-        return True
+        with self._alone():
+            return environments.remove_half_made(Path(entry.name), Path(entry.details["lock"]))
+
+    def _alone(self) -> contextlib.AbstractContextManager[None]:
+        """Of two who remove at once the second would meet the first one's lock, or what it has half removed."""
+        return locks.wait_for(self._state / "locks" / "removal.lock", "removes what a dead run left")
 
     def _compose(self, entry: Entry) -> bool:
         from noxlib.engines import compose  # noqa: PLC0415 - only where services were left
