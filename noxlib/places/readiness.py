@@ -51,7 +51,7 @@ def look(about: Mapping[str, Any], *, one_shot: bool) -> Look:
     state = about["State"]
     status, code = state.get("Status"), state.get("ExitCode", 0)
     restarts = about.get("RestartCount", 0)
-    if restarts >= LOOPS:
+    if restarts >= LOOPS and status != "running":  # while it runs the engine knows no code of it
         return Look(failed=f"ends again and again, last with {code}")
     if status in ("exited", "dead"):
         if one_shot and code == 0:
@@ -68,7 +68,7 @@ def look(about: Mapping[str, Any], *, one_shot: bool) -> Look:
 
 
 class Waiting:
-    """From the first container to the last service that is ready.
+    """From the first container to the last service that is ready; its clock runs from now on.
 
     Args:
         compose: The project.
@@ -90,6 +90,7 @@ class Waiting:
         self._asking = compose.docker.kind == "podman"
         self._ready: dict[str, float] = {}
         self._since: dict[tuple[str, int], float] = {}
+        self._begun = time.monotonic()
 
     def follow(self, starting: Background) -> dict[str, float]:
         """Seconds until each service was ready.
@@ -98,11 +99,10 @@ class Waiting:
             PlaceError: one will never be, or compose could not start it.
             EngineError: the engine fails.
         """
-        begun = time.monotonic()
         made: Optional[float] = None  # when compose had pulled, built and made all: it starts none before
         while True:
             code = starting.poll()
-            seconds = round(time.monotonic() - begun, 2)
+            seconds = round(time.monotonic() - self._begun, 2)
             there = self._look_at_all(seconds)
             if made is None and (code == 0 or there == set(self._stack.services)):
                 made = seconds

@@ -175,12 +175,10 @@ class Services:
         log = self.logs / "compose.log"
         build = self._build and stack.builds  # and then compose may print a service's variables
         service_sidecars.lay(self.compose, stack, self._labels, self._override, log, build=build)
-        with (
-            self.compose.up(tuple(stack.services), log, build=build, secrets=stack.secrets) as starting,
-            self._probe(self) as listening,
-        ):
+        with self._probe(self) as listening:
             waiting = readiness.Waiting(self.compose, stack, listening, log, limit=self._ready_timeout)
-            ready = waiting.follow(starting)
+            with self.compose.up(tuple(stack.services), log, build=build, secrets=stack.secrets) as starting:
+                ready = waiting.follow(starting)
         for name, command in self._reset.items():
             if empty and command and name in stack.services:  # else it is of another profile
                 self.execute(name, command)
