@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Callable
 
 from noxlib import atomic, locks, temporary
 from noxlib.engines import strays
+from noxlib.errors import EngineError
 from noxlib.ledger import Entry, Ledger
 from noxlib.owner import Owner, alive
 from noxlib.places import box, environments, remote, scratch
@@ -141,17 +142,38 @@ class Removers:
 def unowned(docker: Docker) -> tuple[str, ...]:
     """Remove containers, networks and volumes with labels of a dead owner: the ledger's second witness. Their names.
 
+    What the engine refuses to remove is told and stays: a command of a run that died just now may still be at work, or
+    somebody uses what it made.
+
     Raises:
-        EngineError: The engine fails.
+        EngineError: The engine does not answer.
     """
-    containers = [found for found in docker.containers({f"{box.LABEL}run": ""}) if _is_dead(found["Labels"])]
-    names = [found["Names"][0].lstrip("/") for found in containers]
-    for found in containers:
-        docker.remove(found["Id"])
-    networks = [found for found in docker.networks({f"{box.LABEL}run": ""}) if _is_dead(found["Labels"])]
-    names += [found["Name"] for found in networks if docker.remove_network(found["Id"])]
-    volumes = [found["Name"] for found in docker.volumes({f"{box.LABEL}run": ""}) if _is_dead(found["Labels"])]
-    return (*names, *(name for name in volumes if docker.remove_volume(name)))
+    ways = (
+        (docker.containers, docker.remove),  # first: they take volumes of their own along, and leave networks
+        (docker.networks, docker.remove_network),
+        (docker.volumes, docker.remove_volume),
+    )
+    return tuple(
+        name
+        for listed, remove in ways
+        for found in listed({f"{box.LABEL}run": ""})
+        if _is_dead(found["Labels"]) and _is_gone(name := _name(found), found.get("Id", name), remove)
+    )
+
+
+def _name(found: Mapping[str, Any]) -> str:
+    return str(found["Names"][0].lstrip("/") if "Names" in found else found["Name"])
+
+
+def _is_gone(name: str, key: str, remove: Callable[[str], bool]) -> bool:
+    """Whether it was there, and is not any more. Raises EngineError where the engine does not answer."""
+    try:
+        return remove(key)
+    except EngineError as error:
+        if error.cause == "lost":
+            raise
+        print(f"noxlib: {name} of a run that died stays: {error.what}", flush=True)
+        return False
 
 
 def _is_dead(labels: Mapping[str, Any]) -> bool:

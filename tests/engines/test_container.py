@@ -7,6 +7,7 @@ import gc
 import os
 import secrets
 import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -165,6 +166,34 @@ def test_what_bears_a_dead_owners_labels_is_removed_without_a_ledger(world: Worl
     assert leftovers(world) == []
 
 
+def test_what_is_in_use_of_a_dead_run_stays_until_it_is_not(
+    world: World, docker: Docker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live = box.labels(world.run_id, "p")
+    user, network, volume = (f"noxlib-test-{secrets.token_hex(4)}" for _ in range(3))
+    host = {"NetworkMode": network, "Binds": [f"{volume}:/v"]}
+    try:
+        with subprocess.Popen(
+            ["sleep", "1000"]
+        ) as owner:  # until all is in use: any reap on this machine takes it else
+            born = Path(f"/proc/{owner.pid}/stat").read_text().rpartition(")")[2].split()[19]
+            dying = {**live, "io.noxlib.pid": str(owner.pid), "io.noxlib.start": born}
+            docker._api.create_network(network, labels=dying)
+            docker.create_volume(volume, dying)
+            docker.create(user, {"Image": IMAGE, "Cmd": ["sleep", "1000"], "Labels": live, "HostConfig": host})
+            docker.start(user)
+            owner.kill()
+        places_leftovers.unowned(docker)
+        said = capsys.readouterr().out
+        assert f"noxlib: {network} of a run that died stays: the engine refused while removing the network" in said
+        assert f"noxlib: {volume} of a run that died stays: the engine refused while removing the volume" in said
+        assert len(leftovers(world)) == 3
+    finally:
+        docker.remove(user)
+    places_leftovers.unowned(docker)
+    assert leftovers(world) == []
+
+
 class Relay:
     """A socket between us and the engine that can be cut: an engine that goes away in the middle."""
 
@@ -229,7 +258,7 @@ def test_an_engine_that_goes_away_is_lost_and_what_it_held_is_removed_later(
             time.sleep(0.02)
         relay.cut()
 
-    threading.Thread(target=cut_when_up).start()
+    threading.Thread(target=cut_when_up, daemon=True).start()
     with pytest.raises(EngineError) as caught, host:
         host.run(command)
     assert caught.value.cause == "lost"
