@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.docker, pytest.mark.compose]
 
 STEP = "compose_integration-3.10"
+PATIENT = "--timeout-multiplier=20"  #: of the plugin: tests that start pytest several times, on a busy machine
 KEPT = "db has the data of an earlier run, nothing changed since"
 
 
@@ -34,12 +35,12 @@ def logs(nox: Nox) -> Path:
 
 
 def test_each_test_has_a_database_of_its_own_and_the_next_run_begins_with_the_data(databases: Nox) -> None:
-    first = databases("-s", STEP, "--", "--env-config", "ci", "-n", "2")
+    first = databases("-s", STEP, "--", "--env-config", "ci", PATIENT, "-n", "2")
     assert first.code == 0, first.output
     assert "noxlib: migration: python migrate.py\nnoxlib: seed: seed.sql\n" in first.output
     assert databases.record.counts.passed == 57
     assert (logs(databases) / "migrate.log").read_text() == "0001_fruit.sql\n0002_settings.sql\n0003_own.sql\n"
-    second = databases("-s", STEP, "--", "-n", "2", "tests/test_isolation.py")
+    second = databases("-s", STEP, "--", PATIENT, "-n", "2", "tests/test_isolation.py")
     assert second.code == 0, second.output
     assert KEPT in second.output
     assert not (logs(databases) / "migrate.log").exists()

@@ -1,5 +1,9 @@
-"""The plugin alone, in a pytest of its own beside a run's; each with a database to copy that nobody else uses."""
+"""The plugin alone, in a pytest of its own beside a run's; each with a database to copy that nobody else uses.
 
+Others are at work on the same server, tests of this file among them: each looks at what its own pytest made alone.
+"""
+
+import hashlib
 import os
 import signal
 import subprocess
@@ -42,8 +46,22 @@ def ask(query, *values):
         return cursor.fetchall() if cursor.description else []
 
 
-def left():
-    return {name for (name,) in ask("SELECT datname FROM pg_database WHERE datname LIKE 'noxlib%'")}
+class Run:
+    """A run of pytest whose databases are known by their names."""
+
+    def __init__(self):
+        uid = uuid.uuid4().hex
+        self.variables = {"PYTEST_XDIST_TESTRUNUID": uid}
+        self.number = hashlib.sha256(uid.encode()).hexdigest()[:15]
+
+    def left(self):
+        query = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
+        return {name for (name,) in ask(query, f"noxlib_{self.number}_")}
+
+    def locks(self):
+        """The server sees a while after a process has been killed that nobody is at the other end."""
+        key = "(classid::bigint << 32) | objid::bigint"
+        return ask(f"SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND {key} = %s", int(self.number, 16))
 
 
 @pytest.fixture
@@ -84,23 +102,23 @@ def alone(tmp_path):
 
 
 def output(process):
-    return process.communicate(timeout=120)[0]
+    return process.communicate(timeout=600)[0]
 
 
-def wait_for(path):
-    deadline = time.monotonic() + 60
-    while not path.exists():
+def wait_until(condition):
+    deadline = time.monotonic() + 600
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
 def test_by_pg_variables_and_by_an_option(alone, source, tmp_path):
     user = {"PGHOST": "db", "PGUSER": "shop", "PGPASSWORD": "correct-horse", "PGDATABASE": source}
-    before = left()
-    assert "2 passed" in output(alone(USES, DATABASE_URL="", **user))
+    run = Run()
+    assert "2 passed" in output(alone(USES, DATABASE_URL="", **user, **run.variables))
     (tmp_path / "url").write_text(f"postgresql://shop:correct-horse@db/{source}\n")
-    assert "2 passed" in output(alone(USES, "--postgres-url", "file:url", DATABASE_URL=""))
-    assert left() - before <= {name for name in left() if name.split("_")[1] in {run.split("_")[1] for run in before}}
+    assert "2 passed" in output(alone(USES, "--postgres-url", "file:url", DATABASE_URL="", **run.variables))
+    wait_until(lambda: not run.left())  # another's may be at it
 
 
 @pytest.mark.parametrize(
@@ -147,24 +165,23 @@ def test_who_is_connected_to_what_is_copied_is_named(alone, source):
 
 def test_what_a_killed_run_left_is_dropped_by_the_next(alone, source, tmp_path):
     url = f"postgresql://shop:correct-horse@db/{source}"
-    before = left()
-    dead = alone(WAITS, DATABASE_URL=url)
-    wait_for(tmp_path / "begun")
-    made = left() - before
-    assert len(made) >= 2
+    run = Run()
+    dead = alone(WAITS, DATABASE_URL=url, **run.variables)
+    wait_until((tmp_path / "begun").exists)
+    assert len(run.left()) == 2  # its own, and the sealed copy
+    assert run.locks()
     dead.send_signal(signal.SIGKILL)
     dead.wait()
+    wait_until(lambda: not run.locks())
     assert "2 passed" in output(alone(USES, DATABASE_URL=url))
-    mine = {name for name in made if name.endswith("_main_1")}
-    assert mine
-    assert not mine & left()
+    wait_until(lambda: not run.left())  # the next one may have left it to another that was at it
 
 
 def test_a_server_that_is_gone_in_the_middle_is_two_lines(alone, source, tmp_path, network):
     network.require()
     proxy = network.proxy("db", 5432)
     run = alone(WAITS, DATABASE_URL=f"postgresql://shop:correct-horse@{proxy.host}:{proxy.port}/{source}")
-    wait_for(tmp_path / "begun")
+    wait_until((tmp_path / "begun").exists)
     proxy.use("down")
     (tmp_path / "done").touch()
     said = output(run)
@@ -185,7 +202,7 @@ def test_two_runs_at_once_have_databases_of_their_own_in_redis(alone, tmp_path):
     waits = WAITS.replace("postgres_database", "redis_database")
     url = {"REDIS_URL": os.environ["SMALL_REDIS_URL"]}
     first = alone(waits, **url)
-    wait_for(tmp_path / "begun")
+    wait_until((tmp_path / "begun").exists)
     said = output(alone(code, **url))
     assert "all 1 databases of Redis belong to workers of this run or another" in said
     (tmp_path / "done").touch()
