@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SECONDS = 60.0  #: for one of its commands: a busy controller may take its time
 POLL_SECONDS = 10.0  #: for one that asks: where the accounting is down, sacct tries for long
 SILENT_SECONDS = 30.0  #: until an accounting that said nothing is asked again
+_UNKNOWN = "Invalid job id"  # what squeue and scontrol say of a job that they do not know
 _SETTINGS = "SBATCH|SQUEUE|SACCT|SCONTROL|SCANCEL|SINFO|SRUN|SALLOC"
 #: ``sh -c CLEAN sh COMMAND…``; of SLURM_* the site's own stay, those of a job that we are called in go.
 CLEAN = (
@@ -154,14 +155,22 @@ class Slurm:
 
         What the queue says of a task that has not ended counts more than the accounting, which comes late; that one
         knows those that have. Without it the controller is asked, which forgets a job some minutes after its end.
+
+        Raises:
+            PlaceError: The connection is lost.
+            EngineError: Nobody answers: that is no word of the job.
         """
         queue = ("squeue", *self._of, "-h", "-r", "-t", "all", "-j", job, "-o", slurm_text.SQUEUE)
-        live = slurm_text.of_squeue(self._said(*queue), job, since)
+        queued = self._said(*queue)
+        live = slurm_text.of_squeue(queued or "", job, since)
         if live and not any(task.ended for task in live.values()):
             return live
         told = slurm_text.of_sacct(self._accounted(job), job, since)
         if not told:
-            told = slurm_text.of_scontrol(self._said("scontrol", *self._of, "-o", "show", "job", job), job, since)
+            shown = self._said("scontrol", *self._of, "-o", "show", "job", job)
+            if queued is None and shown is None:
+                raise EngineError("the cluster does not answer", "see how busy its controller is: `sinfo` there")
+            told = slurm_text.of_scontrol(shown or "", job, since)
         waiting = {index: task for index, task in live.items() if not task.ended or index not in told}
         return {**told, **waiting}
 
@@ -178,18 +187,20 @@ class Slurm:
         if time.monotonic() < self._silent_until:
             return ""
         words = ("-X", "-P", "-n", "--duplicates", "-j", job, "-o", slurm_text.SACCT)
-        said = self._said("sacct", *self._of, *words)
+        said = self._said("sacct", *self._of, *words) or ""
         if not said:
             self._silent_until = time.monotonic() + SILENT_SECONDS
         return said
 
-    def _said(self, *argv: str) -> str:
-        """What a command printed; one that fails or does not answer says nothing."""
+    def _said(self, *argv: str) -> Optional[str]:
+        """What a command printed; nothing where it knows no such job, None where it fails or does not answer."""
         try:
             done = self.call(*argv, check=False, timeout=POLL_SECONDS)
         except EngineError:
-            return ""
-        return done.stdout if done.returncode == 0 else ""
+            return None
+        if done.returncode == 0:
+            return done.stdout
+        return "" if _UNKNOWN in done.stderr else None
 
 
 @contextlib.contextmanager

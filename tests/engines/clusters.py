@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import subprocess
@@ -13,6 +14,7 @@ from noxlib.engines.docker import Docker
 from noxlib.engines.slurm import Slurm as Engine
 from noxlib.engines.slurm_cluster import Simulation
 from noxlib.engines.ssh import Connection
+from noxlib.errors import EngineError
 from noxlib.places.scheduler import HostTask
 from noxlib.places.slurm import Slurm
 from noxlib.places.slurm_job import Nodes, Way
@@ -20,6 +22,7 @@ from noxlib.plan import Limits
 from noxlib.testground import sif
 
 from .conftest import wait_until
+from .ssh_host import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,18 +46,18 @@ class Cluster:
 
     def root(self, service: str, *argv: str, check: bool = True) -> str:
         """A command as root in a member."""
-        words = ("docker", "exec", self.simulation.container(service), *argv)
-        return subprocess.run(words, capture_output=True, text=True, check=check).stdout
+        done = inside(self.simulation.container(service), *argv)
+        if check:
+            done.check_returncode()
+        return done.stdout
 
     def privileged(self, service: str, *argv: str) -> None:
         """The same with all that the kernel lets a root do."""
-        words = ("docker", "exec", "--privileged", self.simulation.container(service), *argv)
-        subprocess.run(words, check=True)
+        inside(self.simulation.container(service), *argv, privileged=True).check_returncode()
 
     def answers(self, service: str, *argv: str) -> bool:
         """Whether a command as root in a member succeeds; a busy controller may refuse one."""
-        words = ("docker", "exec", self.simulation.container(service), *argv)
-        return subprocess.run(words, capture_output=True, check=False).returncode == 0
+        return inside(self.simulation.container(service), *argv).returncode == 0
 
     def jobs(self) -> list[str]:
         """The names of the jobs that wait or run: not of those that have ended, though a node is cleared up yet."""
@@ -94,9 +97,18 @@ class Cluster:
                 yield slurm
             finally:
                 for task in slurm.ids if slurm.job else ():
-                    slurm.cancel(task)
+                    wait_until(functools.partial(_told, slurm, task), "word of a task")
                 if slurm.job:
                     slurm.remove()
+
+
+def _told(slurm: Slurm, task: str) -> bool:
+    """Have a task end that has not; whether the cluster answered, which a busy one may not."""
+    try:
+        slurm.cancel(task)
+    except EngineError:
+        return False
+    return True
 
 
 def on_cluster(run_id: str) -> list[str]:

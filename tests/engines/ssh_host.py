@@ -28,6 +28,17 @@ def docker(*words: str) -> str:
     return subprocess.run(("docker", *words), capture_output=True, text=True, check=True).stdout.strip()
 
 
+def inside(container: str, *argv: str, privileged: bool = False) -> subprocess.CompletedProcess[str]:
+    """A command in a container, ended; again where a busy engine could not start it (126)."""
+    words = ("docker", "exec", *(("--privileged",) if privileged else ()), container, *argv)
+    for _ in range(10):
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode != NOT_STARTED:
+            break
+        time.sleep(0.5)
+    return done
+
+
 class Machine:
     """One such container, running."""
 
@@ -42,7 +53,7 @@ class Machine:
         subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)), check=True)
         docker("run", "-d", "--init", "--privileged", "--label", "noxlib.test=ssh", "--name", self.name, IMAGE)
         public = self.key.with_suffix(".pub").read_text()
-        docker("exec", self.name, "sh", "-c", f"umask 077; echo '{public.strip()}' >~/.ssh/authorized_keys")
+        self.shell(f"umask 077; echo '{public.strip()}' >~/.ssh/authorized_keys")
         self.address = docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", self.name)
         self.config.write_text(
             f"Host {ALIAS}\n  HostName {self.address}\n  User root\n  IdentityFile {self.key}\n  IdentitiesOnly yes\n"
@@ -65,13 +76,8 @@ class Machine:
         return Connection(parse(ALIAS), config=self.config)
 
     def shell(self, script: str) -> str:
-        """What a script prints there, asked for without ssh; again where a busy engine could not start it (126)."""
-        for _ in range(10):
-            words = ("docker", "exec", self.name, "sh", "-c", script)
-            done = subprocess.run(words, capture_output=True, text=True, check=False)
-            if done.returncode != NOT_STARTED:
-                break
-            time.sleep(0.5)
+        """What a script prints there, asked for without ssh."""
+        done = inside(self.name, "sh", "-c", script)
         done.check_returncode()
         return done.stdout.strip()
 

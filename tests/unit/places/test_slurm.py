@@ -17,6 +17,7 @@ from noxlib.engines.process import Completed
 from noxlib.engines.slurm import CLEAN, Here, Slurm
 from noxlib.engines.slurm_text import Task
 from noxlib.errors import EngineError, PlaceError
+from noxlib.places import slurm as slurm_tasks
 from noxlib.places import slurm_job, slurm_outcome
 from noxlib.places.host import Exit
 from noxlib.places.scheduler import HostTask
@@ -198,6 +199,26 @@ def test_without_accounting_the_controller_is_asked_and_the_accounting_left_alon
     for _ in range(2):
         assert slurm.tasks("7")[0].code == 3
     assert [words[0] for words in runner.called] == ["squeue", "sacct", "scontrol", "squeue", "scontrol"]
+
+
+BUSY = Completed(1, "", "slurm_load_jobs error: Socket timed out on send/recv operation")
+ENDED = "7_0|COMPLETED|c1|None|100\n"
+
+
+def test_a_cluster_that_does_not_answer_has_said_nothing_of_the_job() -> None:
+    with pytest.raises(EngineError, match="the cluster does not answer"):
+        Slurm(Recorder({"squeue": BUSY, "scontrol": BUSY})).tasks("7")
+    assert Slurm(Recorder({"squeue": BUSY})).tasks("7") == {}
+
+
+def test_a_task_is_waited_for_however_long_nobody_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = Recorder({"squeue": BUSY, "scontrol": BUSY})
+    slurm = SlurmTasks(runner, job=slurm_job.Job("7", "/f", 100.0, (HostTask(()),)))
+    monkeypatch.setattr(slurm_tasks, "LATE", 0.0)
+    monkeypatch.setattr(slurm, "_reconnect", lambda: runner.answers.update(squeue=Completed(0, ENDED, "")))
+    ended = slurm.wait(0)
+    assert ended is not None
+    assert ended.state == "COMPLETED"
 
 
 def test_the_users_settings_do_not_reach_the_commands() -> None:
