@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from noxlib.engines.docker import Docker
 
 _KEPT = 400  # last lines of the builder's output, for the error
+RUN_SECONDS = 300.0  #: for a short command in a container, which a busy engine starts late
 STOP_SECONDS = 5.0  #: for the docker command to end a build that nobody waits for any more
 _STEP = re.compile(r"#\d+ (\[.*)")
 
@@ -138,7 +139,7 @@ def run(reference: str, argv: Sequence[str], docker: Docker) -> str:
     """Run a short command in an image, network off; what it printed, also where it failed."""
     fixed = ["run", "--rm", "--pull=never", "--network=none", "--entrypoint", argv[0]]
     program = podman.command(docker.endpoint) if docker.kind == "podman" else [builders.command()]
-    done = process.run([*program, *fixed, reference, *argv[1:]], env=docker.command_environment(), timeout=60)
+    done = process.run([*program, *fixed, reference, *argv[1:]], env=docker.command_environment(), timeout=RUN_SECONDS)
     return done.stdout if done.returncode == 0 else f"{done.stdout}{done.stderr}"
 
 

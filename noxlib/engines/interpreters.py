@@ -17,7 +17,7 @@ from noxlib.errors import EngineError, PlaceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SECONDS = 10.0  #: for an interpreter to tell its version
+SECONDS = 60.0  #: for an interpreter to tell its version, however busy the machine is
 
 #: ``_base_executable`` is what made a virtual environment; a shim tells the interpreter that it stands for.
 PROBE = """

@@ -10,7 +10,7 @@ import http.client
 import json
 from typing import Any, NamedTuple
 
-PATIENCE = 30.0  # seconds for an answer, which takes milliseconds
+PATIENCE = 120.0  # seconds for an answer, which takes milliseconds on an idle machine
 MATCHED = ("EXPECTATION_RESPONSE", "FORWARDED_REQUEST")  #: entries of the log that an expectation was met
 
 

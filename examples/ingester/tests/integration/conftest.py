@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from ingester.main import create_app
 from ingester.settings import Settings
 
-PATIENCE = 20  #: seconds for peers and cache: the machine may be busy
+PATIENCE = 120  #: seconds for peers and cache: the machine may be busy
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
