@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,7 +10,7 @@ import msgspec
 
 from noxlib import __version__, atomic
 from noxlib.errors import RecordError
-from noxlib.owner import Owner, alive, identity
+from noxlib.owner import Owner, alive, forsaken, identity, prefix
 from noxlib.plan import Limits, Plan, Task
 from noxlib.records import record as current
 from noxlib.records import result as results
@@ -84,7 +85,7 @@ def masked(value: T, secrets_: tuple[str, ...]) -> T:
 
 def _write(path: Path, value: Plan | Record, secrets_: tuple[str, ...]) -> None:
     try:
-        atomic.write(path, atomic.to_json(masked(value, secrets_), indent=1), mode=0o644)
+        atomic.write(path, atomic.to_json(masked(value, secrets_), indent=1), mode=0o644, prefix=prefix())
     except OSError as error:
         raise RecordError(
             f"{path} cannot be written: {error.strerror}", "free space there, or make it writable"
@@ -116,6 +117,9 @@ def _migrated(found: dict[str, Any], version: int, file: Path) -> dict[str, Any]
 
 
 def _finish(folder: RunFolder, owner: Owner) -> str:
+    for half in [path for path in folder.path.glob(".tmp-*") if forsaken(path.name)]:
+        with contextlib.suppress(OSError):  # another removes it too; or the tests made a folder of that name
+            half.unlink()
     killed = owner.boot.split(".")[1:2] == identity().boot.split(".")[1:2]
     plan = _plan(folder)
     places = (folder.path, *sorted(folder.path.glob("tasks/*")))

@@ -219,6 +219,20 @@ def test_a_run_that_died_before_its_plan_gets_a_record_too(folder: store.RunFold
     assert (record.session, record.suite, record.python, record.place) == ("unit-3.10", "unit", "3.10", None)
 
 
+def test_what_was_half_written_into_a_run_by_the_dead_goes_with_its_record(folder: store.RunFolder) -> None:
+    dead = msgspec.structs.replace(identity(), start="1")
+    (folder.path / "owner.json").write_bytes(atomic.to_json(dead))
+    half, folder_of_tests, lives = (
+        folder.path / f".tmp-{owner.pid}_{owner.start}_{owner.boot}_{name}"
+        for owner, name in ((dead, "abc"), (dead, "def"), (identity(), "abc"))
+    )
+    half.touch()
+    folder_of_tests.mkdir()
+    lives.touch()
+    assert store.finish_dead(folder.checkout) == (folder.name,)
+    assert (half.exists(), folder_of_tests.exists(), lives.exists()) == (False, True, True)
+
+
 def test_a_run_whose_machine_went_down_is_lost(folder: store.RunFolder) -> None:
     machine, _, namespace = identity().boot.split(".")
     dead = msgspec.structs.replace(identity(), boot=f"{machine}.before.{namespace}")
