@@ -172,7 +172,7 @@ def test_an_engine_that_is_stopped_in_the_middle_is_told(
     engine.load("python:3.10-slim", built(nox))
     nox.environment["DOCKER_HOST"] = engine.url
     process = nox.start("-s", "unit-3.10", "--", "--place", "container")
-    wait_until(lambda: began(nox, "test_hangs"), "the test that hangs", 300)
+    wait_until(lambda: began(nox, "test_hangs"), "the test that hangs")
     engine.stop(number)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 1, output
