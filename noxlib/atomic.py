@@ -19,9 +19,19 @@ T = TypeVar("T")
 _PRIVATE = 0o600  # what mkstemp gives
 
 
-def write(path: Path, data: bytes | Iterable[bytes], *, mode: int = _PRIVATE, prefix: str = ".tmp-") -> None:
-    """Write ``data``, whole or in parts, to ``path`` by a temporary file beside it and one rename. Raises OSError."""
-    handle, temporary = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+def write(
+    path: Path,
+    data: bytes | Iterable[bytes],
+    *,
+    mode: int = _PRIVATE,
+    prefix: str = ".tmp-",
+    folder: Path | None = None,
+) -> None:
+    """Write ``data``, whole or in parts, to ``path`` by a temporary file and one rename. Raises OSError.
+
+    The temporary file lies beside it, unless another ``folder`` of the same file system is given.
+    """
+    handle, temporary = tempfile.mkstemp(prefix=prefix, dir=folder or path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.writelines((data,) if isinstance(data, bytes) else data)

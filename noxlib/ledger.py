@@ -100,6 +100,12 @@ class Ledger:
             ) from error
         return entry
 
+    def remember(self, path: Path, data: bytes, *, mode: int = 0o600) -> None:
+        """Write a file below the state folder; what a killed writer left half written is swept here. Raises OSError."""
+        for folder in (self.folder, path.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        atomic.write(path, data, mode=mode, prefix=prefix(), folder=self.folder)
+
     def strike(self, entry: Entry) -> None:
         """Strike out a thing that is gone; striking twice is fine."""
         self._path(entry).unlink(missing_ok=True)

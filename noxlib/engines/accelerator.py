@@ -16,7 +16,7 @@ from noxlib import atomic, temporary
 from noxlib.engines import qemu
 from noxlib.engines.qemu import Accelerator
 from noxlib.errors import EngineError, UsageError
-from noxlib.ledger import state_folder
+from noxlib.ledger import Ledger, state_folder
 from noxlib.owner import identity
 
 if TYPE_CHECKING:
@@ -99,7 +99,6 @@ def _remembered(made: Golden) -> Found | None:
 
 def _remember(made: Golden, found: Found) -> None:
     try:
-        _memory(made).parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(_memory(made), atomic.to_json(found))
+        Ledger().remember(_memory(made), atomic.to_json(found))
     except OSError as error:
         raise EngineError(f"{_memory(made)} cannot be written: {error.strerror}", "make the folder writable") from error

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
-from noxlib import atomic
 from noxlib.engines import process
 from noxlib.errors import EngineError, PlaceError
+from noxlib.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,8 +92,8 @@ def find(python: str, state: Path) -> Path:
             cause="interpreter",
         )
     with contextlib.suppress(OSError):  # where nothing can be written it is looked for again
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(memory, msgspec.json.encode(Remembered(str(found), found.stat().st_mtime_ns, searched)))
+        memo = Remembered(str(found), found.stat().st_mtime_ns, searched)
+        Ledger(state).remember(memory, msgspec.json.encode(memo))
     return found
 
 

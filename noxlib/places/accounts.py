@@ -6,7 +6,6 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from noxlib import atomic
 from noxlib.places import box, noted, tars
 
 if TYPE_CHECKING:
@@ -37,11 +36,10 @@ def binds(docker: Docker, image: ImageInfo, ledger: Ledger) -> tuple[box.Bind, .
 def _make(docker: Docker, image: ImageInfo, ledger: Ledger, folder: Path) -> None:
     uid, gid, user = os.getuid(), os.getgid(), box.user_name(os.getuid())
     added = {"passwd": f"{user}:x:{uid}:{gid}:{user}:{box.HOME}:/bin/sh", "group": f"{user}:x:{gid}:"}
-    folder.mkdir(parents=True, exist_ok=True)
     with noted.untouched(docker, ledger, "accounts", image.id) as container:
         for file in FILES:
             text = with_account(_read(docker, container, f"/etc/{file}"), added[file])
-            atomic.write(folder / file, text.encode(), mode=0o644)
+            ledger.remember(folder / file, text.encode(), mode=0o644)
 
 
 def _read(docker: Docker, container: str, path: str) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 
-from noxlib import atomic
 from noxlib.errors import EngineError
 from noxlib.owner import identity
 from noxlib.places import box, noted
@@ -52,9 +51,7 @@ def of(docker: Docker, image: str, ledger: Ledger, labels: dict[str, str]) -> Re
 
 def remember(docker: Docker, ledger: Ledger, found: Reach) -> None:
     """Note what was found; it holds until the machine is booted again. Raises OSError."""
-    memory = _memory(docker, ledger)
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(memory, msgspec.json.encode(found))
+    ledger.remember(_memory(docker, ledger), msgspec.json.encode(found))
 
 
 def _memory(docker: Docker, ledger: Ledger) -> Path:

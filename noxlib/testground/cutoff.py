@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Optional
 
-from noxlib import atomic
 from noxlib.engines import git
-from noxlib.ledger import state_folder
+from noxlib.ledger import Ledger, state_folder
 from noxlib.testground.lockinputs import Reader, declared, declaring_files
 
 if TYPE_CHECKING:
@@ -34,8 +33,7 @@ def cutoff(project: Project, read: Reader) -> Optional[str]:
         return memo.read_text("ascii") or None
     except FileNotFoundError:
         found = _walk(project, paths, now)
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(memo, (found or "").encode("ascii"))
+    Ledger().remember(memo, (found or "").encode("ascii"))
     return found
 
 

@@ -27,7 +27,7 @@ import pathlib, sys, time
 from noxlib.ledger import Ledger
 Ledger(pathlib.Path(sys.argv[1])).add("container", "left-behind")
 print("added", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 ADD_MANY = """
 import pathlib, sys
@@ -42,7 +42,11 @@ KILLED = """
 import os, pathlib, signal, sys
 from noxlib.ledger import Ledger
 pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-Ledger(pathlib.Path(sys.argv[1])).add("container", "half-written")
+state = pathlib.Path(sys.argv[1])
+if sys.argv[2] == "entry":
+    Ledger(state).add("container", "half-written")
+else:
+    Ledger(state).remember(state / "engines" / "one", b"half-written")
 """
 
 
@@ -122,7 +126,7 @@ def test_owners_on_another_machine_or_in_another_container_are_not_called_dead()
 def test_what_another_machine_left_is_reaped_when_its_time_is_past(ledger: Ledger) -> None:
     far = elsewhere(identity())
     with_owner(ledger, far)
-    with_owner(ledger, far, expires=time.time() + 60)
+    with_owner(ledger, far, expires=time.time() + 3600)
     expired = with_owner(ledger, far, expires=time.time() - 60)
     forgotten = with_owner(ledger, far, created=time.time() - FOREIGN_SECONDS - 1)
     assert {entry.id for entry in ledger.orphans()} == {expired.id, forgotten.id}
@@ -130,7 +134,7 @@ def test_what_another_machine_left_is_reaped_when_its_time_is_past(ledger: Ledge
 
 def test_what_is_detached_outlives_its_owner_until_it_expires(ledger: Ledger) -> None:
     dead = Owner(2**22 + 1, "1", identity().boot)
-    for name, expires in (("for ever", None), ("runs", time.time() + 60), ("over", time.time() - 60)):
+    for name, expires in (("for ever", None), ("runs", time.time() + 3600), ("over", time.time() - 60)):
         with_owner(ledger, dead, name=name, expires=expires, detached=True)
     assert [entry.name for entry in ledger.orphans()] == ["over"]
 
@@ -187,9 +191,11 @@ def test_what_a_killed_writer_left_half_written_is_swept_later(ledger: Ledger) -
     assert (young.exists(), old.exists()) == (True, False)
 
 
-def test_what_a_writer_left_half_written_is_swept_as_soon_as_it_is_dead(ledger: Ledger) -> None:
+@pytest.mark.parametrize("what", ["entry", "memory"])
+def test_what_a_writer_left_half_written_is_swept_as_soon_as_it_is_dead(ledger: Ledger, what: str) -> None:
     folder = str(ledger.folder.parent)
-    assert subprocess.run([sys.executable, "-c", KILLED, folder], check=False).returncode == -signal.SIGKILL
+    assert subprocess.run([sys.executable, "-c", KILLED, folder, what], check=False).returncode == -signal.SIGKILL
+    assert list(ledger.folder.parent.glob("engines/*")) == []
     assert [path.name[:5] for path in ledger.folder.iterdir()] == [".tmp-"]
     assert ledger.entries() == ()
     assert list(ledger.folder.iterdir()) == []
