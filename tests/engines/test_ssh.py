@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from noxlib.engines.docker import Docker
-from noxlib.engines.ssh import Connection, Target, parse
+from noxlib.engines.ssh import Connection, Target, greets, parse
 from noxlib.engines.ssh_target import configuration
 from noxlib.errors import EngineError, NoxlibError, PlaceError
 from noxlib.ledger import Ledger
@@ -37,6 +37,7 @@ ROOT = Path(__file__).parents[2]
 ALL = '[sanity]\nselect = ""\npython = "3.10"\n'
 #: A tar that has no more than the first part of what it is to unpack before it is told to go on.
 HALF = '#!/bin/sh\n{ head -c 1000000; until [ -e /go-on ]; do sleep 0.1; done; cat; } | exec "$0.whole" "$@"'
+COMMANDS = "cat /proc/[0-9]*/cmdline 2>/dev/null || true"
 UP_AND_WAIT = "import time; print('up', flush=True); time.sleep(300)"
 
 pytestmark = [pytest.mark.docker, pytest.mark.ssh]
@@ -297,8 +298,11 @@ def test_a_command_that_kills_all_it_can_ends_itself_alone(world: World) -> None
 
 
 def test_a_server_that_takes_one_session_a_connection_is_good_enough(mortal: Machine, tmp_path: Path) -> None:
-    mortal.shell("echo 'MaxSessions 1' >/etc/ssh/sshd_config.d/one.conf; kill -HUP $(cat /run/sshd.pid)")
-    mortal.await_greeting()
+    # A second one: of the first, told to read its settings anew, nobody knows when it has.
+    mortal.shell("/usr/sbin/sshd -o MaxSessions=1 -o PidFile=none -p 2222")
+    with mortal.config.open("a") as stream:
+        stream.write("  Port 2222\n")
+    wait_until(lambda: greets(mortal.address, 2222), "the greeting of the second server")
     with mortal.connection() as connection:
         for number in range(3):
             assert connection.run(("echo", str(number))).stdout == f"{number}\n"
@@ -370,7 +374,7 @@ def test_a_machine_that_vanishes_in_the_middle_is_lost_and_the_record_says_so(
     nox = adopt("hangs", ALL)
     process = nox.start("-s", "sanity", "--", ALIAS, "-k", "test_hangs and not in_c")
     log = nox.folder / ".noxlib/runs"
-    wait_until(lambda: any("collected" in read(path) for path in log.glob("*/logs/output.log")), "a test", 300)
+    wait_until(lambda: any("collected" in read(path) for path in log.glob("*/logs/output.log")), "a test")
     mortal.kill()
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 1
@@ -389,11 +393,11 @@ def test_what_a_killed_run_left_there_goes_at_the_next_start_as_soon_as_the_mach
     nox = adopt("hangs", ALL)
     process = nox.start("-s", "sanity", "--", ALIAS, "-k", "test_hangs and not in_c")
     log = nox.folder / ".noxlib/runs"
-    wait_until(lambda: any("collected" in read(path) for path in log.glob("*/logs/output.log")), "a test", 300)
+    wait_until(lambda: any("collected" in read(path) for path in log.glob("*/logs/output.log")), "a test")
     kill_group(process)
     process.communicate()
     wait_until(
-        lambda: "supervise.py" not in mortal.shell("cat /proc/[0-9]*/cmdline 2>/dev/null || true"),
+        lambda: "supervise.py" not in mortal.shell(COMMANDS),
         "the end of the command there",
     )
     wait_until(lambda: connections_of(mortal) == [], "the end of the connection")
@@ -419,6 +423,7 @@ def test_half_a_testground_is_removed_by_the_next_start_at_the_latest(
     mortal.shell("touch /go-on")
     process.communicate(timeout=300)
     wait_until(lambda: connections_of(mortal) == [], "the end of the connection")
+    wait_until(lambda: "tar.whole" not in mortal.shell(COMMANDS), "the end of what unpacks there")
     ended = nox("-s", "reap")
     assert ended.code == 0, ended.output
     assert mortal.shell("ls -A /var/lib/noxlib/testgrounds") == ""
