@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(verdict)
             return
         counted: list[int] = []
-        connection = http.client.HTTPConnection(self.between.upstream.host, timeout=120)
+        connection = http.client.HTTPConnection(self.between.upstream.host, timeout=300)
         try:
             self._forward(connection, counted, verdict)
         except (OSError, http.client.HTTPException):  # as if the network had ended

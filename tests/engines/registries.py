@@ -33,13 +33,22 @@ IMAGE, INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oc
 LAYER = b"a layer that nobody unpacks"
 
 
+_given: set[int] = set()  # the ports of this process
+
+
 def free_port() -> int:
-    """A port that nobody has, below those that the kernel gives out: it stays free while its server is stopped."""
+    """A port that nobody has, below those that the kernel gives out: it stays free while its server is stopped.
+
+    Each worker of pytest-xdist has a thousand of its own, and gives none of them twice.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").strip("gw"))
     while True:
-        port = 20_000 + secrets.randbelow(12_000)
+        port = 20_000 + worker % 12 * 1000 + secrets.randbelow(1000)
         with socket.socket() as trial, contextlib.suppress(OSError):
             trial.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 class RegistryServer:
@@ -107,7 +116,7 @@ class RegistryServer:
             return False
 
     def _asked(self) -> int:
-        return int(requests.get(f"{self.scheme}://{self.host}/v2/", timeout=5, verify=self.http.verify).status_code)
+        return int(requests.get(f"{self.scheme}://{self.host}/v2/", timeout=60, verify=self.http.verify).status_code)
 
     def kill(self) -> None:
         if self.process is not None:
@@ -129,10 +138,10 @@ class RegistryServer:
         if (name, digest) in self._blobs:
             return digest
         self._blobs.add((name, digest))
-        begun = self.http.post(f"{self.scheme}://{self.host}/v2/{name}/blobs/uploads/", timeout=60)
+        begun = self.http.post(f"{self.scheme}://{self.host}/v2/{name}/blobs/uploads/", timeout=300)
         begun.raise_for_status()
         url = urljoin(begun.url, begun.headers["Location"])
-        done = self.http.put(url, params={"digest": digest}, data=data, timeout=60)
+        done = self.http.put(url, params={"digest": digest}, data=data, timeout=300)
         done.raise_for_status()
         return digest
 
