@@ -17,6 +17,7 @@ from .test_limits import TESTS
 
 Adopt = Callable[..., Nox]
 Disk = Callable[[str, int], Path]
+PATIENT = "--timeout-multiplier=20"  #: of the plugin: a disk is filled by a busy machine
 
 pytestmark = [pytest.mark.docker]
 
@@ -158,7 +159,7 @@ def test_a_service_without_room_to_begin_is_two_lines_and_its_log_is_kept(adopt:
 def test_a_service_whose_disk_the_tests_fill_fails_them_and_leaves_nothing(adopt: Adopt) -> None:
     nox = adopt("databases")
     stores(nox, "100m")
-    ended = nox("-s", STEP, "--", "tests/test_stores.py")
+    ended = nox("-s", STEP, "--", PATIENT, "tests/test_stores.py")
     assert ended.code == 1, ended.output
     record = nox.record
     assert (record.outcome, record.counts.passed) == ("failed", 1), ended.output

@@ -86,7 +86,7 @@ def test_an_engine_that_stops_in_the_middle_is_told_and_what_it_holds_is_removed
     nox = adopt("hangs")
     nox.environment["DOCKER_HOST"] = f"unix://{relay.path}"
     process = nox.start("-s", "unit-3.10", "--", "--place", "container")
-    wait_until(lambda: began(nox, "test_hangs"), "the test that hangs", 300)
+    wait_until(lambda: began(nox, "test_hangs"), "the test that hangs")
     assert left_in_engine(nox) != []  # once it is dead, any other reap on this machine finds them as well
     relay.cut()
     output, _ = process.communicate(timeout=300)

@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.compose]
 def ingester(tmp_path: Path, environment: dict[str, str]) -> Nox:
     """nox in a copy of the example, as somebody has it who took it from here."""
     environment["NOXLIB_ENV"] = "ci"  # where tests have more time
+    environment["NOXLIB_COMPOSE_INTEGRATION_ARGS"] = "--timeout-multiplier=20"  # and still more: others are at work
     left_out = shutil.ignore_patterns(".noxlib", ".*_cache", ".hypothesis", "__pycache__")
     return Nox(Path(shutil.copytree(EXAMPLE, tmp_path / "ingester", ignore=left_out)), environment)
 

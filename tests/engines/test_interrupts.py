@@ -111,7 +111,7 @@ def test_ctrl_c_ends_the_locking(adopt: Adopt, own_state: Path, place: str) -> N
     with socket.create_server(("127.0.0.1", 0)) as index:  # it takes questions and gives no answer
         address = f"http://127.0.0.1:{index.getsockname()[1]}/simple"
         process = nox.start("-s", "unit-3.10", NOXLIB_PLACE=place, UV_DEFAULT_INDEX=address, UV_NO_CACHE="1")
-        index.settimeout(300)
+        index.settimeout(600)
         asked, _ = index.accept()
         with asked:
             interrupted(process, whole_group=False)
