@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ACTIONS = Path(__file__).resolve().parent.parent / "actions"
 PYTHONS = ("3.10", "3.11")
-DEADLINE = 600.0
+DEADLINE = 1800.0
 ROOT = Path(__file__).resolve().parents[2]
 _ALL = "test_a_push_to_main_is_built_published_tested_reported_and_cleaned_up"
 _CLUSTER = "test_the_nightly_workflow_runs_the_extended_lane_and_a_suite_on_a_simulated_cluster"

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from noxlib.places.host import Host
 
 IMAGE = "python:3.10-slim"
+PATIENCE = (
+    600  #: seconds that a process of ``main`` gives its command to end by itself, be the machine as busy as it may
+)
 
 
 class World:
@@ -236,8 +239,13 @@ def main() -> None:
     """``python hosts.py ROOT KIND RUN_ID CODE…``: run Python code in a host, told to stop as a session is told."""
     import signal
 
+    from noxlib.engines import process
     from noxlib.errors import Cancelled
+    from noxlib.places import following, supervised, watching
     from noxlib.places.host import Command
+
+    for module in (process, following, supervised, watching):
+        vars(module)["STOP_SECONDS"] = PATIENCE
 
     def cancel(*_: object) -> None:
         raise Cancelled("cancelled", "run it again")

@@ -327,4 +327,4 @@ def test_ctrl_c_leaves_no_builder_behind(project: Path) -> None:
         assert family
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=300) != 0
-    assert psutil.wait_procs(family, timeout=60)[1] == []
+    assert psutil.wait_procs(family, timeout=300)[1] == []

@@ -243,5 +243,5 @@ def start(nox: Nox, phase: str) -> subprocess.Popen[str]:
         "waiting": lambda: said(b"Started"),
         "testing": lambda: began(nox, "test_hangs"),
     }
-    wait_until(come[phase], phase, 300)
+    wait_until(come[phase], phase)
     return process

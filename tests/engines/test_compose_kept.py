@@ -165,7 +165,7 @@ def test_tests_are_run_at_each_change_until_ctrl_c(counting: Nox, own_state: Pat
     assert process.stdout is not None
     before = ""
     for number in (1, 2):
-        wait_until(rounds(number), f"round {number}", 300)
+        wait_until(rounds(number), f"round {number}")
         for line in process.stdout:
             before += line
             if "waiting for a change" in line:
