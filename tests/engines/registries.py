@@ -75,12 +75,6 @@ class RegistryServer:
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
-    @property
-    def requests(self) -> list[tuple[str, str]]:
-        """Method and path of each request that was answered."""
-        lines = (json.loads(line) for line in self.log.splitlines() if '"response completed' in line)
-        return [(line["http.request.method"], line["http.request.uri"]) for line in lines]
-
     def start(self) -> RegistryServer:
         """Start it and wait until it asks who we are."""
         config = {

@@ -125,7 +125,8 @@ def test_a_waiting_task_is_cancelled_and_never_starts_and_a_running_one_is_stopp
     # The first is there until it is stopped: the second's end may take a busy controller long to say.
     code = f"import os, time; open({kind.scratch} + '/began', 'w').close(); print('up', flush=True); time.sleep(250)"
     with kind.scheduler(at_once=1) as scheduler:
-        first, second = scheduler.submit((kind.task(code, "first", timeout=280.0), kind.task("print('never')", "second")))
+        never = kind.task("print('never')", "second")
+        first, second = scheduler.submit((kind.task(code, "first", timeout=280.0), never))
         wait_until(lambda: scheduler.state(first) == "running", "the first task")
         assert scheduler.state(second) == "waiting"
         assert scheduler.cancel(second)
