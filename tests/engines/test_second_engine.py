@@ -59,6 +59,10 @@ class Engine:
         self.start()
 
     def start(self) -> None:
+        self.launch()
+        wait_until(self.answers, "the second dockerd")
+
+    def launch(self) -> None:
         argv = [
             *("unshare", "--net", "sh", "-c", NAMESPACE, self.ports),
             "dockerd",
@@ -74,9 +78,11 @@ class Engine:
         ]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen([*argv, *quiet, *own], stdout=log, stderr=log, start_new_session=True)
-        wait_until(self.answers, "the second dockerd")
 
     def answers(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:  # it ends where its containerd has not begun within 15 s
+            self.launch()
         try:
             Docker.connect({"DOCKER_HOST": self.url}).close()
         except EngineError:
