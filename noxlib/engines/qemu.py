@@ -197,7 +197,7 @@ class Machine:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def qmp(self, seconds: float = 10.0) -> Qmp:
+    def qmp(self, seconds: float = 60.0) -> Qmp:
         """A connection to QEMU itself. Raises EngineError."""
         deadline = time.monotonic() + seconds
         while self.alive and not self._files.qmp.exists() and time.monotonic() < deadline:

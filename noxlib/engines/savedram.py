@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from noxlib.engines.golden import Golden
     from noxlib.engines.qemu import Files, Machine, Shape
 
+REACH_SECONDS = 60.0  #: for a guest that has greeted to let us in; 1 on an idle machine
 SAVE_SECONDS = 120.0  #: for writing the memory; 1 on an idle machine
 #: What the first run would wait for otherwise: the interpreter and pytest come into the page cache.
 WARM_UP = ("sh", "-c", "python3 -m pytest --version; sync; echo 1 >/proc/sys/vm/compact_memory")
@@ -87,4 +88,4 @@ def shell(made: Golden, port: int, folder: Path) -> Connection:
     # The client's first choice withstands computers to come; on loopback it costs an emulated guest half a second.
     config.write_text("StrictHostKeyChecking yes\nKexAlgorithms curve25519-sha256\n", encoding="ascii")
     target = Target("127.0.0.1", "root", port, str(made.identity))
-    return Connection(target, config=config, known_hosts=known, seconds=qemu.RESUME_SECONDS)
+    return Connection(target, config=config, known_hosts=known, seconds=REACH_SECONDS)

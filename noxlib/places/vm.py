@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from noxlib.engines.ssh import Connection
     from noxlib.places.host import Command, Exit
 
-_DYING = 2.0  # seconds that a machine which is lost is given to be seen as ended
+_DYING = 30.0  # seconds that a machine which is lost is given to be seen as ended, however busy this one is
 #: A machine that went on from saved RAM knows neither the time nor the disk that was put in since.
 PREPARE = """date -u -s "@$1" >/dev/null && blockdev --flushbufs /dev/vdb && mkdir -p /var/lib/noxlib &&
 mount -t ext4 -o noatime /dev/vdb /var/lib/noxlib"""

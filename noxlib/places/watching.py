@@ -57,9 +57,11 @@ class Watched:
         """Wait until the guest has found the share. Raises NotUp."""
         while not self._share.has("machine"):
             self._listen()
-            if self._process.poll() is not None or time.monotonic() >= deadline:
+            over = self._process.poll() is not None or time.monotonic() >= deadline
+            if over and not self._share.has("machine"):  # nor has it come just now, and ended since
                 raise NotUp(qemu.last_line(self._files.log) or "vmtest said nothing")
             time.sleep(_PAUSE)
+        self._listen()  # the guest may have been faster than the first look
 
     def pass_on(self, seconds: float) -> None:
         """Pass on the command's output until the guest is done, vmtest ends or the time is over."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -35,13 +36,14 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.docker, pytest.mark.vm]
 RUNGS = ["qemu", "vmtest"]
+RUN = f"test-vm-{secrets.token_hex(4)}"  #: of this process of pytest-xdist alone
 WAITS = """
 import time, pytest
 
 @pytest.mark.vmtest
 def test_waits():
     print("waiting now", flush=True)
-    time.sleep(120)
+    time.sleep(3000)
 """
 
 
@@ -59,7 +61,7 @@ def wanted() -> Wanted:
 @pytest.fixture
 def files(tmp_path: Path) -> Iterator[qemu.Files]:
     ledger = Ledger(tmp_path / "state")
-    with machines.folder(ledger, "test-vm") as made:
+    with machines.folder(ledger, RUN) as made:
         yield made
     assert list((tmp_path / "state" / "vms").iterdir()) == []
     assert ledger.entries() == ()
@@ -70,9 +72,7 @@ def host(wanted: Wanted, rung: str, tmp_path: Path, state: Path | None = None) -
     checkout.mkdir(exist_ok=True)
     place = VM if rung == "qemu" else Vmtest
     ledger = Ledger(state or tmp_path / "state")
-    found = place(
-        wanted, run_id="test-vm", checkout=checkout, run_folder=tmp_path / "run", python="python", ledger=ledger
-    )
+    found = place(wanted, run_id=RUN, checkout=checkout, run_folder=tmp_path / "run", python="python", ledger=ledger)
     assert isinstance(found, (VM, Vmtest))
     return found
 
@@ -209,8 +209,7 @@ def test_a_golden_image_whose_making_is_killed_leaves_nothing(adopt: Callable[..
     nox = adopt("root_only")
     process = nox.start("-s", "golden_image")
     building = own_state / "machines" / "building"
-    wait_until(lambda: list(building.glob("*/root-*/root/usr")), "the root file system", 600)
-    assert makers(own_state) != []
+    wait_until(lambda: makers(own_state) and list(building.glob("*/root-*/root/usr")), "the root file system")
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     wait_until(lambda: makers(own_state) == [], "the end of mmdebstrap")
@@ -233,7 +232,7 @@ def test_a_machine_that_never_boots_is_given_up_at_the_deadline(wanted: Wanted, 
         with pytest.raises(EngineError, match="did not boot within 2 s"):
             machine.await_ssh(port, 2)
         assert machine.alive
-    assert settled(lambda: of_run("test-vm")) == []
+    assert settled(lambda: of_run(RUN)) == []
 
 
 def test_a_kernel_that_finds_no_disk_ends_and_says_why(wanted: Wanted, files: qemu.Files) -> None:
