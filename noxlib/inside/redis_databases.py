@@ -93,17 +93,18 @@ class Redis:
 
     def _claim(self, client: Any, numbers: list[int]) -> int:
         deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
+        while True:
             for number in numbers:
                 client.client_setname(f"{CLAIM}{number}")
                 if sum(one["name"] == f"{CLAIM}{number}" for one in client.client_list()) == 1:
                     return number
             client.client_setname("")  # two that claim the same at once both step back
+            if time.monotonic() >= deadline:
+                raise DatabaseError(
+                    f"all {len(numbers)} databases of Redis belong to workers of this run or another",
+                    "wait for that one, or start Redis with more by --databases",
+                )
             time.sleep(random.uniform(0.05, 0.2))  # noqa: S311 - no secret
-        raise DatabaseError(
-            f"all {len(numbers)} databases of Redis belong to workers of this run or another",
-            "wait for that one, or start Redis with more by --databases",
-        )
 
     def _url_of(self, number: int) -> str:
         parts = urlsplit(self.url)

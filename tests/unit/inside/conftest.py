@@ -45,6 +45,22 @@ class Run:
 
 StartRun = Callable[..., Run]
 
+#: For Pythons that begin with it: no time passes but the hours that a test says, for no process beside that test's.
+HOURS = """
+import time
+began, time.hours = time.monotonic(), 0
+time.monotonic = lambda: began + 3600 * time.hours
+"""
+
+
+@pytest.fixture
+def hours(tmp_path: Path) -> dict[str, str]:
+    """Variables of a run whose tests say when their time is up: a busy machine takes nothing of it."""
+    (tmp_path / "clock").mkdir()
+    (tmp_path / "clock" / "sitecustomize.py").write_text(HOURS)
+    return {"PYTHONPATH": f"{tmp_path}/clock"}
+
+
 #: For Pythons that begin with it: an hour later, once a file is there.
 CLOCK = """
 import os, time

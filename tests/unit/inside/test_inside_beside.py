@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -27,6 +28,7 @@ NEVER = {"id": "never", "httpRequest": {"method": "POST", "path": "/never"}, "ht
 PROFILE = {
     "name": "ci",
     "timeout_multiplier": 1.0,
+    "test_timeout": 600.0,
     "concurrent": 2,
     "network_simulation": True,
     "large_files": True,
@@ -44,6 +46,14 @@ def peer() -> Iterator[FakeMockServer]:
 
 
 @pytest.fixture
+def nobody() -> Iterator[int]:
+    """A port at which nobody listens, nor will: it is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+@pytest.fixture
 def echo() -> Iterator[tuple[str, int]]:
     """The address of a server that says what it hears."""
 
@@ -53,7 +63,7 @@ def echo() -> Iterator[tuple[str, int]]:
                 connection, _ = listening.accept()
             except OSError:
                 return
-            with connection:
+            with connection, contextlib.suppress(OSError):  # the proxy may reset it
                 connection.sendall(connection.recv(100))
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -174,12 +184,12 @@ def test_workers_share_the_peers_so_it_is_told_without_a_test(beside: StartRun) 
     assert "in one of the tests: peer expects no GET /nobody/knows" in done.output
 
 
-def test_a_peer_that_is_gone_is_told_and_fails_no_test(beside: StartRun, peer: FakeMockServer) -> None:
-    peer.close()
+def test_a_peer_that_is_gone_is_told_and_fails_no_test(beside: StartRun, peer: FakeMockServer, nobody: int) -> None:
+    peer.server_port = nobody
     done = beside("-k", "latency", policy="fail")
     assert done.code == 0, done.output
     (lost,) = done.result["mocks"]["lost"]
-    assert f"the mock peer peer does not answer at 127.0.0.1:{peer.server_port}" in lost["why"]
+    assert f"the mock peer peer does not answer at 127.0.0.1:{nobody}" in lost["why"]
     assert lost["why"] in done.output
 
 
@@ -212,7 +222,7 @@ def test_proxies_that_do_not_answer_end_the_run_before_it_begins(beside: StartRu
 
 def answers(end: tuple[str, int]) -> bool:
     try:
-        with socket.create_connection(end, 60) as connection:
+        with socket.create_connection(end, 600) as connection:
             connection.sendall(b"word")
             return connection.recv(4) == b"word"
     except ConnectionError:
@@ -231,7 +241,7 @@ def test_faults_hold_from_the_beginning_of_a_session_to_its_end(sidecar: Told) -
     assert (found["connections"], found["sent"], found["received"]) == (1, 4, 4)
     session.services["echo"].use("down")
     session.close()
-    until = time.monotonic() + 60
+    until = time.monotonic() + 600
     while not answers(end):
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -248,7 +258,7 @@ def test_a_session_that_was_forgotten_takes_nothing_from_the_next_one(sidecar: T
 def test_nobody_commands_who_does_not_know_the_token(sidecar: Told) -> None:
     end = (LOOPBACK, sidecar["ports"][0])
     for first in (b'{"token": "wrong", "session": true}\n', b"[]\n", b'{"token": ["x"]}\n', b"GET / HTTP/1.0\r\n\r\n"):
-        with socket.create_connection(sidecar["control"], 60) as connection:
+        with socket.create_connection(sidecar["control"], 600) as connection:
             connection.sendall(first)
             assert connection.recv(100) == b""
     assert answers(end)
@@ -260,10 +270,9 @@ def test_fixtures_without_services_say_what_they_need(run: StartRun) -> None:
     assert done.counts["errors"] == 1
 
 
-def test_a_mock_server_that_is_not_there_is_told_in_one_line(peer: FakeMockServer) -> None:
-    peer.close()
+def test_a_mock_server_that_is_not_there_is_told_in_one_line(nobody: int) -> None:
     with pytest.raises(Gone, match="the mock peer it does not answer at 127"):
-        MockServer("it", "127.0.0.1", peer.server_port).requests()
+        MockServer("it", "127.0.0.1", nobody).requests()
 
 
 def exchange(path: str, answer: dict[str, Any], **request: Any) -> dict[str, Any]:

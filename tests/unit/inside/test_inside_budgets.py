@@ -13,7 +13,7 @@ from noxlib.inside import budgets
 from tests.unit.inside.test_inside_run import go_on
 
 StartRun = Callable[..., Any]  # see conftest.py
-PROFILE = {"name": "own", "timeout_multiplier": 4, "concurrent": 1, "backends": ["file"], "large_files": True}
+PROFILE = {"name": "own", "timeout_multiplier": 20, "concurrent": 1, "backends": ["file"], "large_files": True}
 CHILD = "memory of a child"
 
 

@@ -231,7 +231,7 @@ def test_the_command_refuses_nonsense(command: Callable[..., Any], words: tuple[
 
 def test_the_fixture_gives_all_tests_of_a_run_the_same(run: StartRun, tmp_path: Path) -> None:
     profile = {"name": "local", "timeout_multiplier": 1.0, "concurrent": 8, "large_files": True, "backends": ["file"]}
-    whole = {**profile, "network_simulation": False, "reason": "by the test"}
+    whole = {**profile, "network_simulation": False, "reason": "by the test", "test_timeout": 600.0}
     environment = {"NOXLIB_DATA_DIR": "", "NOXLIB_CACHE_DIR": ""}
     done = run("research_data", "--noxlib-leaks=fail", profile=whole, environment=environment)
     assert (done.code, done.counts) == (0, {"passed": 5}), done.output

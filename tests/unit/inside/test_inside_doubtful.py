@@ -88,7 +88,7 @@ def test_a_quarantine_that_names_no_test_is_told(test: str, words: tuple[str, ..
 
 @pytest.mark.parametrize("words", [(), ("-p", "xdist.plugin", "-n1")], ids=["alone", "xdist"])
 def test_after_a_crash_what_was_told_of_tests_before_is_told_once(words: tuple[str, ...], run: StartRun) -> None:
-    profile = msgspec.to_builtins(profiles.defaults()["ci"])
+    profile = msgspec.to_builtins(profiles.defaults()["ci"]) | {"test_timeout": 600.0}
     held = {"quarantine": [{**ENTRY, "test": f"{FILE}::test_fails"}], "profile": {**profile, "reason": "by the test"}}
     done = run("doubtful", *words, "--leaks=report", reruns={"runs": 5, "stable": ""}, **held)
     before = done.result
@@ -100,7 +100,8 @@ def test_after_a_crash_what_was_told_of_tests_before_is_told_once(words: tuple[s
 
 
 def test_after_a_crash_what_a_profile_skipped_before_is_counted_once(run: StartRun) -> None:
-    profile = {**msgspec.to_builtins(profiles.defaults()["ci"]), "reason": "by the test", "level": "basic"}
+    profile = msgspec.to_builtins(profiles.defaults()["ci"]) | {"test_timeout": 600.0}
+    profile |= {"reason": "by the test", "level": "basic"}
     done = run("integration_levels", paths=["tests/integration"], profile=profile)
     skipped = done.result["profile"]["skipped"]
     assert sum(skipped.values()) == 2
@@ -166,7 +167,7 @@ def test_a_full_disk_is_the_cause_of_a_subtests_failure_too(tmp_path: Path, run:
 
 
 def test_a_broken_budget_is_in_junit_as_json(run: StartRun) -> None:
-    profile = {"name": "own", "timeout_multiplier": 1, "concurrent": 1, "backends": ["file"], "large_files": True}
+    profile = {"name": "own", "timeout_multiplier": 20, "concurrent": 1, "backends": ["file"], "large_files": True}
     done = run("profiles", "-k", "memory or disk", profile={**profile, "memory_mb": 100, "disk_mb": 200})
     found = {entry["what"]: entry for entry in done.result["notices"]["budgets"]}
     assert (found["disk"]["mb"], found["disk"]["budget_mb"]) == (300.0, 200)

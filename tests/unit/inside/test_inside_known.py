@@ -16,11 +16,11 @@ StartRun = Callable[..., Any]  # see conftest.py
 def of(**values: Any) -> dict[str, Any]:
     """The environment ``local`` as a task has it."""
     found: dict[str, Any] = msgspec.to_builtins(profiles.defaults()["local"])
-    return {**found, "reason": "by the test", "level": "", "test_timeout": 30.0, **values}
+    return {**found, "reason": "by the test", "level": "", "test_timeout": 600.0, **values}
 
 
-def test_every_marker_is_known_where_pytest_is_strict(run: StartRun) -> None:
-    done = run("known", "-k", "marker", paths=["test_known.py"], profile=of())
+def test_every_marker_is_known_where_pytest_is_strict(run: StartRun, hours: dict[str, str]) -> None:
+    done = run("known", "-k", "marker", paths=["test_known.py"], profile=of(), environment=hours)
     assert done.counts == {"passed": 1, "deselected": 7}, done.output
 
 
