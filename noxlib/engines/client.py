@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from noxlib.engines.endpoint import Endpoint
 
+SECONDS = 60.0  #: for a docker command to tell of a plugin, however busy the machine is
+
 
 def connect(endpoint: Endpoint, command: str, **options: Any) -> DockerClient:
     """A client for the endpoint; ``options`` are more of python-on-whales' own."""
@@ -66,6 +68,6 @@ def _find(plugin: str, folders: tuple[str, ...]) -> str:
         candidate = Path(folder) / "docker"
         if candidate.is_file() and os.access(candidate, os.X_OK):
             with contextlib.suppress(EngineError):
-                if process.run([str(candidate), plugin, "version"], timeout=20).returncode == 0:
+                if process.run([str(candidate), plugin, "version"], timeout=SECONDS).returncode == 0:
                     return str(candidate)
     raise LookupError(plugin)

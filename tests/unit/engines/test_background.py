@@ -42,7 +42,7 @@ def python(script: str) -> tuple[str, ...]:
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    for _ in range(3000):
+    for _ in range(30_000):
         if true():
             return
         time.sleep(0.02)

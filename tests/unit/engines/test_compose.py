@@ -100,7 +100,8 @@ class Late:
         self.removed.append(name)
 
 
-def test_what_an_engine_makes_late_is_waited_for_and_removed() -> None:
+def test_what_an_engine_makes_late_is_waited_for_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compose, "LATE_SECONDS", 600.0)  # for a machine that is busy
     engine = Late()
     remove(cast("Docker", engine), "p", {"p_default"})
     assert engine.removed == ["n"]

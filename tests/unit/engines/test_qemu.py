@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxlib.engines import accelerator, golden, qemu, vmtest
+from noxlib.engines import accelerator, golden, qemu, qmp, vmtest
 from noxlib.engines.qmp import Qmp
 from noxlib.errors import EngineError, UsageError
 from noxlib.owner import identity
@@ -165,17 +165,18 @@ class Peer:
 
 
 @pytest.fixture
-def path() -> Iterator[Path]:
+def path(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     from noxlib import temporary
 
+    monkeypatch.setattr(qmp, "_ANSWER", 600.0)  # for a machine that is busy
     with temporary.folder() as folder:
         yield folder / "qmp"
 
 
 def test_an_event_before_an_answer_is_no_answer(path: Path) -> None:
     peer = Peer(path, [{"event": "RESUME"}, {"return": {"status": "running"}}])
-    with Qmp(path, time.monotonic() + 60) as connection:
-        connection.await_running(60)
+    with Qmp(path, time.monotonic() + 600) as connection:
+        connection.await_running(600)
     assert [heard["execute"] for heard in peer.heard] == ["qmp_capabilities", "query-status"]
 
 
@@ -185,13 +186,13 @@ def test_the_forwarded_port_is_read_from_qemus_table(path: Path) -> None:
         "  TCP[HOST_FORWARD]  13       127.0.0.1 44207       10.0.2.15    22     0     0\r\n"
     )
     Peer(path, [{"return": table}])
-    with Qmp(path, time.monotonic() + 60) as connection:
+    with Qmp(path, time.monotonic() + 600) as connection:
         assert connection.port() == 44207
 
 
 def test_a_refusal_and_an_end_are_two_lines(path: Path) -> None:
     Peer(path, [{"error": {"class": "GenericError", "desc": "no such thing"}}])
-    with Qmp(path, time.monotonic() + 60) as connection:
+    with Qmp(path, time.monotonic() + 600) as connection:
         with pytest.raises(EngineError, match="refuses stop: no such thing"):
             connection.execute("stop")
         with pytest.raises(EngineError, match="does not answer") as caught:
@@ -212,7 +213,7 @@ def test_only_what_was_refused_for_want_of_space_is_a_full_disk(
     path: Path, told: list[dict[str, Any]], lacked: bool, alive: bool
 ) -> None:
     Peer(path, [*told, {"return": {}}] if alive else told)
-    with Qmp(path, time.monotonic() + 60) as connection:
+    with Qmp(path, time.monotonic() + 600) as connection:
         assert connection.lacked_space() == lacked
 
 

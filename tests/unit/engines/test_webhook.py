@@ -48,6 +48,7 @@ def webhook_server() -> Iterator[Server]:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(webhook, "SECONDS", 600.0)  # one that answers late would be asked again
     with webhook_server() as running:
         monkeypatch.setenv("HOOK_TOKEN", running.url)
         yield running

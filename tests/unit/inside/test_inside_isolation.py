@@ -30,7 +30,7 @@ def profile() -> dict[str, Any]:
     """The environment ``local`` of a project with a variable of its own."""
     config = Config(workspace={"cache": ("TELLUS_CACHE",)})
     found: dict[str, Any] = msgspec.to_builtins(profiles.choose(config, "local", {}))
-    return {**found, "level": "", "test_timeout": 30.0}
+    return {**found, "level": "", "test_timeout": 600.0}
 
 
 @pytest.fixture

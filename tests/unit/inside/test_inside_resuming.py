@@ -24,8 +24,8 @@ def order(folder: Path, **task: Any) -> dict[str, Any]:
     (folder / "result").mkdir()
     (folder / "result" / "report.jsonl").write_text('{"event": "start", "id": "test_a"}\n')
     path = folder / "task.json"
-    path.write_text(json.dumps({"python": "3.10", "workspace": "/w", "result": "result", "timeout": 60, **task}))
-    return {"argv": ["python", "run.py", str(path)], "task": str(path), "timeout": 75, "environment": {"A": "b"}}
+    path.write_text(json.dumps({"python": "3.10", "workspace": "/w", "result": "result", "timeout": 600, **task}))
+    return {"argv": ["python", "run.py", str(path)], "task": str(path), "timeout": 615, "environment": {"A": "b"}}
 
 
 def test_a_new_process_gets_a_task_of_its_own_and_what_is_left_of_the_time(
@@ -37,7 +37,7 @@ def test_a_new_process_gets_a_task_of_its_own_and_what_is_left_of_the_time(
     assert found is not None
     again = json.loads((tmp_path / resuming.BESIDE).read_text())
     assert found["argv"] == ["python", "run.py", str(tmp_path / resuming.BESIDE)]
-    assert 0 < again["timeout"] <= 60
+    assert 0 < again["timeout"] <= 600
     assert found["timeout"] - again["timeout"] == pytest.approx(15)
     message = "the tests' process ended by SIGKILL while test_a ran"
     assert again["resume"] == {"cause": "killed", "message": message}

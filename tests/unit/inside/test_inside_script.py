@@ -226,7 +226,7 @@ def test_root_itself_needs_no_sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_what_runs_as_root_is_ended_by_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = as_root(tmp_path, monkeypatch)
-    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
         script.stop(process, one.sudo, alone=True)
     assert process.returncode == -signal.SIGTERM
     assert (tmp_path / "calls").read_text().splitlines()[0] == f"-n sh -c kill -15 -{process.pid}"

@@ -26,7 +26,7 @@ TESTS = "tests/integration/"
 def of(name: str, **values: Any) -> dict[str, Any]:
     """A profile as a task has it."""
     found: dict[str, Any] = msgspec.to_builtins(profiles.defaults()[name])
-    return {**found, "reason": "by the test", "level": "basic", "test_timeout": 30.0, **values}
+    return {**found, "reason": "by the test", "level": "basic", "test_timeout": 600.0, **values}
 
 
 @pytest.fixture

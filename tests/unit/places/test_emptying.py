@@ -47,7 +47,8 @@ class Peer:
 
 
 @pytest.fixture
-def peer() -> Iterator[Peer]:
+def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
+    monkeypatch.setattr(emptying, "SECONDS", 600.0)  # one that answers late would be made anew
     peer = Peer()
     with answering(peer.answer_to) as server:
         peer.end = ("127.0.0.1", server.server_port)

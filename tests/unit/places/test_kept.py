@@ -65,7 +65,7 @@ def test_what_a_dead_run_left_is_removed_unless_a_run_has_the_stack_and_by_one_a
         other.start()
         other.join(0.3)
         assert second == []
-    other.join(60)
+    other.join()
     assert second == [True]
     with kept.removal(ledger, "a-runs-alone") as ours:
         assert ours

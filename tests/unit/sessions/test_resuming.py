@@ -14,7 +14,7 @@ from noxlib.sessions import resuming
 from tests.unit.places.test_local import HereHost, seen
 
 KILLED = Exit(137, "signal")
-TASK = Task("unit-3.10", "unit", "3.10", "/workspace", "result", timeout=60)
+TASK = Task("unit-3.10", "unit", "3.10", "/workspace", "result", timeout=600)
 
 
 class Crashes(HereHost):
@@ -42,7 +42,7 @@ class Crashes(HereHost):
 def carried(folder: Path, host: Crashes, **task: object) -> Exit:
     whole = msgspec.structs.replace(TASK, **task)
     (folder / "task.json").write_bytes(msgspec.json.encode(whole))
-    return resuming.run(host, Command(("x",), limits=Limits(timeout=75)), folder)
+    return resuming.run(host, Command(("x",), limits=Limits(timeout=615)), folder)
 
 
 def test_after_a_crash_a_new_process_goes_on_in_what_is_left_of_the_time(
@@ -53,7 +53,7 @@ def test_after_a_crash_a_new_process_goes_on_in_what_is_left_of_the_time(
     assert [task.resume and task.resume["cause"] for task in host.tasks] == [None, "killed", "killed"]
     assert host.limits == sorted(host.limits, reverse=True)
     tests = [task.timeout for task in host.tasks]
-    assert (tests[0], tests) == (60, sorted(tests, reverse=True))
+    assert (tests[0], tests) == (600, sorted(tests, reverse=True))
     said = "noxlib: the tests' process ended by SIGKILL while test_1 ran; the rest goes on in a new one"
     assert said in capsys.readouterr().out
 

@@ -88,11 +88,11 @@ def test_two_who_both_found_nothing_agree(monkeypatch: pytest.MonkeyPatch, plann
         found = digest(reference)
         if reference == FIRST and not getattr(absent, "seen", False):
             absent.seen = True
-            looked.wait(60)
+            looked.wait(600)
         return found
 
     monkeypatch.setattr(registry, "digest", look)
-    waiting = SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: gave.wait(60))
+    waiting = SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: gave.wait(600))
     monkeypatch.setattr(publish, "time", waiting)
     settled: list[Manifest] = []
 
@@ -103,7 +103,7 @@ def test_two_who_both_found_nothing_agree(monkeypatch: pytest.MonkeyPatch, plann
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join()
     assert len(settled) == 2
     assert {found.digest for found in settled} == {found.digest for found in registry.kept.values()}
     assert len({found.digest for found in settled}) == 1
