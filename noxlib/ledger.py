@@ -117,7 +117,7 @@ class Ledger:
         paths = sorted(self.folder.iterdir())
         found = [self._read(path) for path in paths if path.suffix == ".json" and not path.name.startswith(".")]
         _sweep_temporary([path for path in paths if path.name.startswith(".tmp-")])
-        return tuple(entry for entry in found if entry)
+        return tuple(sorted((entry for entry in found if entry), key=lambda entry: entry.created))
 
     def orphans(self) -> tuple[Entry, ...]:
         """The entries whose owner is dead, or cannot be seen from here and the entry is past its time."""
