@@ -75,7 +75,7 @@ class Cache:
                     if not isinstance(found, Path):
                         self._build(key, builder)
                 found = self._checked(key)  # none again only if another process evicted it in this moment
-                self._evict()
+                self.sweep()
             return found
 
     def release(self, key: str) -> None:

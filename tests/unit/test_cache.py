@@ -134,6 +134,23 @@ def test_one_process_builds_while_the_others_wait_and_say_so(cache: Cache, tmp_p
     assert built.read_text() == "x"
 
 
+def test_what_a_process_left_that_was_killed_while_it_evicted_goes_with_the_next_build(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, signal, sys\n"
+        "from noxlib import atomic\n"
+        "from noxlib.cache import Cache\n"
+        "atomic.remove_tree = lambda path: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Cache(pathlib.Path(sys.argv[1]), budget_bytes=1).sweep()\n"
+    )
+    cache = Cache(tmp_path / "cache")
+    cache.make("old", writing("x" * 100))
+    cache.release("old")
+    assert subprocess.run([sys.executable, "-c", program, cache.folder], check=False).returncode == -signal.SIGKILL
+    assert [path.name.partition("~")[0] for path in (cache.folder / "building").iterdir()] == ["old"]
+    cache.make("other", writing("text"))
+    assert list((cache.folder / "building").iterdir()) == []
+
+
 def test_a_killed_builder_leaves_nothing_that_counts(cache: Cache, tmp_path: Path) -> None:
     process = start(BUILD_SLOWLY, cache.folder, tmp_path / "built")
     assert process.stdout
