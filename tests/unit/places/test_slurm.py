@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from noxlib.engines import images
+from noxlib.engines import slurm as engine
 from noxlib.engines.process import Completed
 from noxlib.engines.slurm import CLEAN, Here, Slurm
 from noxlib.engines.slurm_text import Task
@@ -189,7 +190,10 @@ def test_the_accounting_is_not_asked_while_the_queue_knows_all() -> None:
     assert [words[0] for words in runner.called] == ["squeue"]
 
 
-def test_without_accounting_the_controller_is_asked_and_the_accounting_left_alone_for_a_while() -> None:
+def test_without_accounting_the_controller_is_asked_and_the_accounting_left_alone_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "SILENT_SECONDS", 3600.0)  # for a machine that is busy
     told = "JobId=8 ArrayJobId=7 ArrayTaskId=0 JobState=FAILED ExitCode=3:0 NodeList=c1 RunTime=00:00:01\n"
     failed = Completed(1, "", "Slurm accounting storage is disabled")
     runner = Recorder(
