@@ -156,14 +156,15 @@ class Postgres:
         if self._ask(HELD, int(run, 16)):
             return
         errors = self.driver.errors
-        others = (errors.InsufficientPrivilege, errors.InvalidCatalogName, errors.InternalError)
+        others = (errors.InsufficientPrivilege, errors.InvalidCatalogName, errors.InternalError, errors.ObjectInUse)
         for (name,) in self._ask("SELECT datname FROM pg_database WHERE datname LIKE %s", rf"noxlib\_{run}\_%"):
-            with contextlib.suppress(*others):  # it is another user's, or another process drops it as well
+            with contextlib.suppress(*others):  # another user's, or dropped by another process, or not let go of yet
                 self._drop(name)
 
     def _drop(self, name: str) -> None:
         if name.endswith("_template"):
-            self._do("ALTER DATABASE {} IS_TEMPLATE false", name)
+            with contextlib.suppress(self.driver.errors.ObjectNotInPrerequisiteState):  # its drop has begun already
+                self._do("ALTER DATABASE {} IS_TEMPLATE false", name)
         self._do("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
     def _seal(self) -> None:

@@ -38,7 +38,7 @@ def test_each_test_has_a_database_of_its_own_and_the_next_run_begins_with_the_da
     first = databases("-s", STEP, "--", "--env-config", "ci", PATIENT, "-n", "2")
     assert first.code == 0, first.output
     assert "noxlib: migration: python migrate.py\nnoxlib: seed: seed.sql\n" in first.output
-    assert databases.record.counts.passed == 57
+    assert databases.record.counts.passed == 58
     assert (logs(databases) / "migrate.log").read_text() == "0001_fruit.sql\n0002_settings.sql\n0003_own.sql\n"
     second = databases("-s", STEP, "--", PATIENT, "-n", "2", "tests/test_isolation.py")
     assert second.code == 0, second.output

@@ -177,6 +177,15 @@ def test_what_a_killed_run_left_is_dropped_by_the_next(alone, source, tmp_path):
     wait_until(lambda: not run.left())  # the next one may have left it to another that was at it
 
 
+def test_what_another_has_begun_to_drop_hinders_nobody(alone, source):
+    run = Run()
+    name = f"noxlib_{run.number}_template"
+    ask(f"CREATE DATABASE {name}")
+    ask("UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s", name)  # as the server marks it, from 15.4 on
+    assert "2 passed" in output(alone(USES, DATABASE_URL=f"postgresql://shop:correct-horse@db/{source}"))
+    wait_until(lambda: not run.left())
+
+
 def test_a_server_that_is_gone_in_the_middle_is_two_lines(alone, source, tmp_path, network):
     network.require()
     proxy = network.proxy("db", 5432)
