@@ -35,7 +35,8 @@ _KNOWN = (
 )
 _CHUNK = 1 << 20
 WAITS = (2.0, 10.0)  #: seconds before a busy registry is asked again
-_PATIENT = 30.0  # seconds after which the engine itself has tried again
+_AGAIN = "Retrying in "  # what docker says of a layer that it moves once more
+_THERE = ("Pushed", "Layer already exists", "Mounted from", "Download complete", "Pull complete", "Already exists")
 
 
 def push(reference: str, docker: Docker, credentials: Optional[Credentials]) -> None:
@@ -73,19 +74,25 @@ class _Asked(NamedTuple):
     credentials: Optional[Credentials]
 
 
-def _patiently(move: Callable[[], Optional[str]]) -> Optional[str]:
+class _Moved(NamedTuple):
+    """How a move ended."""
+
+    error: Optional[str]  #: in the engine's own words
+    tried: bool = False  #: the engine has tried again itself what failed
+
+
+def _patiently(move: Callable[[], _Moved]) -> Optional[str]:
     """What a move ends with. An engine tries a layer again for a minute, but no manifest, and nothing after a 429."""
     for seconds in WAITS:
-        began = time.monotonic()
-        error = move()
-        if error is None or not _BUSY.search(error) or time.monotonic() - began > _PATIENT:
+        error, tried = move()
+        if error is None or tried or not _BUSY.search(error):
             return error
         time.sleep(seconds)
-    return move()
+    return move().error
 
 
-def _move(asked: _Asked, docker: Docker) -> Optional[str]:
-    """The engine's own words for what went wrong. The SDK's calls look for one of the two forms of an error only."""
+def _move(asked: _Asked, docker: Docker) -> _Moved:
+    """How one move ends. The SDK's calls look for one of the two forms of an error only."""
     from docker.auth import encode_header  # noqa: PLC0415 - 0.1 s: only where an engine is used
 
     api = docker._api  # noqa: SLF001
@@ -94,8 +101,21 @@ def _move(asked: _Asked, docker: Docker) -> Optional[str]:
         url = api._url(asked.path, *asked.words)  # noqa: SLF001
         with api._post(url, params=asked.parameters, headers=headers, stream=True) as answer:  # noqa: SLF001
             if answer.ok:
-                return _error(api._stream_helper(answer, decode=True))  # noqa: SLF001
-            return _said(answer.text) or f"it answers {answer.status_code}"
+                again: set[str] = set()
+                error = _error(_noting(api._stream_helper(answer, decode=True), again))  # noqa: SLF001
+                return _Moved(error, bool(again))
+            return _Moved(_said(answer.text) or f"it answers {answer.status_code}")
+
+
+def _noting(stream: Iterable[Mapping[str, Any]], again: set[str]) -> Iterator[Mapping[str, Any]]:
+    """The same stream; ``again`` holds the layers that the engine has tried again and not brought there by now."""
+    for line in stream:
+        status, layer = str(line.get("status")), str(line.get("id"))
+        if status.startswith(_AGAIN):
+            again.add(layer)
+        elif status.startswith(_THERE):
+            again.discard(layer)
+        yield line
 
 
 def _said(text: str) -> str:
