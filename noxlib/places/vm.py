@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from noxlib.places.host import Command, Exit
 
 _DYING = 30.0  # seconds that a machine which is lost is given to be seen as ended, however busy this one is
+_BRIEFLY = 2.0  # the same after another error, where it seldom has
 #: A machine that went on from saved RAM knows neither the time nor the disk that was put in since.
 PREPARE = """date -u -s "@$1" >/dev/null && blockdev --flushbufs /dev/vdb && mkdir -p /var/lib/noxlib &&
 mount -t ext4 -o noatime /dev/vdb /var/lib/noxlib"""
@@ -120,7 +121,7 @@ class VM(Guest):
         now = self._now
         assert now is not None
         now.check_space()
-        deadline = time.monotonic() + _DYING
+        deadline = time.monotonic() + (_DYING if error.cause == "lost" else _BRIEFLY)
         while now.machine.alive and time.monotonic() < deadline:  # its sockets close before its process has ended
             time.sleep(0.05)
         if not now.machine.alive:
