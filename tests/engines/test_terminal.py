@@ -69,7 +69,7 @@ class Screen:
         """All that still comes, then the exit code."""
         while self._more(300.0):
             pass
-        return self.process.wait(60)
+        return self.process.wait(300)
 
     def _more(self, seconds: float) -> bool:
         if not select.select([self.main], [], [], seconds)[0]:
