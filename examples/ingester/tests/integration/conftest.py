@@ -34,6 +34,7 @@ def settings(postgres_database: Any, redis_database: Any, public_key: str) -> Se
         jwt_public_key=public_key,
         peer_timeout=PATIENCE,
         cache_timeout=PATIENCE,
+        storage_elements_seconds=3600,
         log_format="text",
     )
 
