@@ -63,14 +63,14 @@ def _podman(docker: Docker, *, needed: bool) -> Finding:
 
 
 def _plugins(environment: dict[str, str], needed: dict[str, bool]) -> Iterator[Finding]:
-    from noxlib.engines import process  # noqa: PLC0415
+    from noxlib.engines import client, process  # noqa: PLC0415
 
     for name, plugin, fix in (
         ("builder", "buildx", "install buildx (Debian: docker-buildx; Docker's own packages: docker-buildx-plugin)"),
         ("compose", "compose", "install compose 2 (Debian: docker-compose; Docker's own: docker-compose-plugin)"),
     ):
         try:
-            done = process.run(("docker", plugin, "version"), env=environment, timeout=20, check=True)
+            done = process.run(("docker", plugin, "version"), env=environment, timeout=client.SECONDS, check=True)
         except NoxlibError as error:
             yield Finding(name, error.what, ok=False, needed=needed[name], fix=fix)
         else:
