@@ -21,6 +21,7 @@ _UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
+WRITES = "NOXLIB_WRITES"  #: a variable of what writes to an environment: its folder
 WHEELS = ".wheels"  #: beside a file of a lock that came in a bundle: where the wheels are that it names
 _FORBIDDEN = re.compile(r"\b(401|403)\b|Unauthorized|Forbidden", re.IGNORECASE)
 
@@ -109,9 +110,8 @@ def export(root: Path, extras: Sequence[str], groups: Sequence[str], interpreter
 
 def create_environment(folder: Path, interpreter: str) -> None:
     """An empty virtual environment of that interpreter (a path). Raises BuildError."""
-    _install_step(
-        [binary(), "venv", "--quiet", "--clear", "--no-project", f"--python={interpreter}", str(folder)], None
-    )
+    argv = [binary(), "venv", "--quiet", "--clear", "--no-project", f"--python={interpreter}", str(folder)]
+    _install_step(argv, folder, None)
 
 
 def install(environment: Path, folder: Path, files: Sequence[str]) -> None:
@@ -127,7 +127,7 @@ def install(environment: Path, folder: Path, files: Sequence[str]) -> None:
         python = f"--python={environment / 'bin' / 'python'}"
         brought = folder / f"{name}{WHEELS}"
         file = brought if offline.wanted() and brought.is_file() else folder / name
-        _install_step([binary(), "pip", "install", *flags, python, "-r", str(file)], folder)
+        _install_step([binary(), "pip", "install", *flags, python, "-r", str(file)], environment, folder)
 
 
 def install_requirements(
@@ -140,11 +140,11 @@ def install_requirements(
     """
     argv = [binary(), "pip", "install", "--quiet", f"--python={environment / 'bin' / 'python'}", "-r", "-"]
     argv += [f"--exclude-newer={exclude_newer}"] if exclude_newer else []
-    _install_step(argv, cwd, "\n".join((*requirements, "")))
+    _install_step(argv, environment, cwd, "\n".join((*requirements, "")))
 
 
-def _install_step(argv: list[str], cwd: Optional[Path], text: Optional[str] = None) -> None:
-    done = process.run(argv, cwd=cwd, env=_environment(), input=text)
+def _install_step(argv: list[str], environment: Path, cwd: Optional[Path], text: Optional[str] = None) -> None:
+    done = process.run(argv, cwd=cwd, env={**_environment(), WRITES: str(environment)}, input=text)
     if done.returncode != 0:
         failure = explained(done.stderr)
         if offline.wanted():

@@ -7,6 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from noxlib import atomic, locks
+from noxlib.engines import strays
 from noxlib.ledger import Ledger
 from noxlib.places import forsaken
 
@@ -91,8 +92,11 @@ def remove_half_made(folder: Path, lock: Path) -> bool:
 
     Not while a run has the workspace: it may make it anew at this moment, or another one. Raises OSError.
     """
+    from noxlib.engines import uv  # noqa: PLC0415 - not on the warm path
+
     with locks.if_unshared(lock) as free:
         if free and not (folder / READY).exists():
+            strays.kill_marked(uv.WRITES, str(folder))  # uv goes on where noxlib alone was killed
             atomic.remove_tree(folder)
         return free or (folder / READY).exists() or not folder.exists()
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +17,14 @@ from noxlib.ledger import Entry, Ledger
 from noxlib.places import environments, slots
 from noxlib.places.environments import KEPT, KIND, READY
 from noxlib.places.leftovers import Removers
+
+WRITES = """
+import itertools, os, sys, time
+for number in itertools.count():
+    os.makedirs(f"{sys.argv[1]}/{number}")
+    print(number)
+    time.sleep(0.001)
+"""
 
 
 @pytest.fixture
@@ -35,6 +48,23 @@ def test_half_an_environment_stays_written_down_while_its_workspace_is_in_use(tm
     assert remove(entry)
     assert not Path(entry.name).exists()
     assert remove(entry)
+
+
+def test_who_still_writes_to_half_an_environment_is_ended_before_it_is_removed(tmp_path: Path, state: Path) -> None:
+    slot = slots.take(state, tmp_path, "3.10")
+    entry = half_made(state, slot)
+    slot.release()
+    argv = [sys.executable, "-u", "-c", WRITES, entry.name]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, env={**os.environ, uv.WRITES: entry.name}) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        threading.Thread(target=writer.stdout.read).start()
+        try:
+            assert Removers(Ledger(state)).by_kind()[KIND](entry)
+            assert writer.wait(timeout=120) == -signal.SIGKILL
+        finally:
+            writer.kill()
+    assert not Path(entry.name).exists()
 
 
 def test_a_finished_environment_of_a_dead_run_stays_whoever_uses_it(tmp_path: Path, state: Path) -> None:
