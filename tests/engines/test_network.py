@@ -45,7 +45,7 @@ class Toxiproxy:
         self.ask("post", "/proxies", {"name": "it", "listen": listen, "upstream": ends, "enabled": True})
 
     def answers(self) -> bool:
-        with contextlib.suppress(requests.ConnectionError):
+        with contextlib.suppress(requests.RequestException):
             return requests.get(f"{self.api}/version", timeout=PATIENCE).ok
         return False
 

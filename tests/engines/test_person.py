@@ -38,7 +38,9 @@ def home() -> Iterator[Path]:
         python = environment / "bin" / "python"
         # uv keeps what it built of a folder while its pyproject.toml is the same
         fresh = ("--refresh-package", "noxlib")
-        subprocess.run([find_uv_bin(), "pip", "install", "-q", *fresh, "--python", python, REPOSITORY], check=True)
+        own = {**os.environ, "UV_HTTP_RETRIES": "10"}  # an index may not answer at once
+        install = ("pip", "install", "-q", *fresh, "--python", python, REPOSITORY)
+        subprocess.run([find_uv_bin(), *install], env=own, check=True)
         yield folder
     finally:
         shutil.rmtree(folder)

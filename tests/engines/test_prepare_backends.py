@@ -134,9 +134,8 @@ GENERATED = {
 
 
 def uv(*arguments: str | Path) -> None:
-    subprocess.run(
-        [find_uv_bin(), *map(str, arguments)], check=True, env={**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
-    )
+    own = {"UV_PYTHON_DOWNLOADS": "never", "UV_HTTP_RETRIES": "10"}  # an index may not answer at once
+    subprocess.run([find_uv_bin(), *map(str, arguments)], check=True, env={**os.environ, **own})
 
 
 @pytest.fixture(scope="session")

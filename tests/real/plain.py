@@ -55,7 +55,8 @@ def interpreter(python: str) -> str:
 
 def _uv(*arguments: str, cwd: Path, **variables: str) -> None:
     own = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    environment = {**own, **index_environment(own), "UV_PYTHON_DOWNLOADS": "never", **variables}
+    fixed = {"UV_PYTHON_DOWNLOADS": "never", "UV_HTTP_RETRIES": "10"}  # an index may not answer at once
+    environment = {**own, **index_environment(own), **fixed, **variables}
     subprocess.run([uv.binary(), *arguments], cwd=cwd, env=environment, check=True, timeout=INSTALL_SECONDS)
 
 

@@ -74,7 +74,7 @@ def locate(project: RealProject) -> str:
     done = subprocess.run(
         [*argv, f"--python-version={project.pythons[-1]}"],
         input=requirement,
-        env={**os.environ, **index_environment(os.environ)},
+        env={**os.environ, **index_environment(os.environ), "UV_HTTP_RETRIES": "10"},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
