@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import DEADLINE
+
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.docker
@@ -25,7 +27,9 @@ def example(tmp_path: Path) -> Path:
 def nox(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NOXLIB_PLACE": "container"}
     argv = [sys.executable, "-m", "nox", *words]
-    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    return subprocess.run(
+        argv, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=DEADLINE
+    )
 
 
 def test_a_suite_of_a_projects_own_goes_the_way_of_ours(example: Path) -> None:
