@@ -180,3 +180,9 @@ def interrupt_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, interrupt)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=restore)
+
+
+def ignore_interrupts() -> None:
+    """The tests have ended: what is left is to write what came of them, and an interrupt would lose it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -52,6 +52,7 @@ class Session:
                 traceback.print_exc(file=sys.__stderr__)
             code = 3
         finally:
+            deadline.ignore_interrupts()
             measure.save()
         return self.finish(code)
 

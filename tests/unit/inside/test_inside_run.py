@@ -154,6 +154,16 @@ def test_sigterm_ends_a_suite_as_ctrl_c_does(start: StartRun) -> None:
     assert result.outcome(done.result) == "cancelled"
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_after_the_last_test_does_not_lose_the_result(run: StartRun, tmp_path: Path, number: int) -> None:
+    (tmp_path / "late.py").write_text(
+        f"import os\n\ndef fsync(_):\n    os.kill(os.getpid(), {int(number)})\n\nos.fsync = fsync\n"
+    )
+    done = run("hangs", "-p", "late", "-k", "test_passes", environment={"PYTHONPATH": str(tmp_path)})
+    assert (done.code, done.counts["passed"]) == (0, 1)
+    assert "Traceback" not in done.output
+
+
 def test_a_killed_run_leaves_the_lines_of_what_it_had_done(run: StartRun) -> None:
     done = run("outcomes_crash")
     assert done.code == -signal.SIGKILL
