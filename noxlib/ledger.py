@@ -87,7 +87,7 @@ class Ledger:
     ) -> Entry:
         """Note a thing that is about to be started: container, volume, folder, process, … Raises CacheError."""
         created = time.time()
-        entry_id = f"{int(created * 1000):013d}-{os.getpid()}-{secrets.token_hex(4)}"
+        entry_id = f"{int(created * 1_000_000):016d}-{os.getpid()}-{secrets.token_hex(4)}"
         entry = Entry(entry_id, kind, name, identity(), created, expires, details or {}, detached)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ class Ledger:
         paths = sorted(self.folder.iterdir())
         found = [self._read(path) for path in paths if path.suffix == ".json" and not path.name.startswith(".")]
         _sweep_temporary([path for path in paths if path.name.startswith(".tmp-")])
-        return tuple(sorted((entry for entry in found if entry), key=lambda entry: entry.created))
+        return tuple(entry for entry in found if entry)
 
     def orphans(self) -> tuple[Entry, ...]:
         """The entries whose owner is dead, or cannot be seen from here and the entry is past its time."""

@@ -88,7 +88,7 @@ def argv(made: Golden, shape: Shape, files: Files, *, incoming: Optional[Path] =
         *("-drive", disk(files.root), "-drive", disk(files.ground)),
         *devices(),
         *("-serial", f"file:{option(files.console)}"),
-        *("-qmp", f"unix:{option(files.qmp)},server=on,wait=off"),
+        *monitor(files),
         *(("-incoming", incoming_from(incoming)) if incoming else ()),
     ]
 
@@ -112,6 +112,11 @@ def devices() -> list[str]:
         *("-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci"),
         *("-device", "vmgenid,guid=auto"),
     ]
+
+
+def monitor(files: Files) -> list[str]:
+    """The words, again of both rungs, for a socket by which QEMU itself is asked and heard."""
+    return ["-qmp", f"unix:{option(files.qmp)},server=on,wait=off"]
 
 
 def disk(path: Path, *, cache: str = "unsafe") -> str:

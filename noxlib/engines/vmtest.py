@@ -57,7 +57,7 @@ def beyond(made: Golden, shape: Shape, files: Files, *, incoming: Optional[Path]
         # vmtest's own drive: where it is full QEMU would stop the machine, and nobody would know why.
         *("-global", "virtio-blk-device.werror=report"),
         *qemu.devices(),
-        *("-qmp", f"unix:{qemu.option(files.qmp)},server=on,wait=off"),  # vmtest's own has room for one client
+        *qemu.monitor(files),  # vmtest's own has room for one client
         *(("-incoming", qemu.incoming_from(incoming)) if incoming else ()),
     ]
 

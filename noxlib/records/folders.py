@@ -98,10 +98,12 @@ def unsorted(checkout: Path) -> Iterator[RunFolder]:
     return (RunFolder(path, checkout) for path in _below(checkout) if _NAME.fullmatch(path.name))
 
 
-def sweep(checkout: Path) -> None:
-    """Remove what a process left that was killed while it made a run's folder. What cannot be removed now stays."""
+def swept(checkout: Path) -> Iterator[RunFolder]:
+    """The same; what a process left that was killed while it made a run's folder is removed on the way."""
     for path in _below(checkout):
-        if forsaken(path.name):
+        if _NAME.fullmatch(path.name):
+            yield RunFolder(path, checkout)
+        elif forsaken(path.name):
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -14,7 +14,7 @@ from noxlib.owner import Owner, alive, forsaken, identity, prefix
 from noxlib.plan import Limits, Plan, Task
 from noxlib.records import record as current
 from noxlib.records import result as results
-from noxlib.records.folders import RESERVE, RunFolder, new_run, runs, sweep, unsorted
+from noxlib.records.folders import RESERVE, RunFolder, new_run, runs, swept
 from noxlib.records.record import PlaceSection, Record, TestgroundSection, timestamp
 from noxlib.secret import Masker, known_secrets
 
@@ -65,10 +65,9 @@ def finish_dead(checkout: Path) -> tuple[str, ...]:
 
     What a process left that died before its run had a folder is removed. Raises RecordError.
     """
-    sweep(checkout)
     return tuple(
         _finish(folder, owner)
-        for folder in unsorted(checkout)
+        for folder in swept(checkout)
         if not os.path.lexists(folder.path / "record.json")
         and not os.path.lexists(folder.path / SUBMITTED)
         and (owner := _owner(folder))

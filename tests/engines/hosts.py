@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from noxlib.places.host import Host
 
 IMAGE = "python:3.10-slim"
-PATIENCE = (
-    600  #: seconds that a process of ``main`` gives its command to end by itself, be the machine as busy as it may
-)
+#: Seconds that a process of ``main`` gives its command to end by itself, be the machine as busy as it may.
+PATIENCE = 600
 
 
 class World:

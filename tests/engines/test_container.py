@@ -173,9 +173,8 @@ def test_what_is_in_use_of_a_dead_run_stays_until_it_is_not(
     user, network, volume = (f"noxlib-test-{secrets.token_hex(4)}" for _ in range(3))
     host = {"NetworkMode": network, "Binds": [f"{volume}:/v"]}
     try:
-        with subprocess.Popen(
-            ["sleep", "1000"]
-        ) as owner:  # until all is in use: any reap on this machine takes it else
+        # It lives until all is in use: any reap on this machine takes what is not.
+        with subprocess.Popen(["sleep", "1000"]) as owner:
             born = Path(f"/proc/{owner.pid}/stat").read_text().rpartition(")")[2].split()[19]
             dying = {**live, "io.noxlib.pid": str(owner.pid), "io.noxlib.start": born}
             docker._api.create_network(network, labels=dying)
